@@ -1,0 +1,1 @@
+"""Recipes: what a user runs from a checkout, one thin main a file."""

@@ -1,0 +1,1 @@
+"""What the recipes share, from options and data to the run folder and its page."""

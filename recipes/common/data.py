@@ -1,0 +1,241 @@
+"""The images: where they come from, what is checked, and how they are split."""
+
+import hashlib
+import os
+import socket
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recipes.common.download import DownloadError, download_to_cache
+from recipes.common.errors import InputError
+
+VALIDATION_FRACTION = 0.15  # 9,000 of MNIST's and 7,500 of CIFAR-10's training images
+SPLIT_SEED = 0  # whatever --seed, so that every run is judged on the same images
+N_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a recipe can load: image shape, file, default epochs, and its name for a person."""
+
+    name: str
+    title: str
+    image_shape: tuple[int, ...]
+    n_epochs: int
+    keras_file: str  # what Keras leaves in its cache; its absence means a download
+
+
+DATASETS = {
+    "mnist": Dataset("mnist", "MNIST", (28, 28), 2, "mnist.npz"),
+    "cifar10": Dataset("cifar10", "CIFAR-10", (32, 32, 3), 3, "cifar-10-batches-py-target"),
+}
+DIGITS_EPOCHS = 10
+SYNTHETIC_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Images as they come: uint8 of shape (n, *image_shape), labels 0..9 of shape (n,)."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    kind: str  # the --data that gives exactly these
+    source: str
+    n_epochs: int
+    warning: str | None = None  # said loudly: the answer is not about the data set asked for
+
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            digest.update(str((array.shape, array.dtype)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training, validation and held-out test images."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_validation: np.ndarray
+    y_validation: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self.x_train.shape[1:]
+
+
+def load(dataset: Dataset, data: str, data_dir: Path | None) -> Arrays:
+    """Loads the images that `--data` and `--data-dir` ask for.
+
+    Raises:
+        InputError: The file is absent or wrong, or the data set cannot be had without one.
+    """
+    if data == "synthetic":
+        return _synthetic(dataset)
+    if data == "digits":
+        return _digits(dataset)
+    if data_dir is not None:
+        return _from_folder(dataset, data_dir)
+    try:
+        return _from_keras(dataset)
+    except DownloadError as error:
+        if dataset.name != "mnist" or data != "auto":
+            other = ", or `--data digits`" if dataset.name == "mnist" else ""
+            raise InputError(
+                f"{dataset.title} is not in Keras's cache and could not be downloaded ({error}). "
+                f"Give `--data-dir DIR` with DIR/{dataset.name}.npz, or try the machinery with "
+                f"`--data synthetic`{other}."
+            ) from error
+        warning = (
+            f"MNIST could not be downloaded ({error}). These results are for the 1,797 digits "
+            "that scikit-learn carries, not for MNIST."
+        )
+        return _digits(dataset, warning)
+
+
+def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
+    path = folder / f"{dataset.name}.npz"
+    if not path.is_file():
+        raise InputError(
+            f"`--data-dir` must hold {path.name}. Received: --data-dir {folder}, which has no "
+            "such file."
+        )
+    names = ("x_train", "y_train", "x_test", "y_test")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if missing := [name for name in names if name not in archive.files]:
+                raise InputError(
+                    f"{path} must hold the arrays {', '.join(names)}. Missing: "
+                    f"{', '.join(missing)}. Received: {', '.join(archive.files) or 'none'}."
+                )
+            arrays = {name: archive[name] for name in names}
+            source = str(archive["source"]) if "source" in archive.files else dataset.title
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} could not be read as an .npz of plain arrays: {error}") from error
+    for part in ("train", "test"):
+        labels = arrays[f"y_{part}"]
+        if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras's CIFAR loaders return them
+            arrays[f"y_{part}"] = labels[:, 0]
+        _check(dataset, path, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
+    source = f"{source}, from {path}"
+    return Arrays(**arrays, kind=dataset.name, source=source, n_epochs=dataset.n_epochs)
+
+
+def _check(dataset: Dataset, path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
+    """Refuses arrays that are not raw uint8 images with labels 0..9."""
+
+    def require(holds: Any, name: str, rule: str, received: object) -> None:
+        if not holds:
+            raise InputError(f"{path}: `{name}_{part}` must {rule}. Received: {received}")
+
+    expected = ", ".join(map(str, dataset.image_shape))
+    require(x.shape[1:] == dataset.image_shape, "x", f"have shape (n, {expected})", x.shape)
+    require(x.dtype == np.uint8, "x", "be uint8, raw pixels from 0 to 255", f"dtype {x.dtype}")
+    require(y.shape == (len(x),), "y", f"have shape ({len(x)},), as x", y.shape)
+    require(np.issubdtype(y.dtype, np.integer), "y", "be integers", f"dtype {y.dtype}")
+    require(len(x) >= 100, "x", "hold at least 100 images", len(x))
+    require(x.max() > 1, "x", "hold raw pixels from 0 to 255", f"values up to {x.max()}")
+    labels, counts = np.unique(y, return_counts=True)
+    rule = f"hold the labels 0 to {N_CLASSES - 1}, at least two images each"
+    complete = np.array_equal(labels, np.arange(N_CLASSES)) and counts.min() >= 2
+    require(complete, "y", rule, dict(zip(labels[:20].tolist(), counts[:20].tolist(), strict=True)))
+
+
+def _from_keras(dataset: Dataset) -> Arrays:
+    import keras
+
+    target = Path(os.path.expanduser(keras.config.keras_home())) / "datasets" / dataset.keras_file
+    if not target.exists():
+        download_to_cache(dataset.name)
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(10)  # a damaged file in the cache makes Keras download it again
+    try:
+        loader = getattr(keras.datasets, dataset.name)
+        (x_train, y_train), (x_test, y_test) = loader.load_data()
+    except Exception as error:  # Keras raises bare Exception when a download fails
+        raise DownloadError(str(error)) from error
+    finally:
+        socket.setdefaulttimeout(previous)
+    source = f"{dataset.title}, from keras.datasets"
+    arrays = (x_train, y_train.reshape(-1), x_test, y_test.reshape(-1))
+    return Arrays(*arrays, kind=dataset.name, source=source, n_epochs=dataset.n_epochs)
+
+
+def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
+    """scikit-learn's digits: 8 x 8 scans of 0..16, here resized to 28 x 28 and 0..255."""
+    import keras
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch: Any = load_digits()
+    small = np.asarray(bunch.images, "float32")[..., None] * (255 / 16)
+    large = keras.ops.image.resize(small, dataset.image_shape, interpolation="bilinear")
+    x = np.rint(keras.ops.convert_to_numpy(large)[..., 0]).astype("uint8")
+    x_train, x_test, y_train, y_test = train_test_split(
+        x, bunch.target, test_size=0.2, stratify=bunch.target, random_state=SPLIT_SEED
+    )
+    source = "scikit-learn's 1,797 digits, resized to 28 x 28 (not MNIST)"
+    warning = warning or "These results are for scikit-learn's 1,797 digits, not for MNIST."
+    return Arrays(x_train, y_train, x_test, y_test, "digits", source, DIGITS_EPOCHS, warning)
+
+
+def _synthetic(dataset: Dataset) -> Arrays:
+    """Ten random patterns under strong noise: learnable, and about nothing."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    patterns = rng.integers(64, 192, (N_CLASSES, *dataset.image_shape))
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.arange(n) % N_CLASSES
+        x = patterns[y] + rng.normal(0, 160, (n, *dataset.image_shape))
+        return np.clip(x, 0, 255).astype("uint8"), y
+
+    return Arrays(
+        *draw(2000),
+        *draw(500),
+        kind="synthetic",
+        source="synthetic images",
+        n_epochs=SYNTHETIC_EPOCHS,
+        warning="These results are for synthetic images: they say nothing about real data.",
+    )
+
+
+def split(arrays: Arrays, train_limit: int | None) -> Split:
+    """Holds validation images out of the training images, stratified, always the same ones.
+
+    Digits keep 20 % for validation, as they do for the test split.
+
+    Raises:
+        InputError: `train_limit` leaves fewer images than classes, or is more than there are.
+    """
+    from sklearn.model_selection import train_test_split
+
+    # 0.25 of the 80 % that the digits' test split leaves is 20 % of all of them.
+    fraction = 0.25 if arrays.kind == "digits" else VALIDATION_FRACTION
+    x_train, x_validation, y_train, y_validation = train_test_split(
+        arrays.x_train,
+        arrays.y_train,
+        test_size=round(fraction * len(arrays.x_train)),
+        stratify=arrays.y_train,
+        random_state=SPLIT_SEED,
+    )
+    if train_limit is not None and train_limit < len(x_train):
+        if train_limit < N_CLASSES:
+            raise InputError(
+                f"`--train-limit` must be at least {N_CLASSES}, one image a class. "
+                f"Received: --train-limit {train_limit}"
+            )
+        # train_test_split wants something on the other side, hence the `<` above.
+        x_train, _, y_train, _ = train_test_split(
+            x_train, y_train, train_size=train_limit, stratify=y_train, random_state=SPLIT_SEED
+        )
+    return Split(x_train, y_train, x_validation, y_validation, arrays.x_test, arrays.y_test)

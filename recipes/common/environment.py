@@ -1,0 +1,64 @@
+"""What a figure needs beside it: machine, threads and versions."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("keras_leaky", "keras", "tensorflow", "keras-tuner", "numpy", "scipy", "scikit-learn")
+
+
+def describe_environment(command: Sequence[str]) -> dict[str, Any]:
+    """Returns what environment.json holds.
+
+    Args:
+        command: The command as the user gave it.
+    """
+    import keras
+
+    return {
+        "command": " ".join(command),
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "n_threads": n_threads(),
+        "python": sys.version.split()[0],
+        "backend": keras.backend.backend(),
+        "git_revision": _git_revision(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def n_threads() -> int:
+    """Threads that TensorFlow uses inside one operation; results depend on it to the last bits."""
+    if setting := int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")):
+        return setting
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git_revision() -> str | None:
+    """The commit of this checkout, None where there is none."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

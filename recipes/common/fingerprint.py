@@ -1,0 +1,79 @@
+"""What has to be the same for a run to be gone on with."""
+
+from typing import Any
+
+from recipes.common.data import Arrays
+from recipes.common.environment import n_threads
+from recipes.common.errors import InputError
+from recipes.common.options import SearchOptions
+from recipes.common.run_folder import RunFolder
+from recipes.common.space import arms
+
+_OPTIONS = (
+    "activation",
+    "alpha_range",
+    "learning_rate_range",
+    "optimizer",
+    "tuner",
+    "model",
+    "epochs",
+    "executions",
+    "batch_size",
+    "train_limit",
+    "precision",
+    "seed",
+)
+
+
+def make_fingerprint(options: SearchOptions, arrays: Arrays) -> dict[str, Any]:
+    """Everything that changes a trial's result; more trials do so for a grid alone."""
+    fingerprint = {name: getattr(options, name) for name in _OPTIONS}
+    fingerprint["objective"] = "val_accuracy, max"
+    fingerprint["data_source"] = arrays.source
+    fingerprint["data_sha256"] = arrays.sha256()
+    fingerprint["n_threads"] = n_threads()
+    if options.tuner == "grid":
+        fingerprint["n_grid"] = arms(options)[0].n_grid
+    return fingerprint
+
+
+def check_resumable(
+    run: RunFolder, stored: dict[str, Any], now: dict[str, Any], options: SearchOptions
+) -> None:
+    """Refuses to mix two searches in one folder.
+
+    Raises:
+        InputError: Lists what differs, or says that fewer trials were asked for than there are.
+    """
+    differences = [
+        f"  {name}: the run has {stored.get(name)}, this command asks for {value}"
+        for name, value in now.items()
+        if _plain(stored.get(name)) != _plain(value)
+    ]
+    if differences:
+        raise InputError(
+            f"`--resume` must keep the settings of the run in {run.path}:\n"
+            + "\n".join(differences)
+            + "\nLeave those flags out, or start a new run in another folder."
+        )
+    for arm in arms(options):
+        n_done = sum(row.arm == arm.activation for row in run.trials)
+        if arm.n_trials is not None and n_done > arm.n_trials:
+            raise InputError(
+                f"`--trials` must not be fewer than the run has. Received: --trials "
+                f"{options.trials}, but {n_done} trials of {arm.activation} are finished."
+            )
+    n_retrained = max(
+        (sum(row.arm == arm.activation for row in run.retrainings) for arm in arms(options)),
+        default=0,
+    )
+    if n_retrained > options.seeds:
+        raise InputError(
+            f"`--seeds` must not be fewer than the run has. Received: --seeds {options.seeds}, "
+            f"but {n_retrained} retrainings are finished."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON would give it back."""
+    return list(value) if isinstance(value, tuple) else value

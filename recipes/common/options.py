@@ -1,0 +1,240 @@
+"""The flags of a search: one typed class, its checks, and how a command line becomes one."""
+
+import argparse
+import dataclasses
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from recipes.common.errors import InputError
+
+DEFAULT_ALPHA_RANGES = {"leaky_relu": (1e-3, 0.5), "prelu": (0.01, 0.5), "elu": (0.1, 2.0)}
+DEFAULT_N_TRIALS = 12
+
+Count = Annotated[int, tyro.conf.arg(metavar="N")]
+CountOrDefault = Annotated[int | None, tyro.conf.arg(metavar="N")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """The settings of a search; a command line becomes one by `parse_options`.
+
+    Attributes:
+        activation: The rectifier to search. ReLU is searched beside it under the same budget.
+        alpha_range: Alpha to search. leaky_relu: the negative slope, 0.001 0.5 by default, log
+            scale. prelu: the initial slope, 0.01 0.5, log. elu: the saturation value, 0.1 2,
+            linear. relu has none.
+        learning_rate_range: Learning rates to search, on a log scale.
+        optimizer: adam, or sgd with momentum 0.9.
+        tuner: Which KerasTuner oracle proposes the trials. Hyperband trains a promoted trial again
+            from the start with more epochs.
+        trials: Trials of each arm: the activation's, then ReLU's with the learning rate alone; 12
+            by default. A grid takes the largest k x k that fits. Hyperband refuses this flag: its
+            number of trials follows from the epochs.
+        epochs: Epochs of a trial and of a retraining; by default what suits the data (the dry run
+            shows it). Hyperband's largest number of epochs.
+        executions: Trainings of each trial, each with its own seed; the score is their mean.
+        seeds: Retrainings of each arm's chosen point, paired by seed. The test split is used for
+            them alone.
+        batch_size: Images a step.
+        train_limit: Use only this many training images, stratified. Validation and test images
+            stay the same.
+        model: mlp has two hidden layers of 100 units, cnn is a small convolutional net.
+        precision: Keras dtype policy. mixed_bfloat16 is faster where the machine multiplies it
+            natively.
+        data_dir: Folder that holds mnist.npz or cifar10.npz with the arrays x_train, y_train,
+            x_test, y_test. Without it, Keras's cache or a download.
+        seed: Everything random derives from it. The same seed on the same machine with the same
+            number of threads gives the same trials.csv.
+        output: The run folder; by default runs/ and then data set, activation and time.
+        resume: Go on with the run in the output folder. Finished trials are kept; settings that
+            are not given come from the run.
+        overwrite: Delete the run in the output folder first. Refused on a folder that holds no
+            run.
+        config: Take the settings of this config.json of another run; flags override them.
+        dry_run: Check everything, print what would be done, and stop.
+    """
+
+    activation: Literal["relu", "leaky_relu", "prelu", "elu"] = "leaky_relu"
+    alpha_range: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
+    learning_rate_range: Annotated[tuple[float, float], tyro.conf.arg(metavar="LOW HIGH")] = (
+        1e-4,
+        1e-1,
+    )
+    optimizer: Literal["adam", "sgd"] = "adam"
+    tuner: Literal["random", "bayesian", "hyperband", "grid"] = "random"
+    trials: CountOrDefault = None
+    epochs: CountOrDefault = None
+    executions: Count = 1
+    seeds: Count = 5
+    batch_size: Count = 128
+    train_limit: CountOrDefault = None
+    model: Literal["mlp", "cnn"] = "cnn"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    data: str = "auto"
+    data_dir: Folder = None
+    seed: Count = 0
+    output: Folder = None
+    resume: bool = False
+    overwrite: bool = False
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class MnistOptions(SearchOptions):
+    """Which alpha, which learning rate, and does it help? Searched on MNIST.
+
+    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
+    same budget, retrains both winners with several seeds, evaluates them once on the held-out test
+    split, and writes a page with pictures and a verdict.
+
+    Attributes:
+        data: auto takes MNIST, or scikit-learn's 1,797 digits where MNIST cannot be had. synthetic
+            takes made-up images, to try the machinery.
+    """
+
+    data: Literal["auto", "mnist", "digits", "synthetic"] = "auto"
+
+
+@dataclass(frozen=True)
+class Cifar10Options(SearchOptions):
+    """Which alpha, which learning rate, and does it help? Searched on CIFAR-10.
+
+    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
+    same budget, retrains both winners with several seeds, evaluates them once on the held-out test
+    split, and writes a page with pictures and a verdict.
+
+    Attributes:
+        data: auto takes CIFAR-10, synthetic takes made-up images, to try the machinery.
+    """
+
+    data: Literal["auto", "cifar10", "synthetic"] = "auto"
+
+
+OptionsT = TypeVar("OptionsT", bound=SearchOptions)
+
+# These say where and how to run, not what: they are not taken over from another run.
+_NOT_FROM_CONFIG = {"output", "resume", "overwrite", "config", "dry_run"}
+
+
+def parse_options(
+    cls: type[OptionsT], arguments: Sequence[str], read_config: Any, program: str
+) -> OptionsT:
+    """Turns a command line into options of class `cls`; `--help` and typing errors exit at once.
+
+    `read_config` maps a path to the options dictionary that a run has stored. It is called for
+    `--config FILE` and, with `--resume`, for the run's own folder: its settings become defaults.
+    """
+    # What may change the defaults has to be known before the real parser is made.
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    peek.add_argument("--config", type=Path)
+    peek.add_argument("--output", type=Path)
+    peek.add_argument("--resume", action="store_true")
+    try:
+        early, _ = peek.parse_known_args(list(arguments))
+    except argparse.ArgumentError:  # a flag without its value: the real parser says so below
+        early = peek.parse_args([])
+    defaults = cls()
+    if early.config is not None and early.resume:
+        raise InputError("`--resume` takes the settings of its own run; leave `--config` out.")
+    if early.config is not None:
+        defaults = _from_stored(cls, read_config(early.config), early.config)
+    elif early.resume:
+        if early.output is None:
+            raise InputError(
+                "`--resume` needs `--output RUN`, the folder of the run to go on with."
+            )
+        source = early.output / "config.json"
+        defaults = _from_stored(cls, read_config(source), source)
+    options = tyro.cli(
+        cls,
+        args=list(arguments),
+        default=defaults,
+        prog=program,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    return resolve(options)
+
+
+def _from_stored(cls: type[OptionsT], stored: dict[str, Any], source: Path) -> OptionsT:
+    """Builds options from what `dataclasses.asdict` and JSON made of them."""
+    names = {field.name for field in dataclasses.fields(cls)} - _NOT_FROM_CONFIG
+    if unknown := set(stored) - names - _NOT_FROM_CONFIG:
+        raise InputError(
+            f"{source} has settings that this recipe does not know: {sorted(unknown)}."
+        )
+    values = {name: stored[name] for name in names if name in stored}
+    for name in ("alpha_range", "learning_rate_range"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
+    if values.get("data_dir") is not None:
+        values["data_dir"] = Path(values["data_dir"])
+    return cls(**values)
+
+
+def resolve(options: OptionsT) -> OptionsT:
+    """Checks every option and fills in the defaults that depend on others.
+
+    Raises:
+        InputError: Names the flag, the rule and what was received.
+    """
+    for name in ("executions", "seeds", "batch_size"):
+        _require(getattr(options, name) >= 1, name, "a whole number >= 1", getattr(options, name))
+    for name in ("trials", "epochs", "train_limit"):
+        value = getattr(options, name)
+        _require(value is None or value >= 1, name, "a whole number >= 1", value)
+    _require(0 <= options.seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", options.seed)
+
+    low, high = options.learning_rate_range
+    _require(0 < low < high < math.inf, "learning_rate_range", "0 < LOW < HIGH", f"{low} {high}")
+
+    alpha_range = options.alpha_range
+    if options.activation == "relu":
+        _require(alpha_range is None, "alpha_range", "left out: relu has no alpha", alpha_range)
+    else:
+        alpha_range = alpha_range or DEFAULT_ALPHA_RANGES[options.activation]
+        low, high = alpha_range
+        if options.activation == "elu":
+            _require(0 <= low < high < math.inf, "alpha_range", "0 <= LOW < HIGH", f"{low} {high}")
+        else:
+            rule = "0 < LOW < HIGH (log scale; alpha = 0 is the ReLU arm, which always runs)"
+            _require(0 < low < high < math.inf, "alpha_range", rule, f"{low} {high}")
+
+    trials = options.trials
+    if options.tuner == "hyperband":
+        rule = "left out: hyperband derives the number of trials from --epochs"
+        _require(trials is None, "trials", rule, trials)
+    else:
+        trials = trials or DEFAULT_N_TRIALS
+
+    if options.data_dir is not None:
+        rule = "left out with --data digits or synthetic, which are not read from a folder"
+        _require(options.data not in ("digits", "synthetic"), "data_dir", rule, options.data_dir)
+    if options.resume and options.overwrite:
+        raise InputError("`--resume` keeps the run and `--overwrite` deletes it: give one of them.")
+    if options.overwrite and options.output is None:
+        raise InputError("`--overwrite` needs `--output RUN`, the folder of the run to delete.")
+    return dataclasses.replace(
+        options,
+        alpha_range=alpha_range,
+        trials=trials,
+        data_dir=options.data_dir.expanduser().resolve() if options.data_dir else None,
+    )
+
+
+def _require(holds: bool, name: str, rule: str, received: object) -> None:
+    if not holds:
+        flag = "--" + name.replace("_", "-")
+        raise InputError(f"`{flag}` must be {rule}. Received: {flag} {received}")
+
+
+def command_line(arguments: Sequence[str] | None) -> list[str]:
+    """The arguments given to `main`, or those of the process."""
+    return list(sys.argv[1:] if arguments is None else arguments)

@@ -1,0 +1,121 @@
+"""report.html: one self-contained file, and the table that a terminal shows at the end."""
+
+import base64
+import importlib.resources
+from typing import Any
+
+import jinja2
+from rich.table import Table
+
+from recipes.common.plots import draw_plots
+from recipes.common.progress import format_point
+from recipes.common.run_folder import RunFolder, write_atomically
+from recipes.common.statistics import TITLES
+
+CAPTIONS = {
+    "trials": "Every trial of the search: where it lies and how well it did on the validation "
+    "images. The scale follows the logarithm of the error, or the good ones would look alike.",
+    "learning_rate": "The same trials and those of the baseline, against the learning rate alone.",
+    "learning_curves": "The retrainings of the chosen points. Thin: one seed. Thick: their mean.",
+    "test_accuracy": "The held-out test split, used once for each retraining.",
+}
+
+
+def write_page(run: RunFolder) -> None:
+    """Draws the plots and the page of a finished run again, from its files alone."""
+    config, summary = run.read_json("config"), run.read_json("summary")
+    names = draw_plots(run, config, summary)
+    images = {name: base64.b64encode(run.plot(name).read_bytes()).decode("ascii") for name in names}
+    template = importlib.resources.files("recipes.common").joinpath("report.html.j2").read_text()
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    html = environment.from_string(template).render(
+        summary=summary,
+        config=config,
+        environment=run.read_json("environment"),
+        title=f"{TITLES[summary['activation']]} on {summary['dataset']}",
+        rows=result_rows(summary),
+        images=images,
+        captions=CAPTIONS,
+        failed=_failures(run),
+        load_lines=load_lines(run),
+    )
+    write_atomically(run.page, html.encode())
+
+
+def _failures(run: RunFolder) -> list[tuple[str, str, str, str]]:
+    """Arm, which training, where, and why: every training that ended early."""
+    trials = [
+        (
+            TITLES[row.arm],
+            f"trial {row.trial_id}",
+            format_point(row.alpha, row.learning_rate),
+            row.reason,
+        )
+        for row in run.trials
+        if row.reason
+    ]
+    retrainings = [
+        (TITLES[row.arm], f"retraining, seed {row.seed}", "the chosen point", row.reason)
+        for row in run.retrainings
+        if row.reason
+    ]
+    return trials + retrainings
+
+
+def load_lines(run: RunFolder) -> list[str]:
+    """The lines that load best.keras and use it."""
+    return [
+        "import keras, keras_leaky",
+        f'model = keras.saving.load_model("{run.best_model}")',
+        "logits = model.predict(images)  # raw uint8 images, as the data set has them",
+    ]
+
+
+def result_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """The table of the outcome, one row an arm and one for their difference, as text."""
+    arms = [(summary["activation"], summary["best"], summary["test"])]
+    if summary["relu_baseline"]:
+        baseline = summary["relu_baseline"]
+        arms.insert(0, ("relu", baseline["best"], baseline["test"]))
+    rows = [
+        {
+            "arm": TITLES[arm],
+            "alpha": "" if best["alpha"] is None else f"{best['alpha']:.4g}",
+            "learning rate": f"{best['learning_rate']:.3g}",
+            "validation": f"{best['val_accuracy']:.2%}",
+            "test": f"{test['mean']:.2%}",
+            "std": "" if test["std"] is None else f"{100 * test['std']:.2f}",
+            "95 % interval": _interval(test["ci95"], "{:.2f}"),
+            "n": str(test["n"]),
+        }
+        for arm, best, test in arms
+    ]
+    if difference := summary["difference"]:
+        rows.append(
+            {
+                "arm": "difference",
+                "alpha": "",
+                "learning rate": "",
+                "validation": "",
+                "test": f"{100 * difference['mean']:+.2f}",
+                "std": "",
+                "95 % interval": _interval(difference["ci95"], "{:+.2f}"),
+                "n": str(difference["n"]),
+            }
+        )
+    return rows
+
+
+def _interval(ci95: list[float] | None, form: str) -> str:
+    return "" if ci95 is None else " to ".join(form.format(100 * bound) for bound in ci95)
+
+
+def result_table(summary: dict[str, Any]) -> Table:
+    """The same table for a terminal."""
+    rows = result_rows(summary)
+    table = Table(box=None, padding=(0, 2, 0, 0))  # fits 80 columns
+    for i, column in enumerate(rows[0]):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*row.values())
+    return table

@@ -1,0 +1,274 @@
+"""The run folder: the only file that knows its file names and columns.
+
+Every file is written whole beside its place and moved there, so that a reader, or a run that is
+killed, never meets half of one.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import shutil
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from recipes.common.errors import InputError
+
+FORMAT = "keras_leaky run 1"  # in config.json; tells a run of ours from anybody's folder
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One row of trials.csv. Scores are validation accuracies, epochs count from 1."""
+
+    arm: str
+    trial_id: str
+    status: str  # COMPLETED or FAILED
+    alpha: float | None
+    learning_rate: float
+    seed: int
+    score: float | None
+    best_epoch: int | None
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One row of epochs.csv. A retraining has no trial_id."""
+
+    arm: str
+    trial_id: str
+    seed: int
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class RetrainingRow:
+    """One row of retrainings.csv: the chosen point of an arm, trained again from one seed."""
+
+    arm: str
+    seed: int
+    val_accuracy: float | None
+    test_accuracy: float
+    best_epoch: int | None
+    seconds: float
+    reason: str
+
+
+RowT = TypeVar("RowT", TrialRow, EpochRow, RetrainingRow)
+
+
+class RunFolder:
+    """Reads and writes one run. Make one with `create` or `open`.
+
+    Attributes:
+        path: The folder.
+        trials, epochs, retrainings: The rows written so far. Only `add_trial` and
+            `add_retraining` change them, and leave the files in step.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials: list[TrialRow] = []
+        self.epochs: list[EpochRow] = []
+        self.retrainings: list[RetrainingRow] = []
+
+    @property
+    def best_model(self) -> Path:
+        return self.path / "best.keras"
+
+    @property
+    def page(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def search(self) -> Path:
+        """KerasTuner's own project folder."""
+        return self.path / "search"
+
+    def plot(self, name: str) -> Path:
+        return self.path / "plots" / f"{name}.png"
+
+    @classmethod
+    def create(cls, path: Path, config: dict[str, Any], overwrite: bool) -> "RunFolder":
+        """Makes the folder and puts config.json into it, or leaves everything as it was.
+
+        Raises:
+            InputError: The folder is not empty, is not ours to delete, or cannot be written.
+        """
+        check_output(path, overwrite)
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        run = cls(path)
+        try:
+            if overwrite and path.exists():
+                shutil.rmtree(path)
+            path.mkdir(parents=True, exist_ok=True)
+            run.write_config(config)
+        except OSError as error:
+            for folder in missing:  # from the inside out; only what was made here, only if empty
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
+            raise InputError(
+                f"`--output` must be a folder that can be written. Received: --output {path} "
+                f"({error.strerror})"
+            ) from error
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Opens a run that exists and reads its rows.
+
+        Raises:
+            InputError: There is no run of ours, or a file in it cannot be read.
+        """
+        read_config(path / "config.json")
+        run = cls(path)
+        run.trials = run._read_rows("trials", TrialRow)
+        run.retrainings = run._read_rows("retrainings", RetrainingRow)
+        finished = {(row.arm, row.trial_id) for row in run.trials}
+        finished_seeds = {(row.arm, row.seed) for row in run.retrainings}
+        # Epochs are written before the row that closes them: those of an interrupted trial go.
+        run.epochs = [
+            row
+            for row in run._read_rows("epochs", EpochRow)
+            if (
+                (row.arm, row.trial_id) in finished
+                if row.trial_id
+                else (row.arm, row.seed) in finished_seeds
+            )
+        ]
+        return run
+
+    def add_trial(self, row: TrialRow, epochs: Iterable[EpochRow]) -> None:
+        self.epochs.extend(epochs)
+        self._write_rows("epochs", self.epochs, EpochRow)
+        self.trials.append(row)
+        self._write_rows("trials", self.trials, TrialRow)
+
+    def add_retraining(self, row: RetrainingRow, epochs: Iterable[EpochRow]) -> None:
+        self.epochs.extend(epochs)
+        self._write_rows("epochs", self.epochs, EpochRow)
+        self.retrainings.append(row)
+        self._write_rows("retrainings", self.retrainings, RetrainingRow)
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        self.write_json("config", {"format": FORMAT, **config})
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        text = json.dumps(content, indent=2, allow_nan=False, default=str) + "\n"
+        write_atomically(self.path / f"{name}.json", text.encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / f"{name}.json"
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise InputError(f"{path} does not exist: the run did not get that far.") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+
+    def _write_rows(self, name: str, rows: list[RowT], cls: type[RowT]) -> None:
+        text = io.StringIO()
+        columns = [field.name for field in dataclasses.fields(cls)]
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(row) for row in rows)  # None becomes an empty cell
+        write_atomically(self.path / f"{name}.csv", text.getvalue().encode())
+
+    def _read_rows(self, name: str, cls: type[RowT]) -> list[RowT]:
+        path = self.path / f"{name}.csv"
+        if not path.exists():
+            return []
+        try:
+            with path.open(newline="") as file:
+                return [_parse_row(cls, row) for row in csv.DictReader(file, strict=True)]
+        except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+            raise InputError(f"{path} cannot be read as a table of a run: {error!r}") from error
+
+
+def _parse_row(cls: type[RowT], row: dict[str, str]) -> RowT:
+    """Turns the cells of one row back into what was written; `repr` of a float reads back exact."""
+    values: dict[str, Any] = {}
+    for name, kind in typing.get_type_hints(cls).items():
+        if isinstance(kind, types.UnionType):
+            kind = typing.get_args(kind)[0] if row[name] else lambda _: None
+        values[name] = kind(row[name])
+    return cls(**values)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Reads a run's config.json.
+
+    Raises:
+        InputError: It is absent, not JSON, or not a run's.
+    """
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist: there is no run to read.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as the config.json of a run: {error}") from error
+    if not _is_ours(config):
+        raise InputError(f"{path} is not the config.json of a run of this recipe.")
+    return config
+
+
+def _is_ours(config: Any) -> bool:
+    return isinstance(config, dict) and config.get("format") == FORMAT
+
+
+def check_output(path: Path, overwrite: bool) -> None:
+    """Refuses a folder that holds something, unless it is a run and `overwrite` is given."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise InputError(f"`--output` must be a folder. Received: --output {path}, a file.")
+    if not any(path.iterdir()):
+        return
+    if not overwrite:
+        raise InputError(
+            f"`--output` must be a new or empty folder. Received: --output {path}, which is not "
+            "empty. Choose another, go on with that run by `--resume`, or replace it by "
+            "`--overwrite`."
+        )
+    try:
+        read_config(path / "config.json")
+    except InputError as error:
+        raise InputError(
+            f"`--overwrite` deletes only a folder that holds a run's config.json. Received: "
+            f"--output {path}. Nothing was deleted."
+        ) from error
+
+
+def write_model(path: Path, model: Any) -> None:
+    """Saves a Keras model to `path`, whole or not at all."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # Keras looks at the ending
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes `content` to `path`; whoever reads sees the old file or the new one, whole."""
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

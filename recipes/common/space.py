@@ -1,0 +1,72 @@
+"""The search space of an arm: alpha and learning rate, or the learning rate alone for ReLU."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recipes.common.options import SearchOptions
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One searched quantity, from `low` to `high`, on a linear or a log scale."""
+
+    low: float
+    high: float
+    log: bool
+
+    def declare(self, hp: Any, name: str, n_grid: int | None) -> float:
+        """Asks KerasTuner for a value: out of `n_grid` points, or anywhere in the range.
+
+        A grid is a Choice because KerasTuner's Float with `step` misses the last point of a log
+        range.
+        """
+        if n_grid is not None:
+            return hp.Choice(name, self.grid(n_grid), ordered=True)
+        return hp.Float(name, self.low, self.high, sampling="log" if self.log else "linear")
+
+    def grid(self, n: int) -> list[float]:
+        """`n` evenly spaced points with both ends; the middle of the range if n is 1."""
+        space = np.geomspace if self.log else np.linspace
+        if n == 1:
+            return [float(space(self.low, self.high, 3)[1])]
+        return [float(value) for value in space(self.low, self.high, n)]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One activation and the space that is searched for it."""
+
+    activation: str
+    alpha: Axis | None
+    learning_rate: Axis
+    n_trials: int | None  # None: the tuner decides (Hyperband)
+    n_grid: int | None = None  # points an axis, for a grid
+
+    def declare(self, hp: Any) -> tuple[float | None, float]:
+        """Declares the space on `hp` and returns (alpha, learning rate) of the trial."""
+        alpha = self.alpha.declare(hp, "alpha", self.n_grid) if self.alpha else None
+        return alpha, self.learning_rate.declare(hp, "learning_rate", self.n_grid)
+
+
+def arms(options: SearchOptions) -> list[Arm]:
+    """The activation's arm, then the ReLU arm under the same number of trials."""
+    learning_rate = Axis(*options.learning_rate_range, log=True)
+    n_trials, n_grid = options.trials, None
+    if options.activation == "relu":
+        return [Arm("relu", None, learning_rate, n_trials, n_trials if _is_grid(options) else None)]
+    if _is_grid(options):
+        assert n_trials is not None
+        n_grid = int(n_trials**0.5)
+        n_trials = n_grid**2
+    assert options.alpha_range is not None
+    alpha = Axis(*options.alpha_range, log=options.activation != "elu")
+    return [
+        Arm(options.activation, alpha, learning_rate, n_trials, n_grid),
+        Arm("relu", None, learning_rate, n_trials, n_trials if _is_grid(options) else None),
+    ]
+
+
+def _is_grid(options: SearchOptions) -> bool:
+    return options.tuner == "grid"

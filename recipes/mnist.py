@@ -1,0 +1,9 @@
+"""Search alpha and learning rate on MNIST: `python -m recipes.mnist --help`."""
+
+import sys
+
+from recipes.common.main import main
+from recipes.common.options import MnistOptions
+
+if __name__ == "__main__":
+    sys.exit(main(MnistOptions, "mnist"))

@@ -1,0 +1,32 @@
+"""Draw the plots and the page of a finished run again: `python -m recipes.report RUN`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from recipes.common.main import exit_code
+
+
+def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Draw the plots and report.html of a finished run again, without training.
+
+    Args:
+        run: The run folder, as the search printed it.
+    """
+    from recipes.common.page import write_page
+    from recipes.common.run_folder import RunFolder
+
+    folder = RunFolder.open(run)
+    write_page(folder)
+    print(f"Page: {folder.page.resolve()}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    return exit_code(lambda: tyro.cli(report, args=arguments, prog="python -m recipes.report"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Rectifiers with two straight pieces."""
+
+from keras import ops
+
+from keras_leaky.ops._tensors import parameter_like, to_float_tensor
+
+
+def leaky_relu(x, negative_slope):
+    """Leaky rectified linear unit.
+
+    ```
+    f(x)  = x   where x > 0,    negative_slope * x   where x <= 0
+    f'(x) = 1   where x > 0,    negative_slope       where x <= 0
+    ```
+
+    At 0 the value is 0 and the derivative `negative_slope`. NaN gives NaN, plus infinity itself,
+    minus infinity `negative_slope * -inf`, which with a slope of 0 is 0, as for ReLU.
+
+    `negative_slope` is the derivative on the negative side: 0 is ReLU, 1 the identity, -1 the
+    absolute value. Nothing is checked here; `keras_leaky.layers.LeakyReLU` checks.
+
+    Args:
+        x: Tensor. Integers are cast to `keras.config.floatx()`.
+        negative_slope: Number or scalar tensor in (-inf, inf), taken in the dtype of `x`.
+
+    Returns:
+        Tensor of the shape and float dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.ops import leaky_relu
+    >>> np.asarray(leaky_relu(np.array([-2.0, 0.0, 3.0]), 0.1))
+    array([-0.2,  0. ,  3. ])
+
+    References:
+        Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
+        Models", section 2 (LReL).
+    """
+    x = to_float_tensor(x)
+    negative_slope = parameter_like(negative_slope, x)
+    # 0 * -inf is NaN. The slope is left alone, so its gradient at 0 stays right.
+    finite = ops.where(ops.logical_and(negative_slope == 0, ops.isinf(x)), 0.0, x)
+    return ops.where(x > 0, x, negative_slope * _negative_part(finite))
+
+
+def prelu(x, alpha):
+    """Parametric rectified linear unit.
+
+    ```
+    f(x)  = x   where x > 0,    alpha * x   where x <= 0        df/dalpha = min(x, 0)
+    f'(x) = 1   where x > 0,    alpha       where x <= 0
+    ```
+
+    At 0 the value is 0 and the derivative `alpha`. NaN gives NaN, plus infinity itself, minus
+    infinity `alpha * -inf`, which with an `alpha` of 0 is NaN: unlike a slope set by hand, a
+    learned one does not stay at exactly 0, and no fused PReLU kernel guards against it.
+
+    `alpha` is the derivative on the negative side, one for each group of elements that share it.
+
+    Args:
+        x: Tensor. Integers are cast to `keras.config.floatx()`.
+        alpha: Tensor or number in (-inf, inf) that broadcasts against `x`, taken in its dtype.
+
+    Returns:
+        Tensor of the shape and float dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.ops import prelu
+    >>> np.asarray(prelu(np.array([[-2.0, -2.0], [3.0, 3.0]]), np.array([0.5, -1.0])))
+    array([[-1.,  2.],
+           [ 3.,  3.]])
+
+    References:
+        He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equation 1.
+    """
+    x = to_float_tensor(x)
+    return ops.where(x > 0, x, parameter_like(alpha, x) * _negative_part(x))
+
+
+def _negative_part(x):
+    # Without it the gradient of the slope meets inf * 0 where x is plus infinity.
+    return ops.where(x > 0, 0.0, x)

@@ -1,0 +1,103 @@
+"""leaky_relu and prelu as functions of tensors."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_leaky.ops import leaky_relu, prelu
+
+FUNCTIONS = pytest.mark.parametrize("function", [leaky_relu, prelu])
+INF = np.inf
+
+
+def gradients(function, x, slope):
+    x, slope = tf.constant(x), tf.constant(slope, tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch([x, slope])
+        y = function(x, slope)
+    return tape.gradient(y, [x, slope])
+
+
+@FUNCTIONS
+@pytest.mark.parametrize("slope", [-1.0, 0.0, 0.01, 1.0, 1.5])
+def test_derivative_at_zero_is_that_of_the_negative_side(function, slope):
+    dx, _ = gradients(function, np.array([-2.0, -0.0, 0.0, 1e-300, 2.0]), slope)
+    np.testing.assert_array_equal(dx, [slope, slope, slope, 1.0, 1.0])
+
+
+@FUNCTIONS
+@pytest.mark.parametrize("slope", [-1.0, 0.01, 1.5])
+def test_infinities_and_nan(function, slope):
+    y = function(np.array([-INF, INF, np.nan]), slope)
+    np.testing.assert_array_equal(y, [-INF * slope, INF, np.nan])
+    dx, _ = gradients(function, np.array([-INF, INF]), slope)
+    np.testing.assert_array_equal(dx, [slope, 1.0])
+
+
+def test_minus_infinity_at_slope_zero():
+    np.testing.assert_array_equal(leaky_relu(np.array([-INF, INF, np.nan]), 0.0), [0, INF, np.nan])
+    dx, _ = gradients(leaky_relu, np.array([-INF, INF]), 0.0)
+    np.testing.assert_array_equal(dx, [0.0, 1.0])
+    np.testing.assert_array_equal(prelu(np.array([-INF, INF]), 0.0), [np.nan, INF])
+
+
+@FUNCTIONS
+@pytest.mark.parametrize("slope", [0.0, 0.3, -1.0])
+def test_gradient_of_the_slope_is_the_sum_of_the_negative_inputs(function, slope):
+    _, dslope = gradients(function, np.array([-2.0, -0.5, 0.0, 3.0, INF]), slope)
+    assert dslope == -2.5
+
+
+def test_alpha_broadcasts_and_its_gradient_is_summed_back():
+    x = np.random.default_rng(0).normal(size=(4, 3, 2))
+    alpha = np.array([[0.1, -0.2]])
+    np.testing.assert_array_equal(prelu(x, alpha), np.where(x > 0, x, alpha * x))
+    _, dalpha = gradients(prelu, x, alpha)
+    np.testing.assert_allclose(dalpha, np.minimum(x, 0).sum(axis=(0, 1))[None], rtol=1e-14)
+
+
+def test_mixed_second_derivative():
+    x, slope = tf.constant([-2.0, 0.0, 3.0]), tf.constant(0.3)
+    with tf.GradientTape() as outer:
+        outer.watch(slope)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = leaky_relu(x, slope) ** 2
+        dx = inner.gradient(y, x)
+    # d/dx (slope * x)^2 = 2 slope^2 x, whose derivative by the slope is 4 slope x.
+    np.testing.assert_allclose(outer.gradient(dx, slope), 4 * 0.3 * -2.0, rtol=1e-6)
+
+
+@FUNCTIONS
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "slope",
+    [0.1, np.float64(0.1), np.array(0.1), keras.Variable(0.1)],
+    ids=lambda s: type(s).__name__,
+)
+def test_the_slope_does_not_promote(function, dtype, slope):
+    x = keras.ops.convert_to_tensor([-2.0, 3.0], dtype=dtype)
+    assert keras.backend.standardize_dtype(function(x, slope).dtype) == dtype
+
+
+@FUNCTIONS
+def test_a_python_slope_is_exact_in_float64(function):
+    assert float(function(np.array(-1.0), 0.1)) == -0.1
+
+
+@FUNCTIONS
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool"])
+def test_integers_become_floatx(function, dtype):
+    y = function(np.array([0, 1], dtype), 0.1)
+    assert keras.backend.standardize_dtype(y.dtype) == keras.config.floatx()
+    np.testing.assert_array_equal(y, [0, 1])
+
+
+@FUNCTIONS
+def test_keras_tensor_in_keras_tensor_out(function):
+    inputs = keras.Input((3,), dtype="float16")
+    model = keras.Model(inputs, function(inputs, 0.5))
+    assert model.output.shape == (None, 3)
+    assert model.output.dtype == "float16"
+    np.testing.assert_array_equal(model(np.array([[-2, 0, 3]])), [[-1, 0, 3]])

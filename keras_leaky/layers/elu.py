@@ -1,0 +1,72 @@
+"""ELU with a fixed saturation value."""
+
+import math
+
+import keras
+
+from keras_leaky.layers._arguments import as_number
+from keras_leaky.ops import elu
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+class ELU(keras.layers.Layer):
+    """Exponential linear unit.
+
+    ```
+    f(x)  = x   where x > 0,    alpha * (exp(x) - 1)   where x <= 0
+    f'(x) = 1   where x > 0,    alpha * exp(x)         where x <= 0
+    ```
+
+    At 0 the value is 0 and the derivative `alpha`: continuous there only with `alpha` = 1.
+
+    `alpha` is minus the saturation value: no output lies below `-alpha`. 0 is ReLU. Large values
+    push the mean output below 0 and make the derivative jump from `alpha` to 1 at 0. A unit that is
+    far below 0 gets as good as no gradient: ELU saturates where Leaky ReLU does not.
+
+    Args:
+        alpha: Finite real number in [0, inf). Defaults to 1.0.
+        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        Any. Integers are cast to the compute dtype; a mask passes through.
+
+    Output shape:
+        The input shape.
+
+    Weights:
+        None.
+
+    Raises:
+        ValueError: If `alpha` is not a finite real number of at least 0: NaN, infinities,
+            booleans, strings and None are refused.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.layers import ELU
+    >>> np.asarray(ELU(0.5)(np.array([-100.0, 0.0, 3.0])))
+    array([-0.5,  0. ,  3. ], dtype=float32)
+
+    References:
+        Clevert, Unterthiner and Hochreiter, 2016, "Fast and Accurate Deep Network Learning by
+        Exponential Linear Units (ELUs)", section 3.
+    """
+
+    def __init__(self, alpha=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.alpha = as_number(alpha)
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(
+                f"`alpha` of layer {self.name!r} must be a finite real number of at least 0. "
+                f"Received: alpha={alpha!r}"
+            )
+        self.supports_masking = True
+
+    def call(self, inputs):
+        return elu(keras.ops.cast(inputs, self.compute_dtype), self.alpha)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}

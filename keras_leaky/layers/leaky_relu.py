@@ -1,0 +1,77 @@
+"""Leaky ReLU with a fixed slope."""
+
+import math
+
+import keras
+
+from keras_leaky.layers._arguments import as_number
+from keras_leaky.ops import leaky_relu
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+class LeakyReLU(keras.layers.Layer):
+    """Leaky rectified linear unit with a fixed negative slope.
+
+    ```
+    f(x)  = x   where x > 0,    negative_slope * x   where x <= 0
+    f'(x) = 1   where x > 0,    negative_slope       where x <= 0
+    ```
+
+    At 0 the value is 0 and the derivative `negative_slope`, on every backend.
+
+    `negative_slope` is how much of the gradient an inactive unit still gets. 0 is ReLU, whose
+    inactive units get none and may die; 1 is the identity, a net of which is linear; -1 is the
+    absolute value. Above 1 and below 0 are allowed, and useful values lie in (0, 0.5).
+
+    `keras.layers.LeakyReLU` differs: its default is 0.3, it refuses a negative slope, it lets NaN
+    and True in, and on JAX its derivative at 0 is 1.
+
+    Args:
+        negative_slope: Finite real number in (-inf, inf). Defaults to 0.01. `alpha`, its name in
+            Keras 2 files, is understood too.
+        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        Any. Integers are cast to the compute dtype; a mask passes through.
+
+    Output shape:
+        The input shape.
+
+    Weights:
+        None.
+
+    Raises:
+        ValueError: If `negative_slope` is not a finite real number: NaN, infinities, booleans,
+            strings and None are refused.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.layers import LeakyReLU
+    >>> np.asarray(LeakyReLU(0.1)(np.array([-2.0, 0.0, 3.0])))
+    array([-0.2,  0. ,  3. ], dtype=float32)
+
+    References:
+        Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
+        Models", section 2 (LReL).
+    """
+
+    def __init__(self, negative_slope=0.01, **kwargs):
+        negative_slope = kwargs.pop("alpha", negative_slope)  # the name in Keras 2 files
+        super().__init__(**kwargs)
+        self.negative_slope = as_number(negative_slope)
+        if not math.isfinite(self.negative_slope):
+            raise ValueError(
+                f"`negative_slope` of layer {self.name!r} must be a finite real number. "
+                f"Received: negative_slope={negative_slope!r}"
+            )
+        self.supports_masking = True
+
+    def call(self, inputs):
+        return leaky_relu(keras.ops.cast(inputs, self.compute_dtype), self.negative_slope)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "negative_slope": self.negative_slope}

@@ -1,0 +1,255 @@
+"""What every layer of the pack must do, from one table."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_leaky import layers
+from keras_leaky.layers import ELU, LeakyReLU, PReLU
+
+
+def linear(slope):
+    """Float64 value, first and second derivative of a rectifier with a straight negative side."""
+
+    def reference(x, layer):
+        a = slope if slope is not None else np.asarray(keras.ops.cast(layer.alpha, "float64"))
+        return negative_side(x, a * x, a, 0.0)
+
+    return reference
+
+
+def exponential(alpha):
+    def reference(x, layer):
+        e = alpha * np.exp(np.minimum(x, 0))
+        return negative_side(x, alpha * np.expm1(np.minimum(x, 0)), e, e)
+
+    return reference
+
+
+def negative_side(x, value, first, second):
+    positive = x > 0
+    return (
+        np.where(positive, x, value),
+        np.where(positive, 1.0, first),
+        np.where(positive, 0.0, second),
+    )
+
+
+SPREAD = keras.initializers.RandomUniform(-0.5, 1.5, seed=3)
+
+# (class, non-default kwargs, input shape without batch, float64 NumPy reference)
+CONTRACT = [
+    (LeakyReLU, {"negative_slope": 0.2}, (5, 3), linear(0.2)),
+    (LeakyReLU, {"negative_slope": 0.0}, (4,), linear(0.0)),
+    (LeakyReLU, {"negative_slope": -1.0}, (4,), linear(-1.0)),
+    (LeakyReLU, {"negative_slope": 1.5}, (2, 3, 2), linear(1.5)),
+    (PReLU, {"alpha_initializer": 0.1}, (7,), linear(None)),
+    (PReLU, {"alpha_initializer": SPREAD}, (4, 3, 5), linear(None)),
+    (PReLU, {"alpha_initializer": SPREAD, "shared_axes": None}, (4, 3), linear(None)),
+    (PReLU, {"alpha_initializer": SPREAD, "shared_axes": "all"}, (4, 3), linear(None)),
+    (PReLU, {"alpha_initializer": SPREAD, "shared_axes": [-1, 2]}, (4, 3, 5), linear(None)),
+    (
+        PReLU,
+        {
+            "alpha_initializer": "ones",
+            "alpha_regularizer": keras.regularizers.L2(0.1),
+            "alpha_constraint": keras.constraints.NonNeg(),
+            "shared_axes": 1,
+        },
+        (4, 3),
+        linear(None),
+    ),
+    (ELU, {"alpha": 0.5}, (5, 3), exponential(0.5)),
+    (ELU, {"alpha": 2.0}, (4,), exponential(2.0)),
+    (ELU, {"alpha": 0.0}, (4,), exponential(0.0)),
+]
+IDS = [
+    f"{cls.__name__}-{'-'.join(str(v) if np.isscalar(v) else k for k, v in kwargs.items())}-{i}"
+    for i, (cls, kwargs, _, _) in enumerate(CONTRACT)
+]
+every_layer = pytest.mark.parametrize(("cls", "kwargs", "shape", "reference"), CONTRACT, ids=IDS)
+
+# Four units in the last place: the roundings of the parameter, of expm1 and of the product.
+TOLERANCE = {
+    "float16": 4 * 2.0**-10,
+    "bfloat16": 4 * 2.0**-7,
+    "float32": 4 * 2.0**-23,
+    "float64": 4 * 2.0**-52,
+}
+MODES = {
+    "eager": lambda f: f,
+    "graph": tf.function,
+    "xla": lambda f: tf.function(f, jit_compile=True),
+}
+
+
+def make_input(shape, batch=6, dtype="float32"):
+    """Both signs, exact zeros, and magnitudes from tiny to where ELU has saturated."""
+    x = np.random.default_rng(0).normal(size=(batch, *shape)) * 3
+    flat = x.reshape(-1)
+    flat[::5] = 0.0
+    flat[1::7] *= 1e-3
+    flat[2::11] *= 10
+    return keras.ops.convert_to_tensor(x.astype("float32"), dtype=dtype)
+
+
+def as_float64(tensor):
+    return np.asarray(keras.ops.cast(tensor, "float64"))
+
+
+def differentiate(f, x):
+    """Value, first and second derivative of an elementwise `f`."""
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = f(x)
+        first = inner.gradient(y, x)
+    second = outer.gradient(first, x, unconnected_gradients="zero")
+    return y, first, second
+
+
+def test_every_public_layer_is_in_the_contract():
+    assert {cls.__name__ for cls, *_ in CONTRACT} == set(layers.__all__)
+
+
+@every_layer
+def test_config_round_trip(cls, kwargs, shape, reference):
+    layer = cls(**kwargs, name="rectifier")
+    config = json.loads(json.dumps(layer.get_config()))
+    assert cls.from_config(config).get_config() == config
+    assert set(kwargs) <= set(config)
+    assert keras.saving.get_registered_name(cls) == f"keras_leaky>{cls.__name__}"
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(again) is cls
+    assert again.get_config() == config
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("mode", MODES)
+def test_value_and_derivatives(cls, kwargs, shape, reference, dtype, mode):
+    x = make_input(shape, dtype=dtype)
+    layer = cls(**kwargs, dtype=dtype)
+    layer.build(x.shape)
+    results = MODES[mode](lambda x: differentiate(layer, x))(x)
+    expected = reference(as_float64(x), layer)
+    for result, want in zip(results, expected, strict=True):
+        assert keras.backend.standardize_dtype(result.dtype) == dtype
+        # The absolute term is for derivatives that the dtype cannot hold next to 0.
+        tiny = 1e-6 if dtype == "float16" else 0.0
+        np.testing.assert_allclose(as_float64(result), want, rtol=TOLERANCE[dtype], atol=tiny)
+
+
+@every_layer
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(cls, kwargs, shape, reference, policy):
+    layer = cls(**kwargs, dtype=policy)
+    x = make_input(shape)
+    y = layer(x)
+    compute_dtype = policy.removeprefix("mixed_")
+    assert keras.backend.standardize_dtype(y.dtype) == compute_dtype
+    assert all(v.dtype == "float32" for v in layer.variables)
+    expected, *_ = reference(as_float64(keras.ops.cast(x, compute_dtype)), layer)
+    np.testing.assert_allclose(as_float64(y), expected, rtol=TOLERANCE[compute_dtype], atol=1e-6)
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "float64"])
+def test_integer_input_gets_the_compute_dtype(cls, kwargs, shape, reference, dtype, policy):
+    x = np.arange(2 * np.prod(shape)).reshape(2, *shape).astype(dtype)
+    layer = cls(**kwargs, dtype=policy)
+    y = layer(x)
+    assert keras.backend.standardize_dtype(y.dtype) == layer.compute_dtype
+    np.testing.assert_array_equal(as_float64(y), as_float64(layer(x.astype("float32"))))
+
+
+@every_layer
+def test_one_trace_for_every_batch_size(cls, kwargs, shape, reference):
+    layer = cls(**kwargs)
+    layer.build((None, *shape))
+    n_traces = 0
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *shape))])
+    def call(x):
+        nonlocal n_traces
+        n_traces += 1
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        return y, tape.gradient(y, x)
+
+    for batch in (0, 1, 2, 3, 7):
+        x = make_input(shape, batch)
+        expected, slope, _ = reference(as_float64(x), layer)
+        for result, want in zip(call(x), (expected, slope), strict=True):
+            assert result.shape == x.shape
+            np.testing.assert_allclose(result, want, rtol=TOLERANCE["float32"])
+        np.testing.assert_allclose(layer(x), expected, rtol=TOLERANCE["float32"])
+    assert n_traces == 1
+
+
+@every_layer
+def test_symbolic_shape_and_dtype(cls, kwargs, shape, reference):
+    for policy in ("float32", "mixed_float16"):
+        layer = cls(**kwargs, dtype=policy)
+        assert layer.compute_output_shape((None, *shape)) == (None, *shape)
+        y = layer(keras.Input(shape, dtype="int32"))
+        assert y.shape == (None, *shape)
+        assert y.dtype == layer.compute_dtype
+
+
+@every_layer
+def test_fit_and_partial_last_batch(cls, kwargs, shape, reference):
+    model = keras.Sequential([keras.Input(shape), cls(**kwargs), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(1))
+    model.compile("sgd", "mse")
+    x = np.asarray(make_input(shape, 5))
+    history = model.fit(x, np.zeros((5, 1)), batch_size=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert model.predict(x, batch_size=2, verbose=0).shape == (5, 1)
+
+
+@pytest.mark.parametrize("name", layers.__all__)
+def test_mask_passes_through(name):
+    x = np.array([[[1.0, -2.0], [0.0, 0.0], [3.0, -4.0]]])
+    layer = getattr(layers, name)()
+    model = keras.Sequential(
+        [keras.Input((3, 2)), keras.layers.Masking(), layer, keras.layers.GlobalAveragePooling1D()]
+    )
+    expected = np.asarray(layer(x[:, [0, 2]])).mean(axis=1)
+    np.testing.assert_allclose(model(x), expected, rtol=1e-6)
+
+
+LOAD = """
+import sys
+import numpy as np
+import keras
+import keras_leaky
+for i in range(int(sys.argv[2])):
+    model = keras.models.load_model(f"{sys.argv[1]}/{i}.keras")
+    np.save(f"{sys.argv[1]}/loaded-{i}.npy", model(np.load(f"{sys.argv[1]}/x-{i}.npy")))
+"""
+
+
+def test_keras_file_loads_in_a_fresh_process(tmp_path):
+    outputs = []
+    for i, (cls, kwargs, shape, _) in enumerate(CONTRACT):
+        model = keras.Sequential([keras.Input(shape), cls(**kwargs)])
+        for variable in model.weights:  # other than what the initializer would draw again
+            variable.assign(variable + 0.125)
+        x = make_input(shape)
+        np.save(tmp_path / f"x-{i}.npy", x)
+        model.save(tmp_path / f"{i}.keras")
+        outputs.append(np.asarray(model(x)))
+    command = [sys.executable, "-c", LOAD, str(tmp_path), str(len(CONTRACT))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for i, y in enumerate(outputs):
+        np.testing.assert_array_equal(np.load(tmp_path / f"loaded-{i}.npy"), y)

@@ -1,0 +1,115 @@
+"""He initialization for every rectifier."""
+
+import keras
+
+from keras_leaky.initializers.gain import gain, resolve_alpha
+
+
+class _Rectifier(keras.initializers.VarianceScaling):
+    """What the normal and the uniform family share: all but the distribution."""
+
+    def __init__(self, distribution, activation, alpha, mode, seed):
+        if mode not in ("fan_in", "fan_out"):
+            raise ValueError(f'`mode` must be "fan_in" or "fan_out". Received: mode={mode!r}')
+        self.activation = activation
+        self.alpha = resolve_alpha(activation, alpha)
+        direction = "forward" if mode == "fan_in" else "backward"
+        # Not gain ** 2: as a ratio it is exactly the 2 of He for ReLU, so the draws are He's bits.
+        ratio = gain(activation, alpha, direction) / gain("relu")
+        super().__init__(scale=2.0 * ratio**2, mode=mode, distribution=distribution, seed=seed)
+
+    def get_config(self):
+        return {
+            "activation": self.activation,
+            "alpha": self.alpha,
+            "mode": self.mode,
+            "seed": super().get_config()["seed"],
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+class RectifierNormal(_Rectifier):
+    """Truncated normal weights scaled for a rectifier: He's initialization with the right gain.
+
+    ```
+    standard deviation = gain(activation, alpha, direction) / sqrt(fan)
+    fan, direction     = fan-in, forward    or    fan-out, backward
+    ```
+
+    The distribution is the normal one cut off at two standard deviations, widened so that the
+    standard deviation given here is the one after truncation. With "relu" the draws are, bit for
+    bit, those of `keras.initializers.HeNormal`; any other activation gets the same draws times a
+    ratio of gains. So plain He in a Leaky ReLU net of L layers makes the second moment grow by
+    (1 + alpha^2)^L, and this keeps it.
+
+    Args:
+        activation: The activation that feeds on these weights, as in `gain`. Defaults to
+            `"leaky_relu"`.
+        alpha: As in `gain`: a number, for rrelu the pair (lower, upper), for relu and selu None.
+            Defaults to None, the default of the activation.
+        mode: `"fan_in"` keeps the pre-activations, `"fan_out"` the gradients. Defaults to
+            `"fan_in"`.
+        seed: Int, `keras.random.SeedGenerator` or None. As in every Keras initializer, an int
+            draws the same numbers at every call. Defaults to None: some int.
+
+    Raises:
+        ValueError: If `activation` or `mode` is not one of the names, or `alpha` does not suit the
+            activation.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_leaky.initializers import RectifierNormal
+    >>> weights = RectifierNormal("leaky_relu", alpha=0.3, seed=1)((1000, 500))
+    >>> round(float(keras.ops.std(weights)) * 1000**0.5, 2)  # the gain: 1.35
+    1.35
+
+    References:
+        He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equations 10, 14 and 15.
+    """
+
+    def __init__(self, activation="leaky_relu", alpha=None, mode="fan_in", seed=None):
+        super().__init__("truncated_normal", activation, alpha, mode, seed)
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+class RectifierUniform(_Rectifier):
+    """Uniform weights scaled for a rectifier: He's initialization with the right gain.
+
+    ```
+    standard deviation = gain(activation, alpha, direction) / sqrt(fan)
+    fan, direction     = fan-in, forward    or    fan-out, backward
+    ```
+
+    The distribution is uniform on [-limit, limit], limit = sqrt(3) * standard deviation; nothing
+    is truncated. With "relu" the draws are, bit for bit, those of `keras.initializers.HeUniform`;
+    any other activation gets the same draws times a ratio of gains.
+
+    Args:
+        activation: The activation that feeds on these weights, as in `gain`. Defaults to
+            `"leaky_relu"`.
+        alpha: As in `gain`: a number, for rrelu the pair (lower, upper), for relu and selu None.
+            Defaults to None, the default of the activation.
+        mode: `"fan_in"` keeps the pre-activations, `"fan_out"` the gradients. Defaults to
+            `"fan_in"`.
+        seed: Int, `keras.random.SeedGenerator` or None. As in every Keras initializer, an int
+            draws the same numbers at every call. Defaults to None: some int.
+
+    Raises:
+        ValueError: If `activation` or `mode` is not one of the names, or `alpha` does not suit the
+            activation.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_leaky.initializers import RectifierUniform
+    >>> weights = RectifierUniform("relu", seed=1)((24, 1000))  # limit = sqrt(6 / 24)
+    >>> round(float(keras.ops.max(weights)), 2)
+    0.5
+
+    References:
+        He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equations 10, 14 and 15.
+    """
+
+    def __init__(self, activation="leaky_relu", alpha=None, mode="fan_in", seed=None):
+        super().__init__("uniform", activation, alpha, mode, seed)

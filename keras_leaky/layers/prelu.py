@@ -65,8 +65,8 @@ class PReLU(keras.layers.Layer):
     >>> layer = PReLU(0.5)
     >>> np.asarray(layer(np.array([[-2.0, 0.0, 3.0]])))
     array([[-1.,  0.,  3.]], dtype=float32)
-    >>> layer.alpha.shape
-    (3,)
+    >>> np.asarray(layer.alpha)
+    array([0.5, 0.5, 0.5], dtype=float32)
 
     References:
         He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equation 1.

@@ -30,8 +30,10 @@ def elu(x, alpha):
 
     >>> import numpy as np
     >>> from keras_leaky.ops import elu
-    >>> np.asarray(elu(np.array([-np.inf, -1e-8, 0.0, 3.0]), 0.5))
-    array([-5.e-01, -5.e-09,  0.e+00,  3.e+00])
+    >>> np.asarray(elu(np.array([-np.inf, 0.0, 3.0]), 0.5))
+    array([-0.5,  0. ,  3. ])
+    >>> print(float(elu(-1e-8, 1.0)))  # 0 without expm1
+    -9.99999993922529e-09
 
     References:
         Clevert, Unterthiner and Hochreiter, 2016, "Fast and Accurate Deep Network Learning by

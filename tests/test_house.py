@@ -1,0 +1,169 @@
+"""Who may import whom, how long a file may be, and what importing the pack costs."""
+
+import ast
+import doctest
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import keras_leaky
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(p for folder in ("keras_leaky", "recipes") for p in (ROOT / folder).rglob("*.py"))
+PACK_MODULES = [
+    ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for p in FILES
+    if p.is_relative_to(ROOT / "keras_leaky")
+]
+
+# The parts of the pack, and which other parts each may import.
+MAY_IMPORT = {
+    "ops": set(),
+    "initializers": set(),
+    "layers": {"ops"},
+    "diagnostics": {"layers"},
+    "surgery": {"layers"},
+    "saving": {"layers"},
+    "tuning": {"layers"},
+    # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner.
+    "__init__": {"ops", "initializers", "layers", "diagnostics", "surgery", "saving"},
+}
+# Third parties other than Keras and NumPy, and the parts of the pack that may import them.
+ONLY_IN = {
+    "tensorflow": {"ops", "tuning"},
+    "jax": {"ops", "tuning"},
+    "keras_tuner": {"tuning"},
+    "distributed": {"tuning"},
+    "matplotlib": {"diagnostics"},
+}
+
+
+def imports_of(path):
+    """(line, module, name or None) of every import of a file, also those inside functions."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, None
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                yield node.lineno, module, alias.name
+
+
+def problems_of(path):
+    top, *rest = path.relative_to(ROOT).with_suffix("").parts
+    part = rest[0]
+    for line, module, name in imports_of(path):
+        imported = f"{module}.{name}" if name else module
+        problem = problem_of(top, part, module, name)
+        if problem:
+            yield f"{path.relative_to(ROOT)}:{line} imports {imported}: {problem}"
+
+
+def problem_of(top, part, module, name):
+    parts = (*module.split("."), *([name] if name else []))
+    if parts[:2] in (("keras", "src"), ("keras_tuner", "src")):
+        return "private to Keras"
+    if top == "keras_leaky":
+        if parts[0] == "recipes":
+            return "the pack does not know the recipes"
+        if parts[0] == "keras_leaky":
+            if parts[1:2] == (part,) or set(parts[1:2]) & MAY_IMPORT[part]:
+                return None
+            return f"{part} may import {sorted(MAY_IMPORT[part]) or 'nothing of ours'}"
+        known = parts[0] in {"keras", "numpy"} or parts[0] in sys.stdlib_module_names
+        if not known and part not in ONLY_IN.get(parts[0], ()):
+            return f"not for {part}"
+    elif parts[0] == "recipes":
+        if parts[1:2] != ("common",):
+            return "a recipe imports recipes.common alone"
+    elif parts[0] == "keras_leaky" and not is_public(module, name):
+        return "not a public name"
+    return None
+
+
+def is_public(module, name):
+    """Whether `import module` or `from module import name` reaches only what an `__all__` lists."""
+    names = [*module.split(".")[1:], *([name] if name else [])]
+    parent = "keras_leaky"
+    for name in names:
+        # tuning is public, but `import keras_leaky` must not import it.
+        is_tuning = (parent, name) == ("keras_leaky", "tuning")
+        if not is_tuning and name not in importlib.import_module(parent).__all__:
+            return False
+        parent = f"{parent}.{name}"
+    return True
+
+
+def test_import_directions():
+    assert FILES
+    assert not [problem for path in FILES for problem in problems_of(path)]
+
+
+@pytest.mark.parametrize(
+    ("top", "part", "module", "name"),
+    [
+        ("keras_leaky", "layers", "keras_leaky.initializers", "gain"),
+        ("keras_leaky", "layers", "keras_leaky", "initializers"),
+        ("keras_leaky", "initializers", "keras_leaky.ops", None),
+        ("keras_leaky", "ops", "keras_leaky", "layers"),
+        ("keras_leaky", "__init__", "keras_leaky", "tuning"),
+        ("keras_leaky", "layers", "tensorflow", None),
+        ("keras_leaky", "layers", "keras.src.layers", "Layer"),
+        ("keras_leaky", "layers", "keras", "src"),
+        ("keras_leaky", "initializers", "scipy", "special"),
+        ("keras_leaky", "surgery", "matplotlib", "pyplot"),
+        ("keras_leaky", "tuning", "recipes.common", "data"),
+        ("recipes", "mnist", "keras_leaky.layers.elu", "ELU"),
+        ("recipes", "mnist", "keras_leaky.layers", "_arguments"),
+        ("recipes", "common", "recipes.mnist", "main"),
+        ("recipes", "common", "keras.src", None),
+    ],
+)
+def test_a_wrong_import_is_seen(top, part, module, name):
+    assert problem_of(top, part, module, name)
+
+
+def test_no_file_is_longer_than_300_lines():
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in FILES}
+    assert not {path: n for path, n in lengths.items() if n > 300}
+
+
+def test_importing_the_pack_brings_in_nothing_that_keras_does_not():
+    code = (
+        "import sys, keras; before = set(sys.modules); import keras_leaky; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    new = {module for module in done.stdout.split() if not module.startswith("keras_leaky")}
+    assert not {module for module in new if module.split(".")[0] not in sys.stdlib_module_names}
+    assert "keras_leaky.tuning" not in done.stdout.split()
+
+
+def test_version_is_that_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert keras_leaky.__version__ == project["version"]
+
+
+@pytest.mark.parametrize("module", PACK_MODULES)
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+@pytest.mark.parametrize("folder", ["layers", "ops", "initializers"])
+def test_every_public_name_has_a_full_docstring_with_an_example(folder):
+    for name in getattr(keras_leaky, folder).__all__:
+        doc = getattr(getattr(keras_leaky, folder), name).__doc__
+        sections = ["Args:", "Example:", "References:"]
+        if folder != "ops":
+            sections.append("Raises:")
+        if folder == "layers":
+            sections += ["Input shape:", "Output shape:", "Weights:"]
+        assert not [section for section in sections if section not in doc], name
+        assert ">>> " in doc, name

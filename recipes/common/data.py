@@ -154,8 +154,8 @@ def _check(dataset: Dataset, path: Path, part: str, x: np.ndarray, y: np.ndarray
 def _from_keras(dataset: Dataset) -> Arrays:
     import keras
 
-    target = Path(os.path.expanduser(keras.config.keras_home())) / "datasets" / dataset.keras_file
-    if not target.exists():
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    if not (home / "datasets" / dataset.keras_file).exists():
         download_to_cache(dataset.name)
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)  # a damaged file in the cache makes Keras download it again
@@ -175,15 +175,13 @@ def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
     """scikit-learn's digits: 8 x 8 scans of 0..16, here resized to 28 x 28 and 0..255."""
     import keras
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
     bunch: Any = load_digits()
     small = np.asarray(bunch.images, "float32")[..., None] * (255 / 16)
-    large = keras.ops.image.resize(small, dataset.image_shape, interpolation="bilinear")
-    x = np.rint(keras.ops.convert_to_numpy(large)[..., 0]).astype("uint8")
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, bunch.target, test_size=0.2, stratify=bunch.target, random_state=SPLIT_SEED
-    )
+    resized = keras.ops.image.resize(small, dataset.image_shape, interpolation="bilinear")
+    large: Any = keras.ops.convert_to_numpy(resized)
+    x = np.rint(large[..., 0]).astype("uint8")
+    x_train, x_test, y_train, y_test = _stratified(x, bunch.target, test_size=0.2)
     source = "scikit-learn's 1,797 digits, resized to 28 x 28 (not MNIST)"
     warning = warning or "These results are for scikit-learn's 1,797 digits, not for MNIST."
     return Arrays(x_train, y_train, x_test, y_test, "digits", source, DIGITS_EPOCHS, warning)
@@ -215,27 +213,27 @@ def split(arrays: Arrays, train_limit: int | None) -> Split:
     Digits keep 20 % for validation, as they do for the test split.
 
     Raises:
-        InputError: `train_limit` leaves fewer images than classes, or is more than there are.
+        InputError: `train_limit` takes or leaves less than one image a class.
     """
-    from sklearn.model_selection import train_test_split
-
     # 0.25 of the 80 % that the digits' test split leaves is 20 % of all of them.
     fraction = 0.25 if arrays.kind == "digits" else VALIDATION_FRACTION
-    x_train, x_validation, y_train, y_validation = train_test_split(
-        arrays.x_train,
-        arrays.y_train,
-        test_size=round(fraction * len(arrays.x_train)),
-        stratify=arrays.y_train,
-        random_state=SPLIT_SEED,
+    x_train, x_validation, y_train, y_validation = _stratified(
+        arrays.x_train, arrays.y_train, test_size=round(fraction * len(arrays.x_train))
     )
-    if train_limit is not None and train_limit < len(x_train):
-        if train_limit < N_CLASSES:
+    n_train = len(x_train)
+    if train_limit is not None and train_limit < n_train:
+        if not N_CLASSES <= train_limit <= n_train - N_CLASSES:
             raise InputError(
-                f"`--train-limit` must be at least {N_CLASSES}, one image a class. "
-                f"Received: --train-limit {train_limit}"
+                f"`--train-limit` must take and leave at least {N_CLASSES} of the {n_train} "
+                f"training images, one a class. Received: --train-limit {train_limit}"
             )
-        # train_test_split wants something on the other side, hence the `<` above.
-        x_train, _, y_train, _ = train_test_split(
-            x_train, y_train, train_size=train_limit, stratify=y_train, random_state=SPLIT_SEED
-        )
+        x_train, _, y_train, _ = _stratified(x_train, y_train, train_size=train_limit)
     return Split(x_train, y_train, x_validation, y_validation, arrays.x_test, arrays.y_test)
+
+
+def _stratified(x: np.ndarray, y: np.ndarray, **size: Any) -> tuple[np.ndarray, ...]:
+    """Splits images and labels in two, every class in proportion, always the same way."""
+    from sklearn.model_selection import train_test_split
+
+    parts = train_test_split(x, y, stratify=y, random_state=SPLIT_SEED, **size)
+    return tuple(np.asarray(part) for part in parts)

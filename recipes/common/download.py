@@ -84,5 +84,6 @@ def _stop(child: subprocess.Popen) -> None:
             child.wait(2)
         except subprocess.TimeoutExpired:
             continue
-    child.stdout and child.stdout.close()
-    child.stderr and child.stderr.close()
+    for stream in (child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()

@@ -7,7 +7,7 @@ import keras
 import keras_leaky
 
 N_CLASSES = 10
-CNN_FILTERS = {2: (16, 32), 3: (32, 64, 128)}  # by the rank of an image: grey, colour
+CNN_FILTERS = {2: (16, 32), 3: (16, 32, 64)}  # by the rank of an image: grey, colour
 HIDDEN_UNITS = 100
 
 
@@ -16,6 +16,7 @@ def activation_layer(activation: str, alpha: float | None) -> keras.layers.Layer
     layers = keras_leaky.layers
     if activation == "relu":
         return keras.layers.ReLU()
+    assert alpha is not None, activation
     if activation == "leaky_relu":
         return layers.LeakyReLU(negative_slope=alpha)
     if activation == "prelu":

@@ -62,8 +62,7 @@ def _trials(
         mappable = _grid_cells(axes, rows, norm)
     else:
         mappable = axes.scatter(
-            [row.alpha for row in scored],
-            [row.learning_rate for row in scored],
+            *_points(scored),
             c=np.maximum(errors, floor),
             norm=norm,
             cmap="viridis_r",
@@ -73,8 +72,7 @@ def _trials(
             zorder=3,
         )
     axes.scatter(
-        [row.alpha for row in failed],
-        [row.learning_rate for row in failed],
+        *_points(failed),
         marker="x",
         color="#c0392b",
         s=60,
@@ -110,6 +108,11 @@ def _trials(
         [handles[i] for i in wanted], [labels[i] for i in wanted], loc="outside lower left", ncols=2
     )
     axes.grid(alpha=0.25)
+
+
+def _points(rows: Sequence[TrialRow]) -> tuple[list[float], list[float]]:
+    """Alphas and learning rates of rows that have an alpha."""
+    return [row.alpha or 0.0 for row in rows], [row.learning_rate for row in rows]
 
 
 def _grid_cells(axes: Axes, rows: Sequence[TrialRow], norm: LogNorm) -> Any:
@@ -160,7 +163,7 @@ def _learning_rate(figure: Figure, run: RunFolder, summary: dict[str, Any]) -> N
         rows = [row for row in run.trials if row.arm == arm and row.score is not None]
         axes.scatter(
             [row.learning_rate for row in rows],
-            [row.score for row in rows],
+            [row.score or 0.0 for row in rows],
             color=COLORS[arm],
             marker="o" if arm != "relu" else "s",
             s=38,

@@ -214,7 +214,7 @@ def search_arm(
     try:
         ArmTuner(arm, options, data, run, progress).search()
     except keras_tuner.errors.FatalRuntimeError as error:
-        raise error.__cause__ or error
+        raise error.__cause__ or error from None
     return best_trial(run, arm.activation)
 
 

@@ -71,7 +71,7 @@ def train(
         epochs=n_epochs,
         batch_size=batch_size,
         callbacks=[watch],
-        verbose=0,
+        verbose=0,  # pyright: ignore[reportArgumentType]
     )
     if watch.best_weights is not None:
         model.set_weights(watch.best_weights)

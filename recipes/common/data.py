@@ -33,7 +33,7 @@ DATASETS = {
     "mnist": Dataset("mnist", "MNIST", (28, 28), 2, "mnist.npz"),
     "cifar10": Dataset("cifar10", "CIFAR-10", (32, 32, 3), 3, "cifar-10-batches-py-target"),
 }
-DIGITS_EPOCHS = 10
+DIGITS_EPOCHS = 8
 SYNTHETIC_EPOCHS = 2
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from recipes.common.errors import InputError, RunError
 from recipes.common.options import SearchOptions, command_line, parse_options
-from recipes.common.run_folder import RunFolder, check_output, read_config
+from recipes.common.run_folder import RunFolder, check_output
 
 # TensorFlow and KerasTuner take seconds to import, so `--help` and a mistyped flag do not wait
 # for them: they are imported where they are first needed.
@@ -44,9 +44,7 @@ def main(
     running: list[RunFolder] = []
 
     def work() -> None:
-        options = parse_options(
-            options_class, given, lambda path: read_config(path)["options"], program
-        )
+        options = parse_options(options_class, given, program)
         run_search(options, dataset, [*program.split(), *given], running.append)
 
     try:

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 
 from recipes.common.errors import InputError
+from recipes.common.run_folder import read_options
 
 DEFAULT_ALPHA_RANGES = {"leaky_relu": (1e-3, 0.5), "prelu": (0.01, 0.5), "elu": (0.1, 2.0)}
-DEFAULT_N_TRIALS = 12
+DEFAULT_N_TRIALS = 10
 
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 CountOrDefault = Annotated[int | None, tyro.conf.arg(metavar="N")]
@@ -34,7 +35,7 @@ class SearchOptions:
         optimizer: adam, or sgd with momentum 0.9.
         tuner: Which KerasTuner oracle proposes the trials. Hyperband trains a promoted trial again
             from the start with more epochs.
-        trials: Trials of each arm: the activation's, then ReLU's with the learning rate alone; 12
+        trials: Trials of each arm: the activation's, then ReLU's with the learning rate alone; 10
             by default. A grid takes the largest k x k that fits. Hyperband refuses this flag: its
             number of trials follows from the epochs.
         epochs: Epochs of a trial and of a retraining; by default what suits the data (the dry run
@@ -124,15 +125,13 @@ OptionsT = TypeVar("OptionsT", bound=SearchOptions)
 _NOT_FROM_CONFIG = {"output", "resume", "overwrite", "config", "dry_run"}
 
 
-def parse_options(
-    cls: type[OptionsT], arguments: Sequence[str], read_config: Any, program: str
-) -> OptionsT:
+def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -> OptionsT:
     """Turns a command line into options of class `cls`; `--help` and typing errors exit at once.
 
-    `read_config` maps a path to the options dictionary that a run has stored. It is called for
-    `--config FILE` and, with `--resume`, for the run's own folder: its settings become defaults.
+    `--config FILE`, and `--resume` for its own run, bring in stored settings; the command line
+    overrides them.
     """
-    # What may change the defaults has to be known before the real parser is made.
+    # What brings in stored settings has to be known before the real parser runs.
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     peek.add_argument("--config", type=Path)
     peek.add_argument("--output", type=Path)
@@ -141,42 +140,35 @@ def parse_options(
         early, _ = peek.parse_known_args(list(arguments))
     except argparse.ArgumentError:  # a flag without its value: the real parser says so below
         early = peek.parse_args([])
-    defaults = cls()
+    stored: list[str] = []
     if early.config is not None and early.resume:
         raise InputError("`--resume` takes the settings of its own run; leave `--config` out.")
     if early.config is not None:
-        defaults = _from_stored(cls, read_config(early.config), early.config)
+        stored = _as_flags(read_options(early.config))
     elif early.resume:
         if early.output is None:
             raise InputError(
                 "`--resume` needs `--output RUN`, the folder of the run to go on with."
             )
-        source = early.output / "config.json"
-        defaults = _from_stored(cls, read_config(source), source)
+        stored = _as_flags(read_options(early.output / "config.json"))
     options = tyro.cli(
         cls,
-        args=list(arguments),
-        default=defaults,
+        args=[*stored, *arguments],  # of a flag given twice the last counts
         prog=program,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     return resolve(options)
 
 
-def _from_stored(cls: type[OptionsT], stored: dict[str, Any], source: Path) -> OptionsT:
-    """Builds options from what `dataclasses.asdict` and JSON made of them."""
-    names = {field.name for field in dataclasses.fields(cls)} - _NOT_FROM_CONFIG
-    if unknown := set(stored) - names - _NOT_FROM_CONFIG:
-        raise InputError(
-            f"{source} has settings that this recipe does not know: {sorted(unknown)}."
-        )
-    values = {name: stored[name] for name in names if name in stored}
-    for name in ("alpha_range", "learning_rate_range"):
-        if values.get(name) is not None:
-            values[name] = tuple(values[name])
-    if values.get("data_dir") is not None:
-        values["data_dir"] = Path(values["data_dir"])
-    return cls(**values)
+def _as_flags(stored: dict[str, Any]) -> list[str]:
+    """Writes stored options as the command line that gives them, so that they are checked again."""
+    flags = []
+    for name, value in stored.items():
+        if value is None or name in _NOT_FROM_CONFIG:
+            continue
+        values = value if isinstance(value, list) else [value]
+        flags += ["--" + name.replace("_", "-"), *map(str, values)]
+    return flags
 
 
 def resolve(options: OptionsT) -> OptionsT:

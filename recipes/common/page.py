@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 from rich.table import Table
 
+from recipes.common.data import DATASETS
 from recipes.common.plots import draw_plots
 from recipes.common.progress import format_point
 from recipes.common.run_folder import RunFolder, write_atomically
@@ -32,7 +33,7 @@ def write_page(run: RunFolder) -> None:
         summary=summary,
         config=config,
         environment=run.read_json("environment"),
-        title=f"{TITLES[summary['activation']]} on {summary['dataset']}",
+        title=f"{TITLES[summary['activation']]} on {DATASETS[summary['dataset']].title}",
         rows=result_rows(summary),
         images=images,
         captions=CAPTIONS,
@@ -115,7 +116,8 @@ def result_table(summary: dict[str, Any]) -> Table:
     rows = result_rows(summary)
     table = Table(box=None, padding=(0, 2, 0, 0))  # fits 80 columns
     for i, column in enumerate(rows[0]):
-        table.add_column(column, justify="left" if i == 0 else "right")
+        header = column.replace("learning rate", "learning\nrate")
+        table.add_column(header, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row.values())
     return table

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from recipes.common.run_folder import EpochRow, RunFolder, TrialRow, write_atomically
 from recipes.common.statistics import TITLES, summarize
@@ -54,16 +54,13 @@ def _trials(
     failed = [row for row in rows if row.score is None]
     # Hyperband visits a point once a rung: the one trained longest is drawn last, on top.
     scored = [row for row in rows if row.score is not None]
-    # Accuracies crowd together near their best; the error on a log scale keeps them apart.
-    errors = np.array([1 - (row.score or 0.0) for row in scored])
-    floor = max(errors.min(), 1e-4)
-    norm = LogNorm(floor, max(errors.max(), floor * 1.01))
+    norm = _error_norm(scored)
     if config["options"]["tuner"] == "grid":
         mappable = _grid_cells(axes, rows, norm)
     else:
         mappable = axes.scatter(
             *_points(scored),
-            c=np.maximum(errors, floor),
+            c=_errors(scored, norm),
             norm=norm,
             cmap="viridis_r",
             s=70,
@@ -136,6 +133,17 @@ def _edges(points: Sequence[float]) -> np.ndarray:
     return np.exp(edges) if log else edges
 
 
+def _error_norm(rows: Sequence[TrialRow]) -> LogNorm:
+    """Accuracies crowd together near their best; their errors on a log scale stay apart."""
+    errors = [1 - (row.score or 0.0) for row in rows]
+    low = max(min(errors), 1e-4)  # an error of 0 has no logarithm
+    return LogNorm(low, max(*errors, low * 1.01))
+
+
+def _errors(rows: Sequence[TrialRow], norm: LogNorm) -> list[float]:
+    return [max(1 - (row.score or 0.0), norm.vmin or 0.0) for row in rows]
+
+
 def _accuracy_ticks(axes: Axes, norm: LogNorm) -> None:
     """Labels a log axis of errors with the accuracies they stand for, the best one on top."""
     low, high = norm.vmin or 1e-4, norm.vmax or 1.0
@@ -159,31 +167,27 @@ def _span(set_limits: Callable[[float, float], Any], bounds: Sequence[float]) ->
 def _learning_rate(figure: Figure, run: RunFolder, summary: dict[str, Any]) -> None:
     """Validation accuracy against learning rate, both arms: whose region of good rates is wider?"""
     axes = figure.add_subplot()
+    norm = _error_norm([row for row in run.trials if row.score is not None])
     for arm in _arms(summary):
-        rows = [row for row in run.trials if row.arm == arm and row.score is not None]
+        rows = [row for row in run.trials if row.arm == arm]
+        scored = [row for row in rows if row.score is not None]
         axes.scatter(
-            [row.learning_rate for row in rows],
-            [row.score or 0.0 for row in rows],
+            [row.learning_rate for row in scored],
+            _errors(scored, norm),
             color=COLORS[arm],
-            marker="o" if arm != "relu" else "s",
+            marker="s" if arm == "relu" else "o",
             s=38,
             alpha=0.85,
             label=TITLES[arm],
         )
-        for row in run.trials:
-            if row.arm == arm and row.score is None:
-                axes.plot(
-                    row.learning_rate,
-                    0.02,
-                    "x",
-                    color=COLORS[arm],
-                    transform=axes.get_xaxis_transform(),
-                )
+        failed = [row.learning_rate for row in rows if row.score is None]
+        bottom = axes.get_xaxis_transform()
+        axes.plot(failed, [0.02] * len(failed), "x", color=COLORS[arm], transform=bottom)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator())
+    axes.set_yscale("log")
+    _accuracy_ticks(axes, norm)
     axes.set_xlabel("learning rate (crosses on the axis: failed trials)")
     axes.set_ylabel("validation accuracy")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
     axes.set_title("Every trial against its learning rate", loc="left")
     axes.grid(alpha=0.25)
     axes.legend()

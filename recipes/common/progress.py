@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from recipes.common.run_folder import RetrainingRow, TrialRow
-from recipes.common.training import Epoch
+
+if TYPE_CHECKING:  # at run time it would bring in Keras, and a page is drawn without it
+    from recipes.common.training import Epoch
 
 
 class Progress:
@@ -54,7 +57,7 @@ class Progress:
     def retraining_started(self, arm: str, number: int, of: int) -> None:
         self._begin(f"retraining {arm}, seed {number} of {of}")
 
-    def epoch_done(self, epoch: Epoch) -> None:
+    def epoch_done(self, epoch: "Epoch") -> None:
         self._n_epochs_running += 1
         self._show(f"{self._current} [dim]epoch {epoch.epoch}: {epoch.val_accuracy:.4f}[/dim]")
 

@@ -223,6 +223,14 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def read_options(path: Path) -> dict[str, Any]:
+    """Reads the options of the run whose config.json is at `path`."""
+    options = read_config(path).get("options")
+    if not isinstance(options, dict):
+        raise InputError(f"{path} holds no options of a run.")
+    return options
+
+
 def _is_ours(config: Any) -> bool:
     return isinstance(config, dict) and config.get("format") == FORMAT
 

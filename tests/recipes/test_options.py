@@ -1,0 +1,97 @@
+import dataclasses
+import json
+
+import pytest
+
+from recipes.common.errors import InputError
+from recipes.common.main import main
+from recipes.common.options import Cifar10Options, MnistOptions, parse_options, resolve
+from recipes.common.run_folder import FORMAT
+
+
+def parse(*flags, cls=MnistOptions):
+    return parse_options(cls, flags, "recipe")
+
+
+def test_defaults_depend_on_the_activation():
+    assert parse("--activation", "leaky_relu").alpha_range == (1e-3, 0.5)
+    assert parse("--activation", "prelu").alpha_range == (0.01, 0.5)
+    assert parse("--activation", "elu").alpha_range == (0.1, 2.0)
+    assert parse("--activation", "relu").alpha_range is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--trials 0", "`--trials` must be a whole number >= 1. Received: --trials 0"),
+        ("--epochs 0", "`--epochs` must be a whole number >= 1"),
+        ("--executions 0", "`--executions` must be a whole number >= 1"),
+        ("--seeds 0", "`--seeds` must be a whole number >= 1"),
+        ("--batch-size 0", "`--batch-size` must be a whole number >= 1"),
+        ("--train-limit 0", "`--train-limit` must be a whole number >= 1"),
+        ("--seed -1", "`--seed` must be a whole number from 0"),
+        ("--learning-rate-range 0 1", "`--learning-rate-range` must be 0 < LOW < HIGH"),
+        ("--learning-rate-range 1 0.1", "`--learning-rate-range` must be 0 < LOW < HIGH"),
+        ("--learning-rate-range nan 1", "`--learning-rate-range` must be 0 < LOW < HIGH"),
+        ("--learning-rate-range 1 inf", "`--learning-rate-range` must be 0 < LOW < HIGH"),
+        ("--alpha-range 0 0.5", "alpha = 0 is the ReLU arm"),
+        ("--activation elu --alpha-range -1 1", "`--alpha-range` must be 0 <= LOW < HIGH"),
+        ("--activation relu --alpha-range 0.1 1", "relu has no alpha"),
+        ("--tuner hyperband --trials 5", "hyperband derives the number of trials"),
+        ("--data digits --data-dir /tmp", "not read from a folder"),
+        ("--resume", "`--resume` needs `--output RUN`"),
+        ("--overwrite", "`--overwrite` needs `--output RUN`"),
+        ("--config a.json --resume --output b", "leave `--config` out"),
+        ("--config /nowhere/config.json", "does not exist"),
+    ],
+)
+def test_wrong_flags_are_refused_by_name(flags, message):
+    with pytest.raises(InputError) as error:
+        parse(*flags.split())
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "flags", ["--activation swish", "--trials many", "--data cifar10", "--no-such-flag", "--seed"]
+)
+def test_what_the_parser_refuses_exits_with_2(flags, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(MnistOptions, "mnist", flags.split())
+    assert stop.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_help_shows_every_flag_with_its_default(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(Cifar10Options, "cifar10", ["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for field in dataclasses.fields(Cifar10Options):
+        assert "--" + field.name.replace("_", "-") in text
+    assert "(default: 0.0001 0.1)" in " ".join(text.replace("│", " ").split())
+
+
+def test_config_of_a_run_is_taken_and_flags_override_it(tmp_path):
+    stored = dataclasses.asdict(resolve(MnistOptions(activation="elu", trials=7, seed=3)))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"format": FORMAT, "options": {**stored, "output": "/elsewhere"}}))
+    options = parse("--config", str(path), "--seed", "9")
+    assert (options.activation, options.trials, options.seed) == ("elu", 7, 9)
+    assert options.output is None  # where a run lies is not a setting to take over
+
+
+def test_config_that_is_not_a_runs_is_refused(tmp_path):
+    path = tmp_path / "config.json"
+    for text in ("{", "[]", '{"a": 1}', "\xff"):
+        path.write_text(text, encoding="latin-1")
+        with pytest.raises(InputError, match=r"config\.json"):
+            parse("--config", str(path))
+
+
+@pytest.mark.parametrize("wrong", [{"colour": "red"}, {"trials": "many"}, {"alpha_range": {}}])
+def test_config_with_wrong_settings_exits_with_2(tmp_path, wrong):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"format": FORMAT, "options": wrong}))
+    with pytest.raises(SystemExit) as stop:
+        parse("--config", str(path))
+    assert stop.value.code == 2

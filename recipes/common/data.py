@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from recipes.common.errors import InputError
 VALIDATION_FRACTION = 0.15  # 9,000 of MNIST's and 7,500 of CIFAR-10's training images
 SPLIT_SEED = 0  # whatever --seed, so that every run is judged on the same images
 N_CLASSES = 10
+# What NumPy, zipfile and zlib raise over a file that is no .npz, is damaged, or is encrypted.
+_BROKEN_FILE = (
+    OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
         )
     names = ("x_train", "y_train", "x_test", "y_test")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if missing := [name for name in names if name not in archive.files]:
                 raise InputError(
                     f"{path} must hold the arrays {', '.join(names)}. Missing: "
@@ -120,7 +125,7 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
                 )
             arrays = {name: archive[name] for name in names}
             source = str(archive["source"]) if "source" in archive.files else dataset.title
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except _BROKEN_FILE as error:
         raise InputError(f"{path} could not be read as an .npz of plain arrays: {error}") from error
     for part in ("train", "test"):
         labels = arrays[f"y_{part}"]

@@ -191,7 +191,10 @@ class RunFolder:
             return []
         try:
             with path.open(newline="") as file:
-                return [_parse_row(cls, row) for row in csv.DictReader(file, strict=True)]
+                reader = csv.DictReader(file, strict=True)
+                if reader.fieldnames != [field.name for field in dataclasses.fields(cls)]:
+                    raise ValueError(f"wrong header {reader.fieldnames}")
+                return [_parse_row(cls, row) for row in reader]
         except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
             raise InputError(f"{path} cannot be read as a table of a run: {error!r}") from error
 

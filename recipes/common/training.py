@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from recipes.common.data import Split
 
@@ -63,44 +64,31 @@ def train(
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     model = build()
-    watch = _Watch(on_epoch)
-    model.fit(
-        data.x_train,
-        data.y_train,
-        validation_data=(data.x_validation, data.y_validation),
-        epochs=n_epochs,
-        batch_size=batch_size,
-        callbacks=[watch],
-        verbose=0,  # pyright: ignore[reportArgumentType]
-    )
-    if watch.best_weights is not None:
-        model.set_weights(watch.best_weights)
-    seconds = time.perf_counter() - start
-    return Training(model, watch.epochs, watch.best, watch.failure, seconds)
-
-
-class _Watch(keras.callbacks.Callback):
-    """Records epochs, keeps the best weights, stops when the loss is not finite."""
-
-    def __init__(self, on_epoch: Callable[[Epoch], None]) -> None:
-        super().__init__()
-        self.on_epoch = on_epoch
-        self.epochs: list[Epoch] = []
-        self.best: Epoch | None = None
-        self.best_weights: list | None = None
-        self.failure: str | None = None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        assert logs is not None
-        assert self.model is not None
+    # Keras's own shuffling, once a seed is set, gives every epoch the same order.
+    shuffler = np.random.default_rng(seed)
+    epochs: list[Epoch] = []
+    best, best_weights, failure = None, None, None
+    for i in range(n_epochs):
+        order = shuffler.permutation(len(data.x_train))
+        history = model.fit(
+            data.x_train[order],
+            data.y_train[order],
+            validation_data=(data.x_validation, data.y_validation),
+            initial_epoch=i,
+            epochs=i + 1,
+            batch_size=batch_size,
+            shuffle=False,
+            verbose=0,  # pyright: ignore[reportArgumentType]
+        ).history
         names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        record = Epoch(epoch + 1, *(float(logs[name]) for name in names))
-        self.epochs.append(record)
-        if not math.isfinite(record.loss):
-            self.failure = f"training loss became {record.loss} in epoch {record.epoch}"
-            self.model.stop_training = True
-            return
-        if self.best is None or record.val_accuracy > self.best.val_accuracy:
-            self.best = record
-            self.best_weights = self.model.get_weights()
-        self.on_epoch(record)
+        epoch = Epoch(i + 1, *(float(history[name][-1]) for name in names))
+        epochs.append(epoch)
+        if not math.isfinite(epoch.loss):
+            failure = f"training loss became {epoch.loss} in epoch {epoch.epoch}"
+            break
+        if best is None or epoch.val_accuracy > best.val_accuracy:
+            best, best_weights = epoch, model.get_weights()
+        on_epoch(epoch)
+    if best_weights is not None:
+        model.set_weights(best_weights)
+    return Training(model, epochs, best, failure, time.perf_counter() - start)

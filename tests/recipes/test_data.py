@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from recipes.common.data import DATASETS, load, split
+from recipes.common.errors import InputError
+from tests.recipes.conftest import write_mnist
+
+MNIST = DATASETS["mnist"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_test": None}, "Missing: x_test"),
+        ({"x_train": np.zeros((400, 28, 27), "uint8")}, r"`x_train` must have shape \(n, 28, 28\)"),
+        ({"x_train": np.zeros((400, 28, 28), "float32")}, "`x_train` must be uint8"),
+        ({"x_train": np.ones((400, 28, 28), "uint8")}, "raw pixels from 0 to 255"),
+        (
+            {"x_test": np.zeros((0, 28, 28), "uint8"), "y_test": np.zeros(0, "int64")},
+            "at least 100",
+        ),
+        ({"y_train": np.arange(399) % 10}, r"`y_train` must have shape \(400,\)"),
+        ({"y_train": np.arange(400) % 10 + 1}, "labels 0 to 9"),
+        ({"y_train": np.arange(400) % 9}, "labels 0 to 9"),
+        ({"y_train": np.arange(400) % 10 - 1}, "labels 0 to 9"),
+        ({"y_train": (np.arange(400) % 10).astype("float64")}, "`y_train` must be integers"),
+        ({"y_train": np.array([None] * 400)}, "could not be read"),  # pickled
+    ],
+)
+def test_wrong_arrays_are_refused(tmp_path, changes, message):
+    write_mnist(tmp_path, **changes)
+    with pytest.raises(InputError, match=message):
+        load(MNIST, "auto", tmp_path)
+
+
+def test_folder_without_the_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"must hold mnist\.npz"):
+        load(MNIST, "auto", tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off", b"\x93NUMPY"])
+def test_broken_file_is_refused(tmp_path, content):
+    (tmp_path / "mnist.npz").write_bytes(content)
+    with pytest.raises(InputError, match="could not be read"):
+        load(MNIST, "auto", tmp_path)
+
+
+def test_truncated_file_is_refused(tmp_path):
+    path = write_mnist(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="could not be read"):
+        load(MNIST, "auto", tmp_path)
+
+
+def test_source_in_the_file_names_the_data(tmp_path):
+    write_mnist(tmp_path, source=np.array("MNIST (a copy)"))
+    assert load(MNIST, "auto", tmp_path).source.startswith("MNIST (a copy), from ")
+
+
+def test_labels_of_shape_n_1_are_understood(tmp_path):
+    write_mnist(tmp_path, y_train=(np.arange(400) % 10)[:, None])
+    assert load(MNIST, "auto", tmp_path).y_train.shape == (400,)
+
+
+def test_validation_is_stratified_disjoint_and_always_the_same(mnist_folder):
+    arrays = load(MNIST, "auto", mnist_folder)
+    data, again = split(arrays, None), split(arrays, 100)
+    assert (len(data.x_train), len(data.x_validation), len(again.x_train)) == (340, 60, 100)
+    assert np.bincount(data.y_validation).tolist() == [6] * 10
+    assert np.bincount(again.y_train).tolist() == [10] * 10
+    np.testing.assert_array_equal(data.x_validation, again.x_validation)
+    rows = {image.tobytes() for image in data.x_train}
+    assert not rows & {image.tobytes() for image in data.x_validation}
+    assert {image.tobytes() for image in again.x_train} <= rows
+
+
+def test_validation_sizes_of_the_real_data_sets():
+    from recipes.common.data import VALIDATION_FRACTION
+
+    assert round(VALIDATION_FRACTION * 60_000) == 9_000
+    assert round(VALIDATION_FRACTION * 50_000) == 7_500
+
+
+@pytest.mark.parametrize("limit", [1, 9, 335])
+def test_train_limit_needs_every_class_on_both_sides(mnist_folder, limit):
+    with pytest.raises(InputError, match=f"--train-limit {limit}"):
+        split(load(MNIST, "auto", mnist_folder), limit)
+
+
+def test_digits_say_that_they_are_not_mnist():
+    arrays = load(MNIST, "digits", None)
+    data = split(arrays, None)
+    assert "not for MNIST" in (arrays.warning or "")
+    assert len(data.x_train) + len(data.x_validation) + len(data.x_test) == 1797
+    assert (len(data.x_test), len(data.x_validation)) == (360, 359)  # 20 % of 1,797 is 359.4
+    assert data.x_train.shape[1:] == (28, 28)
+    assert data.x_train.max() == 255
+    # Resizing keeps what a digit looks like: its mean over 3.5 x 3.5 patches is the original's.
+    assert 0.25 < data.x_train.mean() / 255 < 0.35
+
+
+def test_synthetic_data_say_that_they_are_nothing():
+    arrays = load(DATASETS["cifar10"], "synthetic", None)
+    assert arrays.x_train.shape[1:] == (32, 32, 3)
+    assert "synthetic" in (arrays.warning or "")

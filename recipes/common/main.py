@@ -132,8 +132,6 @@ def search_and_compare(
     console: Console,
 ) -> None:
     """The work itself: each arm's search, the retrainings, the summary and the page."""
-    import keras
-
     from recipes.common import page
     from recipes.common.progress import Progress
     from recipes.common.retrain import retrain
@@ -149,15 +147,10 @@ def search_and_compare(
     progress = Progress(console, sum(n for n, _ in planned) + n_retrainings, n_epochs)
     console.print(f"Run folder: {run.path}", markup=False)
     console.print(f"Data: {data_source}", markup=False)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(options.precision)
-    try:
-        with progress:
-            chosen = [search_arm(arm, options, data, run, progress) for arm in arm_list]
-            for i, row in enumerate(chosen):
-                retrain(row, options, data, run, progress, save_first=i == 0)
-    finally:
-        keras.config.set_dtype_policy(policy)
+    with progress:
+        chosen = [search_arm(arm, options, data, run, progress) for arm in arm_list]
+        for i, row in enumerate(chosen):
+            retrain(row, options, data, run, progress, save_first=i == 0)
     summary = make_summary(run, chosen, dataset, data_source)
     run.write_json("summary", summary)
     page.write_page(run)

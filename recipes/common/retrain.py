@@ -40,12 +40,7 @@ def retrain(
         progress.retraining_started(chosen.arm, i + 1, options.seeds)
         training = train(
             lambda: build_model(
-                options.model,
-                data.image_shape,
-                chosen.arm,
-                chosen.alpha,
-                chosen.learning_rate,
-                options.optimizer,
+                options, data.image_shape, chosen.arm, chosen.alpha, chosen.learning_rate
             ),
             data,
             seed=seed,

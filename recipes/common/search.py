@@ -110,15 +110,8 @@ class ArmTuner(keras_tuner.Tuner):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         alpha, learning_rate = self.arm.declare(hp)
-        options = self.options
-        return build_model(
-            options.model,
-            self.data.image_shape,
-            self.arm.activation,
-            alpha,
-            learning_rate,
-            options.optimizer,
-        )
+        shape, activation = self.data.image_shape, self.arm.activation
+        return build_model(self.options, shape, activation, alpha, learning_rate)
 
     def run_trial(self, trial: keras_tuner.engine.trial.Trial, *args, **kwargs) -> dict[str, float]:
         try:
@@ -126,10 +119,15 @@ class ArmTuner(keras_tuner.Tuner):
         except Exception as error:
             # KerasTuner would record it as a failed trial and go on: a bug would be hidden.
             raise keras_tuner.errors.FatalRuntimeError(repr(error)) from error
-        if row.status == "FAILED":
-            raise keras_tuner.errors.FailedTrialError(row.reason)
-        assert row.score is not None
-        return {OBJECTIVE.name: row.score}
+        trial.message = row.reason or None
+        return {OBJECTIVE.name: -math.inf if row.score is None else row.score}
+
+    def on_trial_end(self, trial: keras_tuner.engine.trial.Trial) -> None:
+        # An exception from `run_trial` would fail the trial too, but KerasTuner prints it; a NaN
+        # as the score would too, but with a warning from NumPy and without the reason.
+        if trial.message:
+            trial.status = keras_tuner.engine.trial.TrialStatus.FAILED
+        super().on_trial_end(trial)
 
     def _train(self, trial: keras_tuner.engine.trial.Trial) -> TrialRow:
         """Trains a trial as often as `--executions` says and records it."""

@@ -105,7 +105,9 @@ def test_unknown_initializer_is_refused_by_keras():
 
 
 @pytest.mark.parametrize(
-    "alpha", [0.5, np.float32(0.5), keras.initializers.Constant(0.5)], ids=repr
+    "alpha",
+    [0.5, np.float32(0.5), keras.initializers.Constant(0.5)],
+    ids=["float", "numpy", "Constant"],
 )
 def test_a_number_is_kept_as_a_constant(alpha):
     config = PReLU(alpha).get_config()["alpha_initializer"]

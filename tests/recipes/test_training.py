@@ -4,7 +4,10 @@ import pytest
 
 from recipes.common.data import DATASETS, load, split
 from recipes.common.models import build_model
+from recipes.common.options import MnistOptions
 from recipes.common.training import train
+
+SGD_MLP = MnistOptions(model="mlp", optimizer="sgd")
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +18,7 @@ def data():
 def run(data, alpha=0.1, learning_rate=1e-3, seed=3, n_epochs=2, activation="leaky_relu"):
     epochs = []
     training = train(
-        lambda: build_model("mlp", (28, 28), activation, alpha, learning_rate, "sgd"),
+        lambda: build_model(SGD_MLP, (28, 28), activation, alpha, learning_rate),
         data,
         seed=seed,
         n_epochs=n_epochs,
@@ -36,7 +39,7 @@ def test_same_seed_gives_the_same_bits(data):
 def test_trials_start_from_the_same_draws_but_for_the_gain():
     def weights(activation, alpha):
         keras.utils.set_random_seed(5)
-        model = build_model("cnn", (28, 28), activation, alpha, 0.1, "adam")
+        model = build_model(MnistOptions(), (28, 28), activation, alpha, 0.1)
         return [w.numpy() for w in model.trainable_variables if w.name == "kernel"]
 
     relu, leaky, prelu = weights("relu", None), weights("leaky_relu", 0.5), weights("prelu", 0.5)
@@ -61,7 +64,7 @@ def test_trials_see_the_same_images_in_the_same_order(data):
                 super().reset_state()
 
         def build():
-            model = build_model("mlp", (28, 28), activation, alpha, 0.1, "adam")
+            model = build_model(SGD_MLP, (28, 28), activation, alpha, 0.1)
             model.compile(model.optimizer, model.loss, metrics=["accuracy", RankedLabels()])
             return model
 

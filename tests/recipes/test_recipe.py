@@ -1,0 +1,264 @@
+"""Whole searches, as a user runs them, on images small enough for seconds."""
+
+import base64
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from recipes.common import data as data_module
+from recipes.common.main import main
+from recipes.common.options import Cifar10Options, MnistOptions
+from recipes.common.run_folder import RunFolder
+from recipes.report import main as report
+from tests.recipes.conftest import TINY, write_mnist
+
+
+def results(run):
+    return [dataclasses.replace(row, seconds=0) for row in run.trials]
+
+
+def test_run_leaves_what_the_design_names(search, capsys):
+    code, run = search("run", "--trials", 2, "--seeds", 2)
+    assert code == 0
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {
+        *("config.json", "environment.json", "summary.json", "trials.csv", "epochs.csv"),
+        *("retrainings.csv", "best.keras", "report.html", "plots", "search"),
+    }
+    summary = run.read_json("summary")
+    keys = "dataset data_source activation n_trials n_failed seconds best test relu_baseline"
+    assert {*keys.split(), "difference", "verdict"} <= set(summary)
+    assert set(summary["best"]) == {"alpha", "learning_rate", "val_accuracy"}
+    assert set(summary["test"]) == {"mean", "std", "n", "ci95"}
+    assert set(summary["relu_baseline"]) == {"best", "test"}
+    assert set(summary["difference"]) == {"mean", "ci95", "n"}
+    assert (summary["n_trials"], summary["n_failed"], summary["test"]["n"]) == (4, 0, 2)
+
+    rows = {arm: [r for r in run.retrainings if r.arm == arm] for arm in ("leaky_relu", "relu")}
+    ours, relu = ([row.test_accuracy for row in rows[arm]] for arm in rows)
+    assert [row.seed for row in rows["relu"]] == [row.seed for row in rows["leaky_relu"]]
+    assert summary["difference"]["mean"] == pytest.approx(np.mean(np.subtract(ours, relu)))
+    assert summary["best"]["val_accuracy"] == max(
+        row.score for row in run.trials if row.arm == "leaky_relu"
+    )
+    out = capsys.readouterr().out
+    assert summary["verdict"] in out
+    assert str(run.page) in out
+    assert "about nothing" not in out
+    assert "say nothing about real data" in out
+
+
+def test_best_model_loads_elsewhere_and_takes_raw_images(search, tmp_path):
+    """The lines that the page prints, run in a fresh process."""
+    _, run = search("run", "--trials", 1, "--seeds", 1)
+    arrays = data_module.load(data_module.DATASETS["mnist"], "synthetic", None)
+    np.savez(tmp_path / "images.npz", x=arrays.x_test)
+    page = run.page.read_text()
+    lines = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL).group(1).strip()
+    lines = lines.replace("&#34;", '"')
+    assert len(lines.splitlines()) == 3
+    code = (
+        f"import numpy as np; images = np.load({str(tmp_path / 'images.npz')!r})['x']\n{lines}\n"
+        f"np.save({str(tmp_path / 'logits.npy')!r}, logits)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    logits = np.load(tmp_path / "logits.npy")
+    assert logits.shape == (500, 10)
+    accuracy = np.mean(np.argmax(logits, 1) == arrays.y_test)
+    assert accuracy == pytest.approx(run.retrainings[0].test_accuracy)
+    assert logits.max() > 1 or logits.min() < 0, "these are probabilities, not logits"
+
+
+def test_same_seed_gives_the_same_trials(search):
+    flags = ("--trials", 2, "--seeds", 1, "--seed", 0)
+    (_, first), (_, again) = search("a", *flags), search("b", *flags)
+    _, other = search("c", "--trials", 2, "--seeds", 1, "--seed", 1)
+    assert results(first) == results(again)
+    assert first.epochs == again.epochs
+    assert [row.test_accuracy for row in first.retrainings] == [
+        row.test_accuracy for row in again.retrainings
+    ]
+    assert results(first) != results(other)
+
+
+def test_page_is_one_self_contained_file_and_can_be_drawn_again(search, capsys):
+    _, run = search("run", "--trials", 2, "--seeds", 2)
+    page = run.page.read_text()
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert run.read_json("summary")["verdict"].replace("'", "&#39;") in page
+    plots = sorted(run.path.glob("plots/*.png"))
+    assert [path.stem for path in plots] == [
+        *("learning_curves", "learning_rate", "test_accuracy", "trials")
+    ]
+    for plot in plots:
+        assert base64.b64encode(plot.read_bytes()).decode() in page
+    before = {path: path.read_bytes() for path in [*plots, run.page]}
+    for path in before:
+        path.unlink()
+    assert report([str(run.path)]) == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert str(run.page) in capsys.readouterr().out
+
+
+def test_report_of_no_run_or_half_a_run_exits_with_2(tmp_path, search, capsys):
+    assert report([str(tmp_path / "nowhere")]) == 2
+    _, run = search("run", "--trials", 1, "--seeds", 1)
+    (run.path / "summary.json").unlink()
+    assert report([str(run.path)]) == 2
+    assert "did not get that far" in capsys.readouterr().err
+
+
+def test_nan_trials_are_recorded_and_do_not_end_the_search(search):
+    flags = ("--optimizer", "sgd", "--learning-rate-range", 1e-2, 1e30, "--trials", 6)
+    code, run = search("run", *flags, "--seeds", 1, "--seed", 1)
+    assert code == 0
+    statuses = " ".join(row.status for row in run.trials if row.arm == "leaky_relu")
+    assert "FAILED FAILED FAILED FAILED" in statuses
+    assert "COMPLETED" in statuses
+    for row in run.trials:
+        if row.status == "FAILED":
+            assert row.score is None
+            assert row.reason == "training loss became nan in epoch 1"
+    summary = run.read_json("summary")
+    assert summary["n_failed"] == statuses.count("FAILED") + sum(
+        row.status == "FAILED" for row in run.trials if row.arm == "relu"
+    )
+    assert summary["best"]["learning_rate"] < 1e10
+    assert "What failed" in run.page.read_text()
+
+
+def test_search_in_which_all_fails_exits_with_1_and_a_sentence(search, capsys):
+    flags = ("--optimizer", "sgd", "--learning-rate-range", 1e20, 1e30, "--trials", 4)
+    code, run = search("run", *flags)
+    assert code == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: All 4 trials of leaky_relu failed")
+    assert len(error.splitlines()) == 1
+    assert len(run.trials) == 4
+
+
+def test_resume_of_a_finished_run_trains_only_what_is_new(search, tmp_path):
+    _, run = search("run", "--trials", 2, "--seeds", 1)
+    before = run.trials, run.retrainings
+    output = ["--output", str(run.path), "--resume"]
+    assert main(MnistOptions, "mnist", output) == 0
+    again = RunFolder.open(run.path)
+    assert (again.trials, again.retrainings) == before  # the seconds too: nothing was run again
+    assert main(MnistOptions, "mnist", [*output, "--trials", "3", "--seeds", "2"]) == 0
+    more = RunFolder.open(run.path)
+    assert [row.arm for row in more.trials].count("leaky_relu") == 3
+    assert [row.arm for row in more.retrainings].count("relu") >= 2
+    assert set(before[0]) < set(more.trials)
+
+
+def test_resume_with_other_settings_is_refused_and_says_which(search, capsys):
+    _, run = search("run", "--trials", 2, "--seeds", 2)
+    content = {path: path.read_bytes() for path in run.path.glob("*.*")}
+    output = ["--output", str(run.path), "--resume"]
+    for flags, message in {
+        "--epochs 2 --seed 5": "epochs: the run has 1, this command asks for 2",
+        "--seed 5": "seed: the run has 0, this command asks for 5",
+        "--activation elu --alpha-range 0.1 1": "activation: the run has leaky_relu",
+        "--data digits": "data_sha256",
+        "--trials 1": "`--trials` must not be fewer",
+        "--seeds 1": "`--seeds` must not be fewer",
+    }.items():
+        assert main(MnistOptions, "mnist", [*output, *flags.split()]) == 2
+        assert message in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in run.path.glob("*.*")} == content
+
+
+def test_config_of_another_run_gives_the_same_run(search, tmp_path):
+    _, run = search("a", "--trials", 1, "--seeds", 1, "--activation", "elu")
+    config = ["--config", str(run.path / "config.json"), "--output", str(tmp_path / "b")]
+    assert main(MnistOptions, "mnist", config) == 0
+    assert results(RunFolder.open(tmp_path / "b")) == results(run)
+
+
+@pytest.mark.parametrize(
+    "flags", [("--activation", "prelu"), ("--tuner", "grid", "--model", "cnn")]
+)
+def test_other_settings_run_to_the_end(search, flags):
+    code, run = search("run", *flags, "--trials", 4, "--seeds", 1)
+    assert code == 0
+    assert len(run.trials) == 8
+    assert "one seed has no interval" in run.read_json("summary")["verdict"]
+
+
+def test_relu_alone_has_one_arm(search):
+    code, run = search("run", "--activation", "relu", "--trials", 1, "--seeds", 2)
+    assert code == 0
+    assert {row.arm for row in run.trials} == {"relu"}
+    summary = run.read_json("summary")
+    assert summary["difference"] is summary["relu_baseline"] is summary["best"]["alpha"] is None
+    assert not (run.path / "plots" / "trials.png").exists()
+
+
+def test_mixed_precision_is_used(search):
+    _, run = search("run", "--precision", "mixed_bfloat16", "--trials", 1, "--seeds", 1)
+    model = keras.saving.load_model(run.best_model)
+    assert {layer.compute_dtype for layer in model.layers} >= {"bfloat16", "float32"}
+    assert model.get_layer("logits").compute_dtype == "float32"
+
+
+def test_cifar_runs_on_colour_images(tmp_path):
+    flags = [*TINY, "--model", "cnn", "--trials", "1", "--seeds", "1"]
+    assert main(Cifar10Options, "cifar10", [*flags, "--output", str(tmp_path / "run")]) == 0
+    model = keras.saving.load_model(RunFolder.open(tmp_path / "run").best_model)
+    assert model.input_shape == (None, 32, 32, 3)
+
+
+def test_dry_run_writes_nothing(tmp_path, capsys):
+    flags = [*TINY, "--dry-run", "--tuner", "grid", "--trials", "10", "--output"]
+    assert main(MnistOptions, "mnist", [*flags, str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "9 (grid)" in out
+    assert "200 training, 300 validation, 500 test images" in out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--data-dir {path}/empty", "must hold mnist.npz"),
+        ("--data-dir {path}/shapes", "`x_test` must have shape"),
+        ("--data-dir {path}/labels", "`y_train` must hold the labels 0 to 9"),
+        ("--data synthetic --output {path}/file", "must be a folder"),
+        ("--data synthetic --output {path}/file/run", "must be a folder"),
+        ("--data synthetic --output {path}/full", "must be a new or empty folder"),
+        ("--data synthetic --output {path}/full --overwrite", "Nothing was deleted"),
+        ("--data synthetic --output {path}/full --resume", "there is no run to read"),
+        ("--data synthetic --output {path}/new --batch-size 1701", "1700 training images"),
+        ("--data synthetic --output {path}/new --train-limit 5", "--train-limit 5"),
+    ],
+)
+def test_wrong_input_exits_with_2_and_leaves_nothing(tmp_path, capsys, monkeypatch, flags, message):
+    monkeypatch.chdir(tmp_path)  # the default run folder would be made here
+    (tmp_path / "empty").mkdir()
+    write_mnist(tmp_path / "shapes", x_test=np.zeros((100, 14, 14), "uint8"))
+    write_mnist(tmp_path / "labels", y_train=np.arange(400) % 11)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(MnistOptions, "mnist", flags.format(path=tmp_path).split()) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_environment_names_machine_and_versions(search):
+    _, run = search("run", "--trials", 1, "--seeds", 1)
+    environment = run.read_json("environment")
+    assert environment["versions"]["keras"] == keras.__version__
+    assert environment["n_threads"] >= 1
+    assert environment["command"].startswith("python -m recipes.mnist --data=synthetic")
+    assert json.loads((run.path / "config.json").read_text())["options"]["trials"] == 1

@@ -67,7 +67,7 @@ def load_lines(run: RunFolder) -> list[str]:
     """The lines that load best.keras and use it."""
     return [
         "import keras, keras_leaky",
-        f'model = keras.saving.load_model("{run.best_model}")',
+        f'model = keras.saving.load_model("{run.best_model.resolve()}")',
         "logits = model.predict(images)  # raw uint8 images, as the data set has them",
     ]
 

@@ -190,7 +190,7 @@ def _learning_rate(figure: Figure, run: RunFolder, summary: dict[str, Any]) -> N
     axes.set_ylabel("validation accuracy")
     axes.set_title("Every trial against its learning rate", loc="left")
     axes.grid(alpha=0.25)
-    axes.legend()
+    axes.legend(loc="center left")  # where trials are rare: low rates are seldom this bad
 
 
 def _learning_curves(figure: Figure, run: RunFolder, summary: dict[str, Any]) -> None:

@@ -106,7 +106,7 @@ def test_resume_equals_an_undisturbed_search(tuner, data, tmp_path, fake_trainin
     options = make_options(tuner=tuner, trials=None if hyperband else 9, epochs=9)
     whole = run_arm(options, data, tmp_path / "whole")
     n_calls = len(calls)
-    for kept in (0, 1, 4, 8):
+    for kept in (1, 8):
         path = tmp_path / f"kept-{kept}"
         run = RunFolder.create(path, {}, overwrite=False)
         for row in whole.trials[:kept]:

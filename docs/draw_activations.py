@@ -36,7 +36,10 @@ def derivative(layer: keras.layers.Layer, x: np.ndarray) -> tuple[np.ndarray, np
 def main() -> None:
     figure = Figure(figsize=(12, 5), layout="constrained")
     axes = figure.subplots(2, len(LAYERS), sharex=True, sharey="row")
-    sides = (np.linspace(-3, -1e-6, 300), np.linspace(1e-6, 3, 300))  # apart: the derivative jumps at 0
+    sides = (
+        np.linspace(-3, -1e-6, 300),
+        np.linspace(1e-6, 3, 300),
+    )  # apart: the derivative jumps at 0
     for column, (name, layer) in enumerate(LAYERS.items()):
         for x in sides:
             value, slope = derivative(layer, x)

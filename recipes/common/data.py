@@ -51,6 +51,7 @@ class Arrays:
     x_test: np.ndarray
     y_test: np.ndarray
     kind: str  # the --data that gives exactly these
+    title: str  # what a figure made from them has to be called
     source: str
     n_epochs: int
     warning: str | None = None  # said loudly: the answer is not about the data set asked for
@@ -110,7 +111,11 @@ def load(dataset: Dataset, data: str, data_dir: Path | None) -> Arrays:
 
 def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
     path = folder / f"{dataset.name}.npz"
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise InputError(f"`--data-dir` cannot be read: {error}") from error
+    if not is_file:
         raise InputError(
             f"`--data-dir` must hold {path.name}. Received: --data-dir {folder}, which has no "
             "such file."
@@ -124,7 +129,7 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
                     f"{', '.join(missing)}. Received: {', '.join(archive.files) or 'none'}."
                 )
             arrays = {name: archive[name] for name in names}
-            source = str(archive["source"]) if "source" in archive.files else dataset.title
+            title = archive["source"].item() if "source" in archive.files else dataset.title
     except _BROKEN_FILE as error:
         raise InputError(f"{path} could not be read as an .npz of plain arrays: {error}") from error
     for part in ("train", "test"):
@@ -132,8 +137,12 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
         if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras's CIFAR loaders return them
             arrays[f"y_{part}"] = labels[:, 0]
         _check(dataset, path, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
-    source = f"{source}, from {path}"
-    return Arrays(**arrays, kind=dataset.name, source=source, n_epochs=dataset.n_epochs)
+    if not isinstance(title, str):
+        raise InputError(f"{path}: `source` must be one string. Received: {title!r}")
+    source = f"{title}, from {path}"
+    return Arrays(
+        **arrays, kind=dataset.name, title=title, source=source, n_epochs=dataset.n_epochs
+    )
 
 
 def _check(dataset: Dataset, path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -151,15 +160,16 @@ def _check(dataset: Dataset, path: Path, part: str, x: np.ndarray, y: np.ndarray
     require(len(x) >= 100, "x", "hold at least 100 images", len(x))
     require(x.max() > 1, "x", "hold raw pixels from 0 to 255", f"values up to {x.max()}")
     labels, counts = np.unique(y, return_counts=True)
-    rule = f"hold the labels 0 to {N_CLASSES - 1}, at least two images each"
-    complete = np.array_equal(labels, np.arange(N_CLASSES)) and counts.min() >= 2
+    least = 20 if part == "train" else 1  # so that validation gets its share of each
+    rule = f"hold the labels 0 to {N_CLASSES - 1}, at least {least} images each"
+    complete = np.array_equal(labels, np.arange(N_CLASSES)) and counts.min() >= least
     require(complete, "y", rule, dict(zip(labels[:20].tolist(), counts[:20].tolist(), strict=True)))
 
 
 def _from_keras(dataset: Dataset) -> Arrays:
     import keras
 
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
     if not (home / "datasets" / dataset.keras_file).exists():
         download_to_cache(dataset.name)
     previous = socket.getdefaulttimeout()
@@ -173,7 +183,7 @@ def _from_keras(dataset: Dataset) -> Arrays:
         socket.setdefaulttimeout(previous)
     source = f"{dataset.title}, from keras.datasets"
     arrays = (x_train, y_train.reshape(-1), x_test, y_test.reshape(-1))
-    return Arrays(*arrays, kind=dataset.name, source=source, n_epochs=dataset.n_epochs)
+    return Arrays(*arrays, dataset.name, dataset.title, source, dataset.n_epochs)
 
 
 def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
@@ -189,7 +199,8 @@ def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
     x_train, x_test, y_train, y_test = _stratified(x, bunch.target, test_size=0.2)
     source = "scikit-learn's 1,797 digits, resized to 28 x 28 (not MNIST)"
     warning = warning or "These results are for scikit-learn's 1,797 digits, not for MNIST."
-    return Arrays(x_train, y_train, x_test, y_test, "digits", source, DIGITS_EPOCHS, warning)
+    title = "scikit-learn's digits (not MNIST)"
+    return Arrays(x_train, y_train, x_test, y_test, "digits", title, source, DIGITS_EPOCHS, warning)
 
 
 def _synthetic(dataset: Dataset) -> Arrays:
@@ -206,6 +217,7 @@ def _synthetic(dataset: Dataset) -> Arrays:
         *draw(2000),
         *draw(500),
         kind="synthetic",
+        title="synthetic images",
         source="synthetic images",
         n_epochs=SYNTHETIC_EPOCHS,
         warning="These results are for synthetic images: they say nothing about real data.",
@@ -233,6 +245,11 @@ def split(arrays: Arrays, train_limit: int | None) -> Split:
                 f"training images, one a class. Received: --train-limit {train_limit}"
             )
         x_train, _, y_train, _ = _stratified(x_train, y_train, train_size=train_limit)
+        if len(np.unique(y_train)) < N_CLASSES:
+            raise InputError(
+                "`--train-limit` must leave an image of every class, and some are rare in these "
+                f"data. Received: --train-limit {train_limit}"
+            )
     return Split(x_train, y_train, x_validation, y_validation, arrays.x_test, arrays.y_test)
 
 

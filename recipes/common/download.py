@@ -55,7 +55,8 @@ def download_to_cache(name: str, stall_seconds: float = STALL_SECONDS) -> None:
                 limit = None if complete else stall_seconds if ready else _IMPORT_SECONDS
                 events = selector.select(limit)
                 if not events:
-                    raise DownloadError(f"no byte arrived for {stall_seconds:g} seconds")
+                    what = "no byte arrived" if ready else "importing Keras was not done"
+                    raise DownloadError(f"{what} for {limit:g} seconds")
                 for key, _ in events:
                     chunk = os.read(key.fd, 65536)
                     if not chunk:

@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ def describe_environment(command: Sequence[str]) -> dict[str, Any]:
     import keras
 
     return {
-        "command": " ".join(command),
+        "command": shlex.join(command),
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "platform": platform.platform(),
         "processor": _processor(),
@@ -30,8 +31,15 @@ def describe_environment(command: Sequence[str]) -> dict[str, Any]:
         "python": sys.version.split()[0],
         "backend": keras.backend.backend(),
         "git_revision": _git_revision(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # such as TensorFlow under another name
+        return None
 
 
 def n_threads() -> int:

@@ -29,7 +29,6 @@ def make_fingerprint(options: SearchOptions, arrays: Arrays) -> dict[str, Any]:
     """Everything that changes a trial's result; more trials do so for a grid alone."""
     fingerprint = {name: getattr(options, name) for name in _OPTIONS}
     fingerprint["objective"] = "val_accuracy, max"
-    fingerprint["data_source"] = arrays.source
     fingerprint["data_sha256"] = arrays.sha256()
     fingerprint["n_threads"] = n_threads()
     if options.tuner == "grid":
@@ -37,14 +36,13 @@ def make_fingerprint(options: SearchOptions, arrays: Arrays) -> dict[str, Any]:
     return fingerprint
 
 
-def check_resumable(
-    run: RunFolder, stored: dict[str, Any], now: dict[str, Any], options: SearchOptions
-) -> None:
+def check_resumable(run: RunFolder, now: dict[str, Any], options: SearchOptions) -> None:
     """Refuses to mix two searches in one folder.
 
     Raises:
         InputError: Lists what differs, or says that fewer trials were asked for than there are.
     """
+    stored = run.read_config()["fingerprint"]
     differences = [
         f"  {name}: the run has {stored.get(name)}, this command asks for {value}"
         for name, value in now.items()
@@ -54,7 +52,8 @@ def check_resumable(
         raise InputError(
             f"`--resume` must keep the settings of the run in {run.path}:\n"
             + "\n".join(differences)
-            + "\nLeave those flags out, or start a new run in another folder."
+            + "\nLeave such flags out, bring back the same data and number of threads, or start a "
+            "new run in another folder."
         )
     for arm in arms(options):
         n_done = sum(row.arm == arm.activation for row in run.trials)
@@ -63,14 +62,11 @@ def check_resumable(
                 f"`--trials` must not be fewer than the run has. Received: --trials "
                 f"{options.trials}, but {n_done} trials of {arm.activation} are finished."
             )
-    n_retrained = max(
-        (sum(row.arm == arm.activation for row in run.retrainings) for arm in arms(options)),
-        default=0,
-    )
-    if n_retrained > options.seeds:
+    n_seeds = len({row.seed for row in run.retrainings})
+    if n_seeds > options.seeds:
         raise InputError(
             f"`--seeds` must not be fewer than the run has. Received: --seeds {options.seeds}, "
-            f"but {n_retrained} retrainings are finished."
+            f"but {n_seeds} have been retrained."
         )
 
 

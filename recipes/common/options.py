@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import math
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from recipes.common.data import Arrays
 from recipes.common.errors import InputError
-from recipes.common.run_folder import read_options
+from recipes.common.run_folder import read_config
 
 DEFAULT_ALPHA_RANGES = {"leaky_relu": (1e-3, 0.5), "prelu": (0.01, 0.5), "elu": (0.1, 2.0)}
+MAX_ALPHA = 1000.0  # far beyond use; where Keras's initializers underflow it is too late to say so
 DEFAULT_N_TRIALS = 10
+DEFAULT_HYPERBAND_EPOCHS = 9
 
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 CountOrDefault = Annotated[int | None, tyro.conf.arg(metavar="N")]
@@ -39,7 +43,7 @@ class SearchOptions:
             by default. A grid takes the largest k x k that fits. Hyperband refuses this flag: its
             number of trials follows from the epochs.
         epochs: Epochs of a trial and of a retraining; by default what suits the data (the dry run
-            shows it). Hyperband's largest number of epochs.
+            shows it). With hyperband the largest number of epochs: 9 by default, at least 3.
         executions: Trainings of each trial, each with its own seed; the score is their mean.
         seeds: Retrainings of each arm's chosen point, paired by seed. The test split is used for
             them alone.
@@ -121,8 +125,14 @@ class Cifar10Options(SearchOptions):
 
 OptionsT = TypeVar("OptionsT", bound=SearchOptions)
 
-# These say where and how to run, not what: they are not taken over from another run.
-_NOT_FROM_CONFIG = {"output", "resume", "overwrite", "config", "dry_run"}
+# These say where and how to run, not what: a run does not keep them.
+_NOT_SETTINGS = ("output", "resume", "overwrite", "config", "dry_run")
+
+
+OptionsT = TypeVar("OptionsT", bound=SearchOptions)
+
+# These say where and how to run, not what: a run does not keep them.
+_NOT_SETTINGS = ("output", "resume", "overwrite", "config", "dry_run")
 
 
 def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -> OptionsT:
@@ -133,46 +143,58 @@ def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -
     """
     # What brings in stored settings has to be known before the real parser runs.
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    peek.add_argument("--config", type=Path)
-    peek.add_argument("--output", type=Path)
+    peek.add_argument("--config", type=_expand)
+    peek.add_argument("--output", type=_expand)
     peek.add_argument("--resume", action="store_true")
     try:
         early, _ = peek.parse_known_args(list(arguments))
     except argparse.ArgumentError:  # a flag without its value: the real parser says so below
         early = peek.parse_args([])
-    stored: list[str] = []
+    stored: dict[str, Any] = {}
     if early.config is not None and early.resume:
         raise InputError("`--resume` takes the settings of its own run; leave `--config` out.")
     if early.config is not None:
-        stored = _as_flags(read_options(early.config))
+        stored = read_config(early.config)["given"]
     elif early.resume:
         if early.output is None:
             raise InputError(
                 "`--resume` needs `--output RUN`, the folder of the run to go on with."
             )
-        stored = _as_flags(read_options(early.output / "config.json"))
+        stored = read_config(early.output / "config.json")["options"]
     options = tyro.cli(
         cls,
-        args=[*stored, *arguments],  # of a flag given twice the last counts
+        args=[*_as_flags(stored), *arguments],  # of a flag given twice the last counts
         prog=program,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    return resolve(options)
+    resolve(options)
+    return options
 
 
 def _as_flags(stored: dict[str, Any]) -> list[str]:
-    """Writes stored options as the command line that gives them, so that they are checked again."""
+    """Writes stored settings as the command line that gives them, so that they are checked."""
     flags = []
     for name, value in stored.items():
-        if value is None or name in _NOT_FROM_CONFIG:
-            continue
-        values = value if isinstance(value, list) else [value]
-        flags += ["--" + name.replace("_", "-"), *map(str, values)]
+        if value is not None:
+            values = value if isinstance(value, list) else [value]
+            flags += ["--" + name.replace("_", "-"), *map(str, values)]
     return flags
 
 
-def resolve(options: OptionsT) -> OptionsT:
+def settings(options: SearchOptions) -> dict[str, Any]:
+    """What a run keeps of its options, as JSON keeps it."""
+    kept = {k: v for k, v in dataclasses.asdict(options).items() if k not in _NOT_SETTINGS}
+    return {
+        key: list(v) if isinstance(v, tuple) else str(v) if isinstance(v, Path) else v
+        for key, v in kept.items()
+    }
+
+
+def resolve(options: OptionsT, arrays: Arrays | None = None) -> OptionsT:
     """Checks every option and fills in the defaults that depend on others.
+
+    Args:
+        arrays: The images, once they are loaded: they fill in what was left to the data.
 
     Raises:
         InputError: Names the flag, the rule and what was received.
@@ -194,15 +216,22 @@ def resolve(options: OptionsT) -> OptionsT:
         alpha_range = alpha_range or DEFAULT_ALPHA_RANGES[options.activation]
         low, high = alpha_range
         if options.activation == "elu":
-            _require(0 <= low < high < math.inf, "alpha_range", "0 <= LOW < HIGH", f"{low} {high}")
+            holds, rule = 0 <= low < high <= MAX_ALPHA, f"0 <= LOW < HIGH <= {MAX_ALPHA}"
         else:
-            rule = "0 < LOW < HIGH (log scale; alpha = 0 is the ReLU arm, which always runs)"
-            _require(0 < low < high < math.inf, "alpha_range", rule, f"{low} {high}")
+            holds = 0 < low < high <= MAX_ALPHA
+            rule = (
+                f"0 < LOW < HIGH <= {MAX_ALPHA} (log scale; alpha = 0 is the ReLU arm, which "
+                "always runs)"
+            )
+        _require(holds, "alpha_range", rule, f"{low} {high}")
 
-    trials = options.trials
+    trials, epochs = options.trials, options.epochs
     if options.tuner == "hyperband":
         rule = "left out: hyperband derives the number of trials from --epochs"
         _require(trials is None, "trials", rule, trials)
+        epochs = epochs or DEFAULT_HYPERBAND_EPOCHS
+        rule = ">= 3 with hyperband, which starts with a third of them"
+        _require(epochs >= 3, "epochs", rule, epochs)
     else:
         trials = trials or DEFAULT_N_TRIALS
 
@@ -217,8 +246,16 @@ def resolve(options: OptionsT) -> OptionsT:
         options,
         alpha_range=alpha_range,
         trials=trials,
-        data_dir=options.data_dir.expanduser().resolve() if options.data_dir else None,
+        epochs=epochs or (arrays.n_epochs if arrays else None),
+        data=arrays.kind if arrays else options.data,
+        data_dir=_expand(options.data_dir).absolute() if options.data_dir else None,
+        output=_expand(options.output) if options.output else None,
     )
+
+
+def _expand(path: str | Path) -> Path:
+    # Not Path.expanduser, which raises for a user who does not exist.
+    return Path(os.path.expanduser(path))
 
 
 def _require(holds: bool, name: str, rule: str, received: object) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import jinja2
 from rich.table import Table
 
-from recipes.common.data import DATASETS
+from recipes.common.atomic import write_atomically
+from recipes.common.errors import InputError
+from recipes.common.outcome import Outcome, read_outcome
 from recipes.common.plots import draw_plots
 from recipes.common.progress import format_point
-from recipes.common.run_folder import RunFolder, write_atomically
+from recipes.common.run_folder import RunFolder
 from recipes.common.statistics import TITLES
 
 CAPTIONS = {
@@ -23,51 +25,55 @@ CAPTIONS = {
 
 
 def write_page(run: RunFolder) -> None:
-    """Draws the plots and the page of a finished run again, from its files alone."""
-    config, summary = run.read_json("config"), run.read_json("summary")
-    names = draw_plots(run, config, summary)
-    images = {name: base64.b64encode(run.plot(name).read_bytes()).decode("ascii") for name in names}
+    """Draws the plots and the page of a finished run again, from its files alone.
+
+    Raises:
+        InputError: The run is not finished or damaged, or the files cannot be written.
+    """
+    outcome = read_outcome(run)
+    plots = draw_plots(outcome)
     template = importlib.resources.files("recipes.common").joinpath("report.html.j2").read_text()
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    saved = [row.seed for row in outcome.arms[0].retrainings if row.best_epoch]
     html = environment.from_string(template).render(
-        summary=summary,
-        config=config,
-        environment=run.read_json("environment"),
-        title=f"{TITLES[summary['activation']]} on {DATASETS[summary['dataset']].title}",
-        rows=result_rows(summary),
-        images=images,
+        outcome=outcome,
+        summary=outcome.summary,
+        title=f"{outcome.arms[0].title} on {outcome.summary['data_title']}",
+        rows=result_rows(outcome.summary),
+        images={name: base64.b64encode(png).decode("ascii") for name, png in plots.items()},
         captions=CAPTIONS,
-        failed=_failures(run),
+        failed=_failures(outcome),
+        n_other_tests=len(run.retrainings) - sum(len(arm.retrainings) for arm in outcome.arms),
+        saved_seed=saved[0] if saved else None,
         load_lines=load_lines(run),
     )
-    write_atomically(run.page, html.encode())
+    try:
+        for name, png in plots.items():
+            write_atomically(run.plot(name), png)
+        write_atomically(run.page, html.encode())
+    except OSError as error:
+        raise InputError(f"The page cannot be written into {run.path}: {error}") from error
 
 
-def _failures(run: RunFolder) -> list[tuple[str, str, str, str]]:
+def _failures(outcome: Outcome) -> list[tuple[str, str, str, str]]:
     """Arm, which training, where, and why: every training that ended early."""
-    trials = [
-        (
-            TITLES[row.arm],
-            f"trial {row.trial_id}",
-            format_point(row.alpha, row.learning_rate),
-            row.reason,
-        )
-        for row in run.trials
-        if row.reason
-    ]
-    retrainings = [
-        (TITLES[row.arm], f"retraining, seed {row.seed}", "the chosen point", row.reason)
-        for row in run.retrainings
-        if row.reason
-    ]
-    return trials + retrainings
+    failures = []
+    for arm in outcome.arms:
+        for trial in arm.failed:
+            point = format_point(trial.alpha, trial.learning_rate)
+            failures.append((arm.title, f"trial {trial.trial_id}", point, trial.reason))
+        for row in arm.retrainings:
+            if row.reason:
+                point = format_point(arm.best["alpha"], arm.best["learning_rate"])
+                failures.append((arm.title, f"retraining, seed {row.seed}", point, row.reason))
+    return failures
 
 
 def load_lines(run: RunFolder) -> list[str]:
     """The lines that load best.keras and use it."""
     return [
         "import keras, keras_leaky",
-        f'model = keras.saving.load_model("{run.best_model.resolve()}")',
+        f"model = keras.saving.load_model({str(run.best_model.resolve())!r})",
         "logits = model.predict(images)  # raw uint8 images, as the data set has them",
     ]
 

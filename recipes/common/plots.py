@@ -10,10 +10,12 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from recipes.common.run_folder import EpochRow, RunFolder, TrialRow, write_atomically
-from recipes.common.statistics import TITLES, summarize
+from recipes.common.outcome import ArmOutcome, Outcome
+from recipes.common.run_folder import TrialRow
+from recipes.common.statistics import summarize
 
 COLORS = {"relu": "#555555", "leaky_relu": "#0b6fb8", "prelu": "#c2570c", "elu": "#0a7d4f"}
+FAILED_COLOR = "#c0392b"
 ALPHA_LABELS = {
     "leaky_relu": "alpha (negative slope)",
     "prelu": "alpha (initial negative slope)",
@@ -21,46 +23,41 @@ ALPHA_LABELS = {
 }
 
 
-def draw_plots(run: RunFolder, config: dict[str, Any], summary: dict[str, Any]) -> list[str]:
-    """Draws every plot of a run into its folder and returns their names, in order."""
-    draw: dict[str, Callable[[Figure], None]] = {}
-    activation = summary["activation"]
-    if activation != "relu":
-        draw["trials"] = lambda figure: _trials(figure, run, config, summary)
-    draw["learning_rate"] = lambda figure: _learning_rate(figure, run, summary)
-    draw["learning_curves"] = lambda figure: _learning_curves(figure, run, summary)
-    draw["test_accuracy"] = lambda figure: _test_accuracy(figure, run, summary)
+def draw_plots(outcome: Outcome) -> dict[str, bytes]:
+    """Draws every plot of a run: its name and its PNG, in the order of the page."""
+    draw: dict[str, Callable[[Figure, Outcome], None]] = {
+        "trials": _trials,
+        "learning_rate": _learning_rate,
+        "learning_curves": _learning_curves,
+        "test_accuracy": _test_accuracy,
+    }
+    if outcome.summary["activation"] == "relu":
+        del draw["trials"]  # there is no alpha
+    plots = {}
     for name, function in draw.items():
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-        function(figure)
+        function(figure, outcome)
         png = io.BytesIO()
         # Without matplotlib's own stamp equal runs make equal pictures.
         figure.savefig(png, dpi=130, metadata={"Software": None})
-        write_atomically(run.plot(name), png.getvalue())
-    return list(draw)
+        plots[name] = png.getvalue()
+    return plots
 
 
-def _arms(summary: dict[str, Any]) -> list[str]:
-    return list(dict.fromkeys((summary["activation"], "relu")))
-
-
-def _trials(
-    figure: Figure, run: RunFolder, config: dict[str, Any], summary: dict[str, Any]
-) -> None:
+def _trials(figure: Figure, outcome: Outcome) -> None:
     """Where the trials of the activation lie in the space, and how well each did."""
-    activation = summary["activation"]
+    arm, options = outcome.arms[0], outcome.config["options"]
     axes = figure.add_subplot()
-    rows = [row for row in run.trials if row.arm == activation]
-    failed = [row for row in rows if row.score is None]
-    # Hyperband visits a point once a rung: the one trained longest is drawn last, on top.
-    scored = [row for row in rows if row.score is not None]
-    norm = _error_norm(scored)
-    if config["options"]["tuner"] == "grid":
-        mappable = _grid_cells(axes, rows, norm)
+    axes.set_xscale("log" if options["alpha_range"][0] > 0 else "linear")
+    axes.set_yscale("log")
+    norm = _error_norm(arm.scored)
+    if options["tuner"] == "grid":
+        mappable = _grid_cells(axes, arm, norm)
     else:
+        # Hyperband visits a point once a rung; the one trained longest comes last, on top.
         mappable = axes.scatter(
-            *_points(scored),
-            c=_errors(scored, norm),
+            *_points(arm.scored),
+            c=_errors(arm.scored, norm),
             norm=norm,
             cmap="viridis_r",
             s=70,
@@ -68,42 +65,29 @@ def _trials(
             linewidths=0.8,
             zorder=3,
         )
+        # The whole space, so that what was not visited shows.
+        _span(axes.set_xlim, options["alpha_range"])
+        _span(axes.set_ylim, options["learning_rate_range"])
+    if arm.failed:
+        label = f"failed ({len(arm.failed)})"
+        axes.scatter(*_points(arm.failed), marker="x", color=FAILED_COLOR, s=60, label=label)
     axes.scatter(
-        *_points(failed),
-        marker="x",
-        color="#c0392b",
-        s=60,
-        zorder=4,
-        label=f"failed ({len(failed)})",
-    )
-    best = summary["best"]
-    axes.scatter(
-        best["alpha"],
-        best["learning_rate"],
+        arm.best["alpha"],
+        arm.best["learning_rate"],
         s=220,
         facecolors="none",
-        edgecolors="#c0392b",
+        edgecolors=FAILED_COLOR,
         linewidths=1.8,
         zorder=5,
         label="chosen point",
     )
-    options = config["options"]
-    if options["alpha_range"][0] > 0:
-        axes.set_xscale("log")
-    axes.set_yscale("log")
-    if options["tuner"] != "grid":  # the whole space, so that what was not visited shows
-        _span(axes.set_xlim, options["alpha_range"])
-        _span(axes.set_ylim, options["learning_rate_range"])
-    axes.set_xlabel(ALPHA_LABELS[activation])
+    axes.set_xlabel(ALPHA_LABELS[arm.name])
     axes.set_ylabel("learning rate")
-    axes.set_title(f"{TITLES[activation]}: {len(rows)} trials", loc="left")
+    title = f"{arm.title} on {outcome.summary['data_title']}: {len(arm.trials)} trials"
+    axes.set_title(title, loc="left")
     bar = figure.colorbar(mappable, ax=axes, label="validation accuracy")
     _accuracy_ticks(bar.ax, norm)
-    handles, labels = axes.get_legend_handles_labels()
-    wanted = [i for i, label in enumerate(labels) if failed or not label.startswith("failed")]
-    figure.legend(
-        [handles[i] for i in wanted], [labels[i] for i in wanted], loc="outside lower left", ncols=2
-    )
+    figure.legend(loc="outside lower left", ncols=2)
     axes.grid(alpha=0.25)
 
 
@@ -112,24 +96,24 @@ def _points(rows: Sequence[TrialRow]) -> tuple[list[float], list[float]]:
     return [row.alpha or 0.0 for row in rows], [row.learning_rate for row in rows]
 
 
-def _grid_cells(axes: Axes, rows: Sequence[TrialRow], norm: LogNorm) -> Any:
+def _grid_cells(axes: Axes, arm: ArmOutcome, norm: LogNorm) -> Any:
     """Fills one cell a grid point; a failed one stays empty."""
-    alphas = sorted({row.alpha for row in rows if row.alpha is not None})
-    rates = sorted({row.learning_rate for row in rows})
+    alphas, rates = (sorted(set(values)) for values in _points(arm.trials))
     cells = np.full((len(rates), len(alphas)), np.nan)
-    for row in rows:
-        if row.score is not None and row.alpha is not None:
-            cells[rates.index(row.learning_rate), alphas.index(row.alpha)] = 1 - row.score
-    cells = np.maximum(cells, norm.vmin or 0.0)
-    return axes.pcolormesh(_edges(alphas), _edges(rates), cells, norm=norm, cmap="viridis_r")
+    for row, error in zip(arm.scored, _errors(arm.scored, norm), strict=True):
+        cells[rates.index(row.learning_rate), alphas.index(row.alpha or 0.0)] = error
+    edges = cell_edges(alphas, axes.get_xscale() == "log"), cell_edges(rates, log=True)
+    return axes.pcolormesh(*edges, cells, norm=norm, cmap="viridis_r")
 
 
-def _edges(points: Sequence[float]) -> np.ndarray:
-    """Cell borders halfway between neighbours on the axis's own scale."""
-    log = points[0] > 0
+def cell_edges(points: Sequence[float], log: bool) -> np.ndarray:
+    """Borders halfway between neighbours on the axis's scale; the outer cells are symmetric."""
     values = np.log(points) if log else np.asarray(points)
-    step = values[1] - values[0] if len(values) > 1 else 1.0
-    edges = np.append(values - step / 2, values[-1] + step / 2)
+    if len(values) == 1:
+        edges = values[0] + np.array([-0.5, 0.5])
+    else:
+        middles = (values[1:] + values[:-1]) / 2
+        edges = np.array([2 * values[0] - middles[0], *middles, 2 * values[-1] - middles[-1]])
     return np.exp(edges) if log else edges
 
 
@@ -164,52 +148,51 @@ def _span(set_limits: Callable[[float, float], Any], bounds: Sequence[float]) ->
         set_limits(low - 0.04 * high, 1.04 * high)
 
 
-def _learning_rate(figure: Figure, run: RunFolder, summary: dict[str, Any]) -> None:
+def _learning_rate(figure: Figure, outcome: Outcome) -> None:
     """Validation accuracy against learning rate, both arms: whose region of good rates is wider?"""
     axes = figure.add_subplot()
-    norm = _error_norm([row for row in run.trials if row.score is not None])
-    for arm in _arms(summary):
-        rows = [row for row in run.trials if row.arm == arm]
-        scored = [row for row in rows if row.score is not None]
+    norm = _error_norm([row for arm in outcome.arms for row in arm.scored])
+    for arm in outcome.arms:
         axes.scatter(
-            [row.learning_rate for row in scored],
-            _errors(scored, norm),
-            color=COLORS[arm],
-            marker="s" if arm == "relu" else "o",
+            [row.learning_rate for row in arm.scored],
+            _errors(arm.scored, norm),
+            color=COLORS[arm.name],
+            marker="s" if arm.name == "relu" else "o",
             s=38,
             alpha=0.85,
-            label=TITLES[arm],
+            label=arm.title,
         )
-        failed = [row.learning_rate for row in rows if row.score is None]
+        failed = [row.learning_rate for row in arm.failed]
         bottom = axes.get_xaxis_transform()
-        axes.plot(failed, [0.02] * len(failed), "x", color=COLORS[arm], transform=bottom)
+        axes.plot(failed, [0.02] * len(failed), "x", color=COLORS[arm.name], transform=bottom)
     axes.set_xscale("log")
     axes.set_yscale("log")
     _accuracy_ticks(axes, norm)
     axes.set_xlabel("learning rate (crosses on the axis: failed trials)")
     axes.set_ylabel("validation accuracy")
-    axes.set_title("Every trial against its learning rate", loc="left")
+    title = f"{outcome.summary['data_title']}: every trial against its learning rate"
+    axes.set_title(title, loc="left")
     axes.grid(alpha=0.25)
     axes.legend(loc="center left")  # where trials are rare: low rates are seldom this bad
 
 
-def _learning_curves(figure: Figure, run: RunFolder, summary: dict[str, Any]) -> None:
+def _learning_curves(figure: Figure, outcome: Outcome) -> None:
     """Training loss and validation accuracy of the retrainings: each seed thin, the mean thick."""
     left, right = figure.subplots(1, 2)
-    for arm in _arms(summary):
-        rows = [row for row in run.epochs if row.arm == arm and not row.trial_id]
+    for arm in outcome.arms:
+        color = COLORS[arm.name]
         for axes, column in ((left, "loss"), (right, "val_accuracy")):
-            for seed in dict.fromkeys(row.seed for row in rows):
-                curve = [row for row in rows if row.seed == seed]
-                axes.plot(
-                    [row.epoch for row in curve],
-                    [getattr(row, column) for row in curve],
-                    color=COLORS[arm],
-                    linewidth=0.7,
-                    alpha=0.45,
-                )
-            epochs, means = _mean_curve(rows, column)
-            axes.plot(epochs, means, "o-", color=COLORS[arm], markersize=4, label=TITLES[arm])
+            for seed in dict.fromkeys(row.seed for row in arm.epochs):
+                curve = [row for row in arm.epochs if row.seed == seed]
+                values = [getattr(row, column) for row in curve]
+                axes.plot([row.epoch for row in curve], values, color=color, lw=0.7, alpha=0.45)
+            epochs = sorted({row.epoch for row in arm.epochs})
+            means = [
+                np.mean([getattr(row, column) for row in arm.epochs if row.epoch == epoch])
+                for epoch in epochs
+            ]
+            axes.plot(epochs, means, "o-", color=color, markersize=4, label=arm.title)
+    figure.suptitle(f"{outcome.summary['data_title']}: retrainings of the chosen points")
     left.set_title("Training loss", loc="left")
     right.set_title("Validation accuracy", loc="left")
     left.set_yscale("log")
@@ -220,33 +203,24 @@ def _learning_curves(figure: Figure, run: RunFolder, summary: dict[str, Any]) ->
         axes.legend()
 
 
-def _mean_curve(rows: Sequence[EpochRow], column: str) -> tuple[list[int], list[float]]:
-    epochs = sorted({row.epoch for row in rows})
-    values = [[getattr(row, column) for row in rows if row.epoch == epoch] for epoch in epochs]
-    return epochs, [float(np.mean(value)) for value in values]
-
-
-def _test_accuracy(figure: Figure, run: RunFolder, summary: dict[str, Any]) -> None:
+def _test_accuracy(figure: Figure, outcome: Outcome) -> None:
     """One dot a seed, pairs joined, and the mean with its 95 % interval beside them."""
     axes = figure.add_subplot()
-    arms = _arms(summary)[::-1]  # the baseline to the left
-    accuracies = {
-        arm: [row.test_accuracy for row in run.retrainings if row.arm == arm] for arm in arms
-    }
-    for pair in zip(*accuracies.values(), strict=True):
+    arms = outcome.arms[::-1]  # the baseline to the left
+    accuracies = [[row.test_accuracy for row in arm.retrainings] for arm in arms]
+    for pair in zip(*accuracies, strict=True):
         axes.plot(range(len(arms)), pair, "-", color="#bbbbbb", linewidth=1, zorder=1)
-    for i, arm in enumerate(arms):
-        values = accuracies[arm]
-        axes.scatter([i] * len(values), values, color=COLORS[arm], s=36, zorder=3)
+    for i, (arm, values) in enumerate(zip(arms, accuracies, strict=True)):
+        color = COLORS[arm.name]
+        axes.scatter([i] * len(values), values, color=color, s=36, zorder=3)
         result = summarize(values)
         side = 0.12 if i else -0.12
         error = 0.0 if result.ci95 is None else result.ci95[1] - result.mean
-        axes.errorbar(
-            i + side, result.mean, error, fmt="D", color=COLORS[arm], capsize=5, markersize=6
-        )
-    axes.set_xticks(range(len(arms)), [TITLES[arm] for arm in arms])
+        axes.errorbar(i + side, result.mean, error, fmt="D", color=color, capsize=5, markersize=6)
+    axes.set_xticks(range(len(arms)), [arm.title for arm in arms])
     axes.set_xlim(-0.6, len(arms) - 0.4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2%}"))
     axes.set_ylabel("accuracy on the held-out test split")
-    axes.set_title("One dot a seed, same seeds joined; mean and 95 % interval", loc="left")
+    title = f"{outcome.summary['data_title']}: one dot a seed, same seeds joined"
+    axes.set_title(f"{title}; mean and 95 % interval", loc="left")
     axes.grid(alpha=0.25, axis="y")

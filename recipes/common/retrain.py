@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from recipes.common.atomic import write_model
 from recipes.common.data import Split
 from recipes.common.models import build_model
 from recipes.common.options import SearchOptions
 from recipes.common.progress import Progress
-from recipes.common.run_folder import EpochRow, RetrainingRow, RunFolder, TrialRow, write_model
+from recipes.common.run_folder import EpochRow, RetrainingRow, RunFolder, TrialRow
 from recipes.common.search import RETRAIN_STREAM, derive_seed
 from recipes.common.training import train
 
@@ -17,8 +18,8 @@ def retrain(
     data: Split,
     run: RunFolder,
     progress: Progress,
-    save_first: bool,
-) -> list[RetrainingRow]:
+    save_model: bool,
+) -> None:
     """Retrains `chosen` with `--seeds` seeds on the training split; tests each at its best epoch.
 
     The seeds depend on the run's seed alone, so the i-th of every arm form a pair, and none of
@@ -26,16 +27,15 @@ def retrain(
     leaves: its best epoch, or a net that has learned nothing.
 
     Args:
-        save_first: Save the model of the first seed as best.keras.
+        save_model: Save the first model that has a best epoch as best.keras.
     """
     assert options.epochs is not None
-    kept = {row.seed: row for row in run.retrainings if row.arm == chosen.arm}
-    rows = []
+    kept = {row.seed: row for row in run.retrainings_of(chosen)}
+    saved = any(row.best_epoch for row in kept.values())
     for i in range(options.seeds):
         seed = derive_seed(options.seed, RETRAIN_STREAM, i)
         if seed in kept:
             progress.retraining_done(kept[seed], options.epochs, kept=True)
-            rows.append(kept[seed])
             continue
         progress.retraining_started(chosen.arm, i + 1, options.seeds)
         training = train(
@@ -48,12 +48,14 @@ def retrain(
             batch_size=options.batch_size,
             on_epoch=progress.epoch_done,
         )
-        if save_first and i == 0:
-            write_model(run.best_model, training.model)
-        logits = training.model.predict(data.x_test, batch_size=1000, verbose=0)
         best = training.best
+        if save_model and best and not saved:
+            write_model(run.best_model, training.model)
+            saved = True
+        logits = training.model.predict(data.x_test, batch_size=1000, verbose=0)
         row = RetrainingRow(
             arm=chosen.arm,
+            trial_id=chosen.trial_id,
             seed=seed,
             val_accuracy=best.val_accuracy if best else None,
             test_accuracy=float(np.mean(np.argmax(logits, axis=1) == data.y_test)),
@@ -61,8 +63,13 @@ def retrain(
             seconds=round(training.seconds, 3),
             reason=training.failure or "",
         )
-        epochs = [EpochRow(row.arm, "", seed, **vars(epoch)) for epoch in training.epochs]
-        run.add_retraining(row, epochs)
+        run.add_retraining(
+            row,
+            [
+                EpochRow("retrain", row.arm, row.trial_id, seed, **vars(epoch))
+                for epoch in training.epochs
+            ],
+        )
         progress.retraining_done(row, options.epochs)
-        rows.append(row)
-    return rows
+    if save_model and not saved:  # what an earlier choice of point may have left
+        run.best_model.unlink(missing_ok=True)

@@ -1,11 +1,11 @@
 """The run folder: the only file that knows its file names and columns.
 
-Every file is written whole beside its place and moved there, so that a reader, or a run that is
-killed, never meets half of one.
+Every file is written whole and moved into place (`atomic.py`).
 """
 
 import csv
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError
 
 FORMAT = "keras_leaky run 1"  # in config.json; tells a run of ours from anybody's folder
@@ -40,8 +41,9 @@ class TrialRow:
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One row of epochs.csv. A retraining has no trial_id."""
+    """One row of epochs.csv. `phase` is search, or retrain: of the point that the trial found."""
 
+    phase: str
     arm: str
     trial_id: str
     seed: int
@@ -54,9 +56,10 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class RetrainingRow:
-    """One row of retrainings.csv: the chosen point of an arm, trained again from one seed."""
+    """One row of retrainings.csv: the point that a trial found, trained again from one seed."""
 
     arm: str
+    trial_id: str
     seed: int
     val_accuracy: float | None
     test_accuracy: float
@@ -107,6 +110,7 @@ class RunFolder:
             InputError: The folder is not empty, is not ours to delete, or cannot be written.
         """
         check_output(path, overwrite)
+        path = path.resolve()  # a link to a run is replaced where it points to
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         run = cls(path)
         try:
@@ -118,10 +122,7 @@ class RunFolder:
             for folder in missing:  # from the inside out; only what was made here, only if empty
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
-            raise InputError(
-                f"`--output` must be a folder that can be written. Received: --output {path} "
-                f"({error.strerror})"
-            ) from error
+            raise _not_writable(path, error) from error
         return run
 
     @classmethod
@@ -135,19 +136,29 @@ class RunFolder:
         run = cls(path)
         run.trials = run._read_rows("trials", TrialRow)
         run.retrainings = run._read_rows("retrainings", RetrainingRow)
-        finished = {(row.arm, row.trial_id) for row in run.trials}
-        finished_seeds = {(row.arm, row.seed) for row in run.retrainings}
-        # Epochs are written before the row that closes them: those of an interrupted trial go.
+        finished = {("search", row.arm, row.trial_id) for row in run.trials}
+        finished |= {("retrain", row.arm, row.trial_id, row.seed) for row in run.retrainings}
+        # Epochs are written before the row that closes them: those of an interrupted one go.
         run.epochs = [
             row
             for row in run._read_rows("epochs", EpochRow)
-            if (
-                (row.arm, row.trial_id) in finished
-                if row.trial_id
-                else (row.arm, row.seed) in finished_seeds
-            )
+            if (row.phase, row.arm, row.trial_id) in finished
+            or (row.phase, row.arm, row.trial_id, row.seed) in finished
         ]
         return run
+
+    def remove_leftovers(self) -> None:
+        """Removes the half-written files of a process that was killed."""
+        for path in (*self.path.glob(".*.tmp*"), *self.path.glob("plots/.*.tmp")):
+            path.unlink(missing_ok=True)
+
+    def retrainings_of(self, trial: TrialRow) -> list[RetrainingRow]:
+        """The retrainings of the point that `trial` found, in the order of their seeds."""
+        return [
+            row
+            for row in self.retrainings
+            if (row.arm, row.trial_id) == (trial.arm, trial.trial_id)
+        ]
 
     def add_trial(self, row: TrialRow, epochs: Iterable[EpochRow]) -> None:
         self.epochs.extend(epochs)
@@ -161,6 +172,9 @@ class RunFolder:
         self.retrainings.append(row)
         self._write_rows("retrainings", self.retrainings, RetrainingRow)
 
+    def read_config(self) -> dict[str, Any]:
+        return read_config(self.path / "config.json")
+
     def write_config(self, config: dict[str, Any]) -> None:
         self.write_json("config", {"format": FORMAT, **config})
 
@@ -171,11 +185,14 @@ class RunFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         path = self.path / f"{name}.json"
         try:
-            return json.loads(path.read_text())
+            content = json.loads(path.read_text())
         except FileNotFoundError as error:
             raise InputError(f"{path} does not exist: the run did not get that far.") from error
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {error}") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{path} is damaged: it holds no JSON object.")
+        return content
 
     def _write_rows(self, name: str, rows: list[RowT], cls: type[RowT]) -> None:
         text = io.StringIO()
@@ -221,30 +238,36 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} does not exist: there is no run to read.") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as the config.json of a run: {error}") from error
-    if not _is_ours(config):
-        raise InputError(f"{path} is not the config.json of a run of this recipe.")
+    parts = ("given", "options", "fingerprint")
+    if not (
+        isinstance(config, dict)
+        and config.get("format") == FORMAT
+        and all(isinstance(config.get(part), dict) for part in parts)
+    ):
+        raise InputError(f"{path} is not the config.json of a run of these recipes.")
     return config
 
 
-def read_options(path: Path) -> dict[str, Any]:
-    """Reads the options of the run whose config.json is at `path`."""
-    options = read_config(path).get("options")
-    if not isinstance(options, dict):
-        raise InputError(f"{path} holds no options of a run.")
-    return options
-
-
-def _is_ours(config: Any) -> bool:
-    return isinstance(config, dict) and config.get("format") == FORMAT
-
-
 def check_output(path: Path, overwrite: bool) -> None:
-    """Refuses a folder that holds something, unless it is a run and `overwrite` is given."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise InputError(f"`--output` must be a folder. Received: --output {path}, a file.")
-    if not any(path.iterdir()):
+    """Refuses a folder that cannot be written, or that holds something.
+
+    A run is no hindrance if `overwrite` is given.
+
+    Raises:
+        InputError: Says which, and what to do.
+    """
+    try:
+        nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+        if not nearest.is_dir():
+            raise InputError(
+                f"`--output` must be a folder. Received: --output {path}, but {nearest} is a file."
+            )
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        is_empty = nearest != path or not any(path.iterdir())
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    if is_empty:
         return
     if not overwrite:
         raise InputError(
@@ -261,25 +284,8 @@ def check_output(path: Path, overwrite: bool) -> None:
         ) from error
 
 
-def write_model(path: Path, model: Any) -> None:
-    """Saves a Keras model to `path`, whole or not at all."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # Keras looks at the ending
-    try:
-        model.save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes `content` to `path`; whoever reads sees the old file or the new one, whole."""
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _not_writable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"`--output` must be a folder that can be written. Received: --output {path} "
+        f"({error.strerror or error})"
+    )

@@ -66,6 +66,18 @@ class Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):
         return proposal
 
 
+class Hyperband(keras_tuner.oracles.HyperbandOracle):
+    """KerasTuner's oracle, but a failed trial ranks last instead of not at all.
+
+    KerasTuner promotes completed trials only, and only while more of them are ready than will be
+    thrown out: every failure would take a promotion away, and the arms' budgets would differ.
+    """
+
+    def end_trial(self, trial: keras_tuner.engine.trial.Trial) -> None:
+        trial.status = keras_tuner.engine.trial.TrialStatus.COMPLETED  # its score is -inf
+        super().end_trial(trial)
+
+
 def make_oracle(kind: str, arm: Arm, seed: int, n_epochs: int) -> keras_tuner.Oracle:
     """KerasTuner's oracle for an arm; failed trials never end its search."""
     shared = {
@@ -74,7 +86,7 @@ def make_oracle(kind: str, arm: Arm, seed: int, n_epochs: int) -> keras_tuner.Or
         "max_consecutive_failed_trials": sys.maxsize,  # the default ends a search after three
     }
     if kind == "hyperband":
-        return keras_tuner.oracles.HyperbandOracle(max_epochs=n_epochs, factor=3, **shared)
+        return Hyperband(max_epochs=n_epochs, factor=3, **shared)
     oracle = {
         "random": keras_tuner.oracles.RandomSearchOracle,
         "bayesian": Bayesian,
@@ -152,7 +164,7 @@ class ArmTuner(keras_tuner.Tuner):
         score, best_epoch = (None, None) if failure else _score(trainings)
         row = TrialRow(
             arm=self.arm.activation,
-            trial_id=trial.trial_id,
+            trial_id=f"{int(trial.trial_id):04d}",
             status="FAILED" if failure else "COMPLETED",
             alpha=values.get("alpha"),
             learning_rate=values["learning_rate"],
@@ -163,7 +175,7 @@ class ArmTuner(keras_tuner.Tuner):
             reason=failure or "",
         )
         epochs = [
-            EpochRow(row.arm, row.trial_id, seed, **vars(epoch))
+            EpochRow("search", row.arm, row.trial_id, seed, **vars(epoch))
             for seed, training in zip(seeds, trainings, strict=False)
             for epoch in training.epochs
         ]

@@ -55,6 +55,11 @@ def verdict(activation: str, ours: Summary, baseline: Summary, difference: Summa
             "from the difference."
         )
     low, high = difference.ci95
+    if high - low < 1e-9:
+        return (
+            f"{name} gets {facts}: all {difference.n} seeds give the same difference, so there is "
+            "no spread to judge it by. Take more seeds."
+        )
     interval = (
         f"a difference of {100 * difference.mean:+.2f} points, 95 % interval "
         f"{100 * low:+.2f} to {100 * high:+.2f}, {difference.n} paired seeds"

@@ -3,25 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
-from recipes.common.run_folder import RetrainingRow, RunFolder, TrialRow
+from recipes.common.data import Arrays
+from recipes.common.run_folder import RunFolder, TrialRow
 from recipes.common.statistics import as_json, paired_difference, summarize, verdict
 
 TEST_FIELDS = ("mean", "std", "n", "ci95")
 
 
-def make_summary(
-    run: RunFolder, chosen: Sequence[TrialRow], dataset: str, data_source: str
-) -> dict[str, Any]:
+def make_summary(run: RunFolder, chosen: Sequence[TrialRow], arrays: Arrays) -> dict[str, Any]:
     """Summarizes a finished run.
 
     Args:
         chosen: The best trial of the activation's arm, then that of ReLU's unless it is the same.
     """
     ours = chosen[0]
-    test = summarize(_accuracies(run, ours.arm))
+    retrainings = [run.retrainings_of(trial) for trial in chosen]
+    accuracies = [[row.test_accuracy for row in rows] for rows in retrainings]
+    test = summarize(accuracies[0])
     summary = {
-        "dataset": dataset,
-        "data_source": data_source,
+        "dataset": arrays.kind,
+        "data_title": arrays.title,
+        "data_source": arrays.source,
+        "warning": arrays.warning,
         "activation": ours.arm,
         "n_trials": len(run.trials),
         "n_failed": sum(row.status == "FAILED" for row in run.trials),
@@ -33,28 +36,28 @@ def make_summary(
         "verdict": f"ReLU gets {test.mean:.2%} of the test images; it was searched alone, so there "
         "is nothing to compare it with.",
     }
-    if len(chosen) == 1:
-        return summary
-    relu = chosen[1]
-    baseline = summarize(_accuracies(run, relu.arm))
-    difference = paired_difference(_accuracies(run, ours.arm), _accuracies(run, relu.arm))
-    return {
-        **summary,
-        "relu_baseline": {"best": _best(relu), "test": as_json(baseline, TEST_FIELDS)},
-        "difference": as_json(difference, ("mean", "ci95", "n")),
-        "verdict": verdict(ours.arm, test, baseline, difference),
-    }
+    if len(chosen) == 2:
+        baseline = summarize(accuracies[1])
+        difference = paired_difference(*accuracies)
+        summary["relu_baseline"] = {
+            "best": _best(chosen[1]),
+            "test": as_json(baseline, TEST_FIELDS),
+        }
+        summary["difference"] = as_json(difference, ("mean", "ci95", "n"))
+        summary["verdict"] = verdict(ours.arm, test, baseline, difference)
+    diverged = [row for rows in retrainings for row in rows if row.reason]
+    if diverged:
+        summary["verdict"] += (
+            f" {len(diverged)} of {sum(map(len, retrainings))} retrainings diverged and count with "
+            "what they left."
+        )
+    return summary
 
 
-def _best(row: TrialRow) -> dict[str, float | None]:
+def _best(row: TrialRow) -> dict[str, Any]:
     return {
+        "trial_id": row.trial_id,
         "alpha": row.alpha,
         "learning_rate": row.learning_rate,
         "val_accuracy": row.score,
     }
-
-
-def _accuracies(run: RunFolder, arm: str) -> list[float]:
-    """Test accuracies in the order of the seeds, which is the same for every arm."""
-    rows: list[RetrainingRow] = [row for row in run.retrainings if row.arm == arm]
-    return [row.test_accuracy for row in rows]

@@ -1,3 +1,6 @@
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -25,6 +28,9 @@ MNIST = DATASETS["mnist"]
         ({"y_train": np.arange(400) % 10 - 1}, "labels 0 to 9"),
         ({"y_train": (np.arange(400) % 10).astype("float64")}, "`y_train` must be integers"),
         ({"y_train": np.array([None] * 400)}, "could not be read"),  # pickled
+        ({"y_train": np.arange(400) % 10 % np.where(np.arange(400) < 250, 9, 10)}, "at least 20"),
+        ({"source": np.array(["a", "b"])}, "could not be read"),
+        ({"source": np.array(b"bytes")}, "`source` must be one string"),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path, changes, message):
@@ -74,11 +80,26 @@ def test_validation_is_stratified_disjoint_and_always_the_same(mnist_folder):
     assert {image.tobytes() for image in again.x_train} <= rows
 
 
-def test_validation_sizes_of_the_real_data_sets():
-    from recipes.common.data import VALIDATION_FRACTION
+@pytest.mark.parametrize(("n", "n_validation"), [(60_000, 9_000), (50_000, 7_500)])
+def test_validation_sizes_of_the_real_data_sets(mnist_folder, n, n_validation):
+    arrays = load(MNIST, "auto", mnist_folder)
+    large = dataclasses.replace(arrays, x_train=np.zeros((n, 1)), y_train=np.arange(n) % 10)
+    assert len(split(large, None).x_validation) == n_validation
 
-    assert round(VALIDATION_FRACTION * 60_000) == 9_000
-    assert round(VALIDATION_FRACTION * 50_000) == 7_500
+
+def test_train_limit_that_loses_a_class_is_refused(tmp_path):
+    labels = np.arange(2000) % 9
+    labels[:20] = 9
+    write_mnist(tmp_path, x_train=np.full((2000, 28, 28), 7, "uint8"), y_train=labels)
+    arrays = load(MNIST, "auto", tmp_path)
+    assert len(np.unique(split(arrays, None).y_validation)) == 10
+    with pytest.raises(InputError, match="some are rare"):
+        split(arrays, 12)
+
+
+def test_unreadable_path_is_refused():
+    with pytest.raises(InputError, match="cannot be read"):
+        load(MNIST, "auto", Path("/" + "x" * 300))
 
 
 @pytest.mark.parametrize("limit", [1, 9, 335])

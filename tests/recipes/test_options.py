@@ -5,7 +5,7 @@ import pytest
 
 from recipes.common.errors import InputError
 from recipes.common.main import main
-from recipes.common.options import Cifar10Options, MnistOptions, parse_options, resolve
+from recipes.common.options import Cifar10Options, MnistOptions, parse_options, resolve, settings
 from recipes.common.run_folder import FORMAT
 
 
@@ -14,10 +14,14 @@ def parse(*flags, cls=MnistOptions):
 
 
 def test_defaults_depend_on_the_activation():
-    assert parse("--activation", "leaky_relu").alpha_range == (1e-3, 0.5)
-    assert parse("--activation", "prelu").alpha_range == (0.01, 0.5)
-    assert parse("--activation", "elu").alpha_range == (0.1, 2.0)
-    assert parse("--activation", "relu").alpha_range is None
+    for activation, alpha_range in {
+        "leaky_relu": (1e-3, 0.5),
+        "prelu": (0.01, 0.5),
+        "elu": (0.1, 2.0),
+        "relu": None,
+    }.items():
+        assert resolve(parse("--activation", activation)).alpha_range == alpha_range
+    assert resolve(parse("--tuner", "hyperband")).epochs == 9
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,8 @@ def test_defaults_depend_on_the_activation():
         ("--alpha-range 0 0.5", "alpha = 0 is the ReLU arm"),
         ("--activation elu --alpha-range -1 1", "`--alpha-range` must be 0 <= LOW < HIGH"),
         ("--activation relu --alpha-range 0.1 1", "relu has no alpha"),
+        ("--alpha-range 1 1e39", "`--alpha-range` must be 0 < LOW < HIGH <= 1000"),
+        ("--tuner hyperband --epochs 2", "`--epochs` must be >= 3 with hyperband"),
         ("--tuner hyperband --trials 5", "hyperband derives the number of trials"),
         ("--data digits --data-dir /tmp", "not read from a folder"),
         ("--resume", "`--resume` needs `--output RUN`"),
@@ -71,18 +77,34 @@ def test_help_shows_every_flag_with_its_default(capsys):
     assert "(default: 0.0001 0.1)" in " ".join(text.replace("│", " ").split())
 
 
+def write_config(folder, given, **changes):
+    path = folder / "config.json"
+    content = {"format": FORMAT, "given": given, "options": given, "fingerprint": {}, **changes}
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
 def test_config_of_a_run_is_taken_and_flags_override_it(tmp_path):
-    stored = dataclasses.asdict(resolve(MnistOptions(activation="elu", trials=7, seed=3)))
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps({"format": FORMAT, "options": {**stored, "output": "/elsewhere"}}))
-    options = parse("--config", str(path), "--seed", "9")
+    path = write_config(tmp_path, settings(MnistOptions(activation="elu", trials=7, seed=3)))
+    options = parse("--config", path, "--seed", "9")
     assert (options.activation, options.trials, options.seed) == ("elu", 7, 9)
     assert options.output is None  # where a run lies is not a setting to take over
 
 
+@pytest.mark.parametrize(
+    "flags", ["--activation elu", "--activation relu", "--tuner hyperband", "--data digits"]
+)
+def test_config_brings_in_what_was_given_and_no_default(tmp_path, flags):
+    """Else the alpha range of one activation would become that of another."""
+    path = write_config(tmp_path, settings(MnistOptions()))
+    taken, fresh = parse("--config", path, *flags.split()), parse(*flags.split())
+    assert settings(resolve(taken)) == settings(resolve(fresh))
+
+
 def test_config_that_is_not_a_runs_is_refused(tmp_path):
     path = tmp_path / "config.json"
-    for text in ("{", "[]", '{"a": 1}', "\xff"):
+    texts = ("{", "[]", '{"a": 1}', "\xff", json.dumps({"format": FORMAT, "options": {}}))
+    for text in texts:
         path.write_text(text, encoding="latin-1")
         with pytest.raises(InputError, match=r"config\.json"):
             parse("--config", str(path))
@@ -90,8 +112,13 @@ def test_config_that_is_not_a_runs_is_refused(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"colour": "red"}, {"trials": "many"}, {"alpha_range": {}}])
 def test_config_with_wrong_settings_exits_with_2(tmp_path, wrong):
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps({"format": FORMAT, "options": wrong}))
     with pytest.raises(SystemExit) as stop:
-        parse("--config", str(path))
+        parse("--config", write_config(tmp_path, wrong))
     assert stop.value.code == 2
+
+
+def test_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = resolve(parse("--output=~/run", "--data-dir=~/data"))
+    assert (options.output, options.data_dir) == (tmp_path / "run", tmp_path / "data")
+    resolve(parse("--data-dir=~no-such-user/data"))  # a folder of that name, not a traceback

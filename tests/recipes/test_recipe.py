@@ -4,8 +4,10 @@ import base64
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +19,16 @@ from recipes.common.options import Cifar10Options, MnistOptions
 from recipes.common.run_folder import RunFolder
 from recipes.report import main as report
 from tests.recipes.conftest import TINY, write_mnist
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run, to be copied."""
+    path = tmp_path_factory.mktemp("finished") / "run"
+    assert main(MnistOptions, "mnist", [*TINY, "--trials=1", "--seeds=1", f"--output={path}"]) == 0
+    return path
 
 
 def results(run):
@@ -34,7 +46,7 @@ def test_run_leaves_what_the_design_names(search, capsys):
     summary = run.read_json("summary")
     keys = "dataset data_source activation n_trials n_failed seconds best test relu_baseline"
     assert {*keys.split(), "difference", "verdict"} <= set(summary)
-    assert set(summary["best"]) == {"alpha", "learning_rate", "val_accuracy"}
+    assert set(summary["best"]) >= {"alpha", "learning_rate", "val_accuracy"}
     assert set(summary["test"]) == {"mean", "std", "n", "ci95"}
     assert set(summary["relu_baseline"]) == {"best", "test"}
     assert set(summary["difference"]) == {"mean", "ci95", "n"}
@@ -50,8 +62,11 @@ def test_run_leaves_what_the_design_names(search, capsys):
     out = capsys.readouterr().out
     assert summary["verdict"] in out
     assert str(run.page) in out
-    assert "about nothing" not in out
-    assert "say nothing about real data" in out
+    warning = "say nothing about real data"
+    assert out.count(warning) == 2, "before the work and beside the verdict"
+    assert warning in summary["warning"]
+    assert summary["dataset"] == "synthetic"
+    assert "<title>Leaky ReLU on synthetic images</title>" in run.page.read_text()
 
 
 def test_best_model_loads_elsewhere_and_takes_raw_images(search, tmp_path):
@@ -61,7 +76,7 @@ def test_best_model_loads_elsewhere_and_takes_raw_images(search, tmp_path):
     np.savez(tmp_path / "images.npz", x=arrays.x_test)
     page = run.page.read_text()
     lines = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL).group(1).strip()
-    lines = lines.replace("&#34;", '"')
+    lines = lines.replace("&#39;", "'")
     assert len(lines.splitlines()) == 3
     code = (
         f"import numpy as np; images = np.load({str(tmp_path / 'images.npz')!r})['x']\n{lines}\n"
@@ -114,6 +129,39 @@ def test_report_of_no_run_or_half_a_run_exits_with_2(tmp_path, search, capsys):
     assert "did not get that far" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("summary.json", text) for text in ("{}", "[]", "{")),
+        *(("environment.json", text) for text in ("{}", "[]", None)),
+        *(("config.json", text) for text in ("{}", None)),
+        *(("trials.csv", text) for text in (None, "", "header")),
+        *(("retrainings.csv", text) for text in (None, "header")),
+        *(("epochs.csv", text) for text in (None, "header")),
+        ("plots", "a file"),
+    ],
+)
+def test_report_of_a_damaged_run_exits_with_2_and_changes_nothing(
+    finished, tmp_path, capsys, name, content
+):
+    path = tmp_path / "copy"
+    shutil.copytree(finished, path)
+    if name == "plots":
+        shutil.rmtree(path / name)
+    if content == "header":
+        content = (path / name).read_text().splitlines()[0] + "\n"
+    if content is None:
+        (path / name).unlink()
+    else:
+        (path / name).write_text(content)
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    assert report([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
 def test_nan_trials_are_recorded_and_do_not_end_the_search(search):
     flags = ("--optimizer", "sgd", "--learning-rate-range", 1e-2, 1e30, "--trials", 6)
     code, run = search("run", *flags, "--seeds", 1, "--seed", 1)
@@ -143,18 +191,55 @@ def test_search_in_which_all_fails_exits_with_1_and_a_sentence(search, capsys):
     assert len(run.trials) == 4
 
 
-def test_resume_of_a_finished_run_trains_only_what_is_new(search, tmp_path):
-    _, run = search("run", "--trials", 2, "--seeds", 1)
-    before = run.trials, run.retrainings
+def test_resume_of_a_finished_run_trains_only_what_is_new(search):
+    _, run = search("run", "--trials", 1, "--seeds", 1)
+    first = run.trials, run.retrainings, run.best_model.read_bytes()
     output = ["--output", str(run.path), "--resume"]
     assert main(MnistOptions, "mnist", output) == 0
     again = RunFolder.open(run.path)
-    assert (again.trials, again.retrainings) == before  # the seconds too: nothing was run again
-    assert main(MnistOptions, "mnist", [*output, "--trials", "3", "--seeds", "2"]) == 0
+    # The seconds too: nothing was run again.
+    assert (again.trials, again.retrainings, run.best_model.read_bytes()) == first
+
+    assert main(MnistOptions, "mnist", [*output, "--seeds", "2"]) == 0
     more = RunFolder.open(run.path)
-    assert [row.arm for row in more.trials].count("leaky_relu") == 3
-    assert [row.arm for row in more.retrainings].count("relu") >= 2
-    assert set(before[0]) < set(more.trials)
+    assert more.trials == first[0]
+    assert set(first[1]) < set(more.retrainings)
+    assert len(more.retrainings) == 4
+
+
+def test_a_better_point_found_by_a_resume_is_retrained(search):
+    """The test accuracy on the page is that of the point on the page."""
+    _, run = search("run", "--trials", 1, "--seeds", 1)
+    before = run.read_json("summary"), run.best_model.read_bytes()
+    assert main(MnistOptions, "mnist", ["--output", str(run.path), "--resume", "--trials=3"]) == 0
+    run = RunFolder.open(run.path)
+    summary = run.read_json("summary")
+    assert summary["best"] != before[0]["best"], "take another seed: the first trial is still best"
+    best = next(
+        row
+        for row in run.trials
+        if (row.arm, row.trial_id) == ("leaky_relu", summary["best"]["trial_id"])
+    )
+    assert [row.test_accuracy for row in run.retrainings_of(best)] == [summary["test"]["mean"]]
+    assert run.best_model.read_bytes() != before[1]
+    assert "also used for" in run.page.read_text()
+
+
+def test_diverged_retrainings_are_said(search, monkeypatch):
+    from recipes.common import job
+
+    def search_and_go_astray(*arguments):
+        return dataclasses.replace(search_arm(*arguments), learning_rate=1e30)
+
+    search_arm = job.search_arm
+    monkeypatch.setattr(job, "search_arm", search_and_go_astray)
+    flags = ("--optimizer", "sgd", "--activation", "relu", "--trials", 1, "--seeds", 2)
+    code, run = search("run", *flags)
+    assert code == 0
+    assert "2 of 2 retrainings diverged" in run.read_json("summary")["verdict"]
+    assert {row.best_epoch for row in run.retrainings} == {None}
+    assert not run.best_model.exists()
+    assert "There is no best.keras" in run.page.read_text()
 
 
 def test_resume_with_other_settings_is_refused_and_says_which(search, capsys):
@@ -253,6 +338,20 @@ def test_wrong_input_exits_with_2_and_leaves_nothing(tmp_path, capsys, monkeypat
     assert message in error
     assert len(error.splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path):
+    """`python -m recipes.mnist ... | head -1`"""
+    run = tmp_path / "run"
+    command = [sys.executable, "-u", "-m", "recipes.mnist", *TINY, "--trials=1", "--seeds=1"]
+    with subprocess.Popen(
+        [*command, "--output", str(run)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        child.stdout.close()
+        error = child.stderr.read()
+    assert child.returncode == 0, error
+    assert (run / "report.html").exists()
 
 
 def test_environment_names_machine_and_versions(search):

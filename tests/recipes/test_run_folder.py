@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError
 from recipes.common.run_folder import (
     EpochRow,
@@ -12,17 +13,19 @@ from recipes.common.run_folder import (
     RunFolder,
     TrialRow,
     check_output,
-    write_atomically,
 )
 
+CONFIG = {"given": {}, "options": {}, "fingerprint": {}}
 TRIAL = TrialRow("leaky_relu", "03", "COMPLETED", 0.1 + 0.2, 1e-3 / 3, 7, 2 / 3, 2, 1.5, "")
 FAILED = TrialRow("relu", "04", "FAILED", None, 0.1, 7, None, None, 0.5, 'loss, "nan"\nand more')
-EPOCH = EpochRow("leaky_relu", "03", 7, 1, float("inf"), 1 / 3, 0.1, 0.2)
-RETRAINING = RetrainingRow("relu", 5, None, 0.098, None, 3.0, "training loss became nan in epoch 1")
+EPOCH = EpochRow("search", "leaky_relu", "03", 7, 1, float("inf"), 1 / 3, 0.1, 0.2)
+RETRAINING = RetrainingRow(
+    "relu", "04", 5, None, 0.098, None, 3.0, "training loss became nan in epoch 1"
+)
 
 
 def test_rows_read_back_exactly(tmp_path):
-    run = RunFolder.create(tmp_path / "run", {"options": {}}, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     run.add_trial(TRIAL, [EPOCH])
     run.add_trial(FAILED, [])
     run.add_retraining(RETRAINING, [])
@@ -33,14 +36,14 @@ def test_rows_read_back_exactly(tmp_path):
 
 
 def test_epochs_of_an_unfinished_trial_are_dropped(tmp_path):
-    run = RunFolder.create(tmp_path / "run", {"options": {}}, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     run.add_trial(TRIAL, [EPOCH])
     (run.path / "trials.csv").unlink()  # killed between the two files
     assert RunFolder.open(run.path).epochs == []
 
 
 def test_header_is_the_documented_one(tmp_path):
-    run = RunFolder.create(tmp_path / "run", {"options": {}}, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     run.add_trial(TRIAL, [])
     assert (run.path / "trials.csv").read_text().splitlines()[0] == (
         "arm,trial_id,status,alpha,learning_rate,seed,score,best_epoch,seconds,reason"
@@ -49,7 +52,7 @@ def test_header_is_the_documented_one(tmp_path):
 
 @pytest.mark.parametrize("text", ["arm\nx\n", "garbage\x00", "arm,trial_id,status\n1,2\n"])
 def test_damaged_table_is_refused(tmp_path, text):
-    run = RunFolder.create(tmp_path / "run", {"options": {}}, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     (run.path / "trials.csv").write_text(text)
     with pytest.raises(InputError, match=r"trials\.csv cannot be read"):
         RunFolder.open(run.path)
@@ -60,22 +63,43 @@ def test_folder_with_something_in_it_is_refused(tmp_path):
     with pytest.raises(InputError, match="must be a new or empty folder"):
         check_output(tmp_path, overwrite=False)
     with pytest.raises(InputError, match="Nothing was deleted"):
-        RunFolder.create(tmp_path, {}, overwrite=True)
+        RunFolder.create(tmp_path, CONFIG, overwrite=True)
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
 def test_somebody_elses_config_is_not_ours_to_delete(tmp_path):
     (tmp_path / "config.json").write_text('{"options": {}}')
     with pytest.raises(InputError, match="deletes only a folder that holds a run's"):
-        RunFolder.create(tmp_path, {}, overwrite=True)
+        RunFolder.create(tmp_path, CONFIG, overwrite=True)
     assert (tmp_path / "config.json").exists()
 
 
 def test_overwrite_replaces_a_run(tmp_path):
-    run = RunFolder.create(tmp_path / "run", {"options": {}}, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     run.add_trial(TRIAL, [])
-    RunFolder.create(tmp_path / "run", {"options": {}}, overwrite=True)
+    RunFolder.create(tmp_path / "run", CONFIG, overwrite=True)
     assert [path.name for path in run.path.iterdir()] == ["config.json"]
+
+
+def test_link_to_a_run_is_overwritten_where_it_points_to(tmp_path):
+    RunFolder.create(tmp_path / "run", CONFIG, overwrite=False).add_trial(TRIAL, [])
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    RunFolder.create(tmp_path / "link", CONFIG, overwrite=True)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
+    for name in (".trials.csv.123.tmp", ".best.keras.123.tmp.keras"):
+        (run.path / name).write_text("half")
+    run.remove_leftovers()
+    assert [path.name for path in run.path.iterdir()] == ["config.json"]
+
+
+def test_path_that_cannot_be_looked_at_is_refused():
+    with pytest.raises(InputError, match="can be written"):
+        check_output(Path("/" + "x" * 300), overwrite=False)
 
 
 @pytest.mark.parametrize("below", ["", "new", "new/newer"])
@@ -84,14 +108,14 @@ def test_output_that_cannot_be_written_leaves_nothing(tmp_path, below):
     (tmp_path / "file").write_text("")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InputError, match="`--output` must be a folder"):
-        RunFolder.create(tmp_path / "file" / below, {}, overwrite=False)
+        RunFolder.create(tmp_path / "file" / below, CONFIG, overwrite=False)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where nobody can write")
 def test_folders_made_on_the_way_are_removed(tmp_path):
     with pytest.raises(InputError, match="can be written"):
-        RunFolder.create(Path("/proc/nowhere/run"), {}, overwrite=False)
+        RunFolder.create(Path("/proc/nowhere/run"), CONFIG, overwrite=False)
 
 
 def test_file_is_never_half_written(tmp_path):
@@ -99,7 +123,7 @@ def test_file_is_never_half_written(tmp_path):
     path = tmp_path / "sub" / "table.csv"
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[2])\n"
-        "from recipes.common.run_folder import write_atomically\n"
+        "from recipes.common.atomic import write_atomically\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "print('ready', flush=True)\n"
         "i = 0\n"

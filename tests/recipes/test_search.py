@@ -14,6 +14,7 @@ from recipes.common.options import MnistOptions, resolve
 from recipes.common.progress import Progress
 from recipes.common.run_folder import RunFolder, TrialRow
 from recipes.common.search import (
+    RETRAIN_STREAM,
     ArmTuner,
     best_trial,
     derive_seed,
@@ -23,6 +24,8 @@ from recipes.common.search import (
 )
 from recipes.common.space import Arm, Axis, arms
 from recipes.common.training import Epoch, Training
+
+CONFIG = {"given": {}, "options": {}, "fingerprint": {}}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def make_options(**changes):
 
 def run_arm(options, data, path, index=0):
     """Runs one arm for real and returns its run folder."""
-    run = RunFolder.open(path) if path.exists() else RunFolder.create(path, {}, overwrite=False)
+    run = RunFolder.open(path) if path.exists() else RunFolder.create(path, CONFIG, overwrite=False)
     progress = Progress(Console(quiet=True), 1, 1)
     search_arm(arms(options)[index], options, data, run, progress)
     return run
@@ -88,7 +91,9 @@ def smooth(alpha, learning_rate, seed):
 def test_every_tuner_searches_for_real(tuner, data, tmp_path):
     n = None if tuner == "hyperband" else 4
     options = make_options(tuner=tuner, trials=n, epochs=3 if tuner == "hyperband" else 1)
-    run = run_arm(options, data, tmp_path / "run")
+    # Without test images: a search that looked at them would not get far.
+    unseen = dataclasses.replace(data, x_test=None, y_test=None)
+    run = run_arm(options, unseen, tmp_path / "run")
     n_trials, n_epochs = n_trials_and_epochs(arms(options)[0], options.epochs or 0)
     assert len(run.trials) == n_trials == (4 if n else 6)
     assert len(run.epochs) == n_epochs
@@ -108,7 +113,7 @@ def test_resume_equals_an_undisturbed_search(tuner, data, tmp_path, fake_trainin
     n_calls = len(calls)
     for kept in (1, 8):
         path = tmp_path / f"kept-{kept}"
-        run = RunFolder.create(path, {}, overwrite=False)
+        run = RunFolder.create(path, CONFIG, overwrite=False)
         for row in whole.trials[:kept]:
             run.add_trial(row, [])
         run.search.mkdir()
@@ -136,7 +141,9 @@ def test_all_trials_share_the_seed_that_no_retraining_uses(data, tmp_path, fake_
     calls = fake_training(smooth)
     run_arm(make_options(trials=5), data, tmp_path / "run")
     assert len({seed for _, seed, _ in calls}) == 1
-    assert calls[0][1] != derive_seed(0, 2, 0)
+    retraining_seeds = {derive_seed(0, RETRAIN_STREAM, i) for i in range(1000)}
+    assert len(retraining_seeds) == 1000
+    assert calls[0][1] not in retraining_seeds
 
 
 def test_failures_in_a_row_do_not_end_the_search(data, tmp_path, fake_training):
@@ -152,6 +159,24 @@ def test_failures_in_a_row_do_not_end_the_search(data, tmp_path, fake_training):
     assert best_trial(run, "leaky_relu").status == "COMPLETED"
 
 
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "grid", "hyperband"])
+def test_failed_trials_do_not_shrink_the_budget(tuner, data, tmp_path, fake_training):
+    """Also of Hyperband, where KerasTuner gives a failed trial's promotion to nobody."""
+    calls = fake_training(
+        lambda alpha, rate, seed: None if rate > 5e-3 else smooth(alpha, rate, seed)
+    )
+    options = make_options(tuner=tuner, trials=None if tuner == "hyperband" else 9, epochs=9)
+    for index, arm in enumerate(arms(options)):
+        run = run_arm(options, data, tmp_path / "run", index)
+        rows = [row for row in run.trials if row.arm == arm.activation]
+        assert len(rows) == n_trials_and_epochs(arm, 9)[0]
+        assert "FAILED" in {row.status for row in rows}
+        assert best_trial(run, arm.activation).learning_rate <= 5e-3
+    if tuner == "hyperband":
+        longest = [point for point, _, n_epochs in calls if n_epochs == 9]
+        assert len(longest) == 2 * 6, "six of each arm get all epochs"
+
+
 def test_every_trial_failing_is_one_sentence(data, tmp_path, fake_training):
     fake_training(lambda *_: None)
     with pytest.raises(RunError, match="All 5 trials of leaky_relu failed; the first: training"):
@@ -159,7 +184,7 @@ def test_every_trial_failing_is_one_sentence(data, tmp_path, fake_training):
 
 
 def test_failed_trial_is_never_best(tmp_path):
-    run = RunFolder.create(tmp_path / "run", {}, overwrite=False)
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     rows = [
         TrialRow("relu", "0", "FAILED", None, 0.1, 1, None, None, 1.0, "nan"),
         TrialRow("relu", "1", "COMPLETED", None, 0.01, 1, 0.1, 1, 1.0, ""),
@@ -261,7 +286,7 @@ def test_versions_that_propose_other_trials_are_refused(data, tmp_path, fake_tra
     fake_training(smooth)
     options = make_options()
     whole = run_arm(options, data, tmp_path / "a")
-    run = RunFolder.create(tmp_path / "b", {}, overwrite=False)
+    run = RunFolder.create(tmp_path / "b", CONFIG, overwrite=False)
     run.add_trial(dataclasses.replace(whole.trials[0], alpha=0.123), [])
     with pytest.raises(RunError, match="other versions of the libraries draw other trials"):
         run_arm(options, data, tmp_path / "b")

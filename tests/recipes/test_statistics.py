@@ -50,6 +50,13 @@ def test_verdict_follows_the_interval(ours, word):
     assert ("No difference that 3 seeds can show" in text) == (word is None)
 
 
+def test_verdict_of_equal_differences_claims_nothing():
+    ours, baseline = [0.5 + 1 / 360, 0.6 + 1 / 360], [0.5, 0.6]
+    text = verdict("elu", summarize(ours), summarize(baseline), paired_difference(ours, baseline))
+    assert "no spread to judge it by" in text
+    assert "helps" not in text
+
+
 def test_verdict_of_one_seed_claims_nothing():
     text = verdict("elu", summarize([1.0]), summarize([0.1]), paired_difference([1.0], [0.1]))
     assert "one seed has no interval" in text

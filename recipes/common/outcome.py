@@ -1,0 +1,86 @@
+"""What a finished run's folder holds, read and checked once for the plots and the page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from recipes.common.errors import InputError
+from recipes.common.run_folder import EpochRow, RetrainingRow, RunFolder, TrialRow
+from recipes.common.statistics import TITLES
+
+_SUMMARY = {
+    *("activation", "best", "data_source", "data_title", "difference", "n_failed", "n_trials"),
+    *("relu_baseline", "seconds", "test", "verdict", "warning"),
+}
+
+
+@dataclass(frozen=True)
+class ArmOutcome:
+    """One arm: its trials, and the retrainings of the one that was chosen."""
+
+    name: str
+    trials: list[TrialRow]
+    best: dict[str, Any]  # as in summary.json
+    test: dict[str, Any]
+    retrainings: list[RetrainingRow]
+    epochs: list[EpochRow]  # of the retrainings
+
+    @property
+    def title(self) -> str:
+        return TITLES[self.name]
+
+    @property
+    def scored(self) -> list[TrialRow]:
+        return [row for row in self.trials if row.score is not None]
+
+    @property
+    def failed(self) -> list[TrialRow]:
+        return [row for row in self.trials if row.score is None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run. The activation's arm comes first, then ReLU's unless it is the same."""
+
+    run: RunFolder
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    summary: dict[str, Any]
+    arms: list[ArmOutcome]
+
+
+def read_outcome(run: RunFolder) -> Outcome:
+    """Reads a finished run.
+
+    Raises:
+        InputError: The run is not finished, or its files do not fit each other.
+    """
+    summary, environment = run.read_json("summary"), run.read_json("environment")
+    if missing := _SUMMARY - set(summary):
+        raise InputError(f"{run.path}/summary.json is damaged: it lacks {sorted(missing)}.")
+    if not isinstance(environment.get("versions"), dict):
+        raise InputError(f"{run.path}/environment.json is damaged: it lacks the versions.")
+    results = [(summary["activation"], summary["best"], summary["test"])]
+    if baseline := summary["relu_baseline"]:
+        results.append(("relu", baseline["best"], baseline["test"]))
+    arms = [_read_arm(run, *result) for result in results]
+    return Outcome(run, run.read_config(), environment, summary, arms)
+
+
+def _read_arm(run: RunFolder, name: str, best: dict[str, Any], test: dict[str, Any]) -> ArmOutcome:
+    trials = [row for row in run.trials if row.arm == name]
+    chosen = [row for row in trials if row.trial_id == best["trial_id"]]
+    retrainings = run.retrainings_of(chosen[0]) if chosen else []
+    epochs = [
+        row
+        for row in run.epochs
+        if (row.phase, row.arm, row.trial_id) == ("retrain", name, best["trial_id"])
+    ]
+    if len(retrainings) != test["n"] or {row.seed for row in epochs} != {
+        row.seed for row in retrainings
+    }:
+        raise InputError(
+            f"{run.path} is damaged: trials.csv, retrainings.csv and epochs.csv do not hold the "
+            f"{test['n']} retrainings of {name} that summary.json names. Resuming the run makes "
+            "them again."
+        )
+    return ArmOutcome(name, trials, best, test, retrainings, epochs)

@@ -5,33 +5,22 @@ from typing import Any
 from recipes.common.data import Arrays
 from recipes.common.environment import n_threads
 from recipes.common.errors import InputError
-from recipes.common.options import SearchOptions
+from recipes.common.options import SearchOptions, settings
 from recipes.common.run_folder import RunFolder
 from recipes.common.space import arms
 
-_OPTIONS = (
-    "activation",
-    "alpha_range",
-    "learning_rate_range",
-    "optimizer",
-    "tuner",
-    "model",
-    "epochs",
-    "executions",
-    "batch_size",
-    "train_limit",
-    "precision",
-    "seed",
-)
+# More trials or more seeds leave the finished ones as they are, and where the images come from does
+# not matter: their hash says which they are.
+_MAY_CHANGE = ("trials", "seeds", "data", "data_dir")
 
 
 def make_fingerprint(options: SearchOptions, arrays: Arrays) -> dict[str, Any]:
-    """Everything that changes a trial's result; more trials do so for a grid alone."""
-    fingerprint = {name: getattr(options, name) for name in _OPTIONS}
+    """Everything that changes a trial's result, as JSON keeps it."""
+    fingerprint = {k: v for k, v in settings(options).items() if k not in _MAY_CHANGE}
     fingerprint["objective"] = "val_accuracy, max"
     fingerprint["data_sha256"] = arrays.sha256()
     fingerprint["n_threads"] = n_threads()
-    if options.tuner == "grid":
+    if options.tuner == "grid":  # its points move with their number
         fingerprint["n_grid"] = arms(options)[0].n_grid
     return fingerprint
 
@@ -46,7 +35,7 @@ def check_resumable(run: RunFolder, now: dict[str, Any], options: SearchOptions)
     differences = [
         f"  {name}: the run has {stored.get(name)}, this command asks for {value}"
         for name, value in now.items()
-        if _plain(stored.get(name)) != _plain(value)
+        if stored.get(name) != value
     ]
     if differences:
         raise InputError(
@@ -68,8 +57,3 @@ def check_resumable(run: RunFolder, now: dict[str, Any], options: SearchOptions)
             f"`--seeds` must not be fewer than the run has. Received: --seeds {options.seeds}, "
             f"but {n_seeds} have been retrained."
         )
-
-
-def _plain(value: Any) -> Any:
-    """As JSON would give it back."""
-    return list(value) if isinstance(value, tuple) else value

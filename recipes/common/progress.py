@@ -105,7 +105,8 @@ class Progress:
         left = "" if self.console.is_terminal else f"  {self._time_left()}"
         width = len(str(self.n_runs))
         count = f"[{self._n_done:{width}}/{self.n_runs}]"
-        self.console.print(f"{count} {line}{left}", markup=False, highlight=False, soft_wrap=True)
+        text = f"{count} {line}{left}".rstrip()
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, text: str) -> None:
         self._bar.update(

@@ -129,12 +129,6 @@ OptionsT = TypeVar("OptionsT", bound=SearchOptions)
 _NOT_SETTINGS = ("output", "resume", "overwrite", "config", "dry_run")
 
 
-OptionsT = TypeVar("OptionsT", bound=SearchOptions)
-
-# These say where and how to run, not what: a run does not keep them.
-_NOT_SETTINGS = ("output", "resume", "overwrite", "config", "dry_run")
-
-
 def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -> OptionsT:
     """Turns a command line into options of class `cls`; `--help` and typing errors exit at once.
 

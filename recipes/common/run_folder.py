@@ -183,16 +183,7 @@ class RunFolder:
         write_atomically(self.path / f"{name}.json", text.encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
-        path = self.path / f"{name}.json"
-        try:
-            content = json.loads(path.read_text())
-        except FileNotFoundError as error:
-            raise InputError(f"{path} does not exist: the run did not get that far.") from error
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{path} is damaged: it holds no JSON object.")
-        return content
+        return _read_json(self.path / f"{name}.json", "the run did not get that far")
 
     def _write_rows(self, name: str, rows: list[RowT], cls: type[RowT]) -> None:
         text = io.StringIO()
@@ -232,20 +223,24 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It is absent, not JSON, or not a run's.
     """
-    try:
-        config = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: there is no run to read.") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as the config.json of a run: {error}") from error
+    config = _read_json(path, "there is no run to read")
     parts = ("given", "options", "fingerprint")
-    if not (
-        isinstance(config, dict)
-        and config.get("format") == FORMAT
-        and all(isinstance(config.get(part), dict) for part in parts)
-    ):
+    is_dict = [isinstance(config.get(part), dict) for part in parts]
+    if config.get("format") != FORMAT or not all(is_dict):
         raise InputError(f"{path} is not the config.json of a run of these recipes.")
     return config
+
+
+def _read_json(path: Path, if_absent: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist: {if_absent}.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object.")
+    return content
 
 
 def check_output(path: Path, overwrite: bool) -> None:

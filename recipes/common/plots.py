@@ -173,7 +173,7 @@ def _learning_rate(figure: Figure, outcome: Outcome) -> None:
     title = f"{outcome.summary['data_title']}: every trial against its learning rate"
     axes.set_title(title, loc="left")
     axes.grid(alpha=0.25)
-    axes.legend(loc="center left")  # where trials are rare: low rates are seldom this bad
+    axes.legend(loc="lower left")  # where trials are rare: low rates are seldom that bad
 
 
 def _learning_curves(figure: Figure, outcome: Outcome) -> None:
@@ -221,6 +221,5 @@ def _test_accuracy(figure: Figure, outcome: Outcome) -> None:
     axes.set_xlim(-0.6, len(arms) - 0.4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2%}"))
     axes.set_ylabel("accuracy on the held-out test split")
-    title = f"{outcome.summary['data_title']}: one dot a seed, same seeds joined"
-    axes.set_title(f"{title}; mean and 95 % interval", loc="left")
+    axes.set_title(f"{outcome.summary['data_title']}: retrainings, tested", loc="left")
     axes.grid(alpha=0.25, axis="y")

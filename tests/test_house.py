@@ -3,11 +3,13 @@
 import ast
 import doctest
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import keras
 import pytest
 
 import keras_leaky
@@ -167,3 +169,11 @@ def test_every_public_name_has_a_full_docstring_with_an_example(folder):
             sections += ["Input shape:", "Output shape:", "Weights:"]
         assert not [section for section in sections if section not in doc], name
         assert ">>> " in doc, name
+
+
+def test_example_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    model = keras.saving.load_model("model.keras")
+    assert model.layers[1].negative_slope == model.layers[0].kernel_initializer.alpha == 0.1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from recipes.common.errors import InputError, RunError
-from recipes.common.options import SearchOptions, command_line, parse_options
+from recipes.common.options import SearchOptions, parse_options
 from recipes.common.run_folder import RunFolder
 
 # TensorFlow and KerasTuner take seconds to import, so `--help` and a mistyped flag do not wait
@@ -47,7 +47,7 @@ def main(
     """Runs the search recipe for `dataset` and returns the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes are not for our users
     program = f"python -m recipes.{dataset}"
-    given = command_line(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     running: list[RunFolder] = []
 
     def work() -> None:

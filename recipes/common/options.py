@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,8 +255,3 @@ def _require(holds: bool, name: str, rule: str, received: object) -> None:
     if not holds:
         flag = "--" + name.replace("_", "-")
         raise InputError(f"`{flag}` must be {rule}. Received: {flag} {received}")
-
-
-def command_line(arguments: Sequence[str] | None) -> list[str]:
-    """The arguments given to `main`, or those of the process."""
-    return list(sys.argv[1:] if arguments is None else arguments)

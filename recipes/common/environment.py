@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
+
 PACKAGES = ("keras_leaky", "keras", "tensorflow", "keras-tuner", "numpy", "scipy", "scikit-learn")
 
 
@@ -20,8 +22,6 @@ def describe_environment(command: Sequence[str]) -> dict[str, Any]:
     Args:
         command: The command as the user gave it.
     """
-    import keras
-
     return {
         "command": shlex.join(command),
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -31,7 +31,7 @@ def check_resumable(run: RunFolder, now: dict[str, Any], options: SearchOptions)
     Raises:
         InputError: Lists what differs, or says that fewer trials were asked for than there are.
     """
-    stored = run.read_config()["fingerprint"]
+    stored = run.config["fingerprint"]
     differences = [
         f"  {name}: the run has {stored.get(name)}, this command asks for {value}"
         for name, value in now.items()

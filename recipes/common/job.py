@@ -76,7 +76,7 @@ def run_search(
     else:
         run.remove_leftovers()
         # What the run began with stays as it was given: it is what `--config` takes over.
-        run.write_config({**config, "given": run.read_config()["given"]})
+        run.write_config({**config, "given": run.config["given"]})
         environment = _add_session(run, environment, console)
     run.write_json("environment", environment)
     on_start(run)

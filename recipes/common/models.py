@@ -5,9 +5,9 @@ from typing import Any
 import keras
 
 import keras_leaky
+from recipes.common.data import N_CLASSES
 from recipes.common.options import SearchOptions
 
-N_CLASSES = 10
 CNN_FILTERS = {2: (16, 32), 3: (16, 32, 64)}  # by the rank of an image: grey, colour
 HIDDEN_UNITS = 100
 

@@ -13,7 +13,7 @@ import tyro
 
 from recipes.common.data import Arrays
 from recipes.common.errors import InputError
-from recipes.common.run_folder import read_config
+from recipes.common.run_folder import RunFolder, read_config
 
 DEFAULT_ALPHA_RANGES = {"leaky_relu": (1e-3, 0.5), "prelu": (0.01, 0.5), "elu": (0.1, 2.0)}
 MAX_ALPHA = 1000.0  # far beyond use; where Keras's initializers underflow it is too late to say so
@@ -153,14 +153,14 @@ def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -
             raise InputError(
                 "`--resume` needs `--output RUN`, the folder of the run to go on with."
             )
-        stored = read_config(early.output / "config.json")["options"]
+        stored = read_config(RunFolder(early.output).config_file)["options"]
     options = tyro.cli(
         cls,
         args=[*_as_flags(stored), *arguments],  # of a flag given twice the last counts
         prog=program,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    resolve(options)
+    resolve(options)  # to refuse what is wrong before Keras and TensorFlow are imported
     return options
 
 

@@ -59,11 +59,16 @@ def read_outcome(run: RunFolder) -> Outcome:
         raise InputError(f"{run.path}/summary.json is damaged: it lacks {sorted(missing)}.")
     if not isinstance(environment.get("versions"), dict):
         raise InputError(f"{run.path}/environment.json is damaged: it lacks the versions.")
+    arms = [_read_arm(run, *result) for result in arm_results(summary)]
+    return Outcome(run, run.config, environment, summary, arms)
+
+
+def arm_results(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Name, `best` and `test` of every arm in a summary: the activation's, then ReLU's."""
     results = [(summary["activation"], summary["best"], summary["test"])]
     if baseline := summary["relu_baseline"]:
         results.append(("relu", baseline["best"], baseline["test"]))
-    arms = [_read_arm(run, *result) for result in results]
-    return Outcome(run, run.read_config(), environment, summary, arms)
+    return results
 
 
 def _read_arm(run: RunFolder, name: str, best: dict[str, Any], test: dict[str, Any]) -> ArmOutcome:
@@ -80,7 +85,7 @@ def _read_arm(run: RunFolder, name: str, best: dict[str, Any], test: dict[str, A
     }:
         raise InputError(
             f"{run.path} is damaged: trials.csv, retrainings.csv and epochs.csv do not hold the "
-            f"{test['n']} retrainings of {name} that summary.json names. Resuming the run makes "
-            "them again."
+            f"{test['n']} retrainings of {name} that summary.json names. Delete retrainings.csv "
+            "and resume the run to make them again."
         )
     return ArmOutcome(name, trials, best, test, retrainings, epochs)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError
-from recipes.common.outcome import Outcome, read_outcome
+from recipes.common.outcome import Outcome, arm_results, read_outcome
 from recipes.common.plots import draw_plots
 from recipes.common.progress import format_point
 from recipes.common.run_folder import RunFolder
@@ -81,10 +81,6 @@ def load_lines(run: RunFolder) -> list[str]:
 
 def result_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     """The table of the outcome, one row an arm and one for their difference, as text."""
-    arms = [(summary["activation"], summary["best"], summary["test"])]
-    if summary["relu_baseline"]:
-        baseline = summary["relu_baseline"]
-        arms.insert(0, ("relu", baseline["best"], baseline["test"]))
     rows = [
         {
             "arm": TITLES[arm],
@@ -96,7 +92,7 @@ def result_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
             "95 % interval": _interval(test["ci95"], "{:.2f}"),
             "n": str(test["n"]),
         }
-        for arm, best, test in arms
+        for arm, best, test in reversed(arm_results(summary))  # the baseline on top
     ]
     if difference := summary["difference"]:
         rows.append(

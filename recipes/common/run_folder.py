@@ -76,15 +76,25 @@ class RunFolder:
 
     Attributes:
         path: The folder.
+        config: The content of config.json.
         trials, epochs, retrainings: The rows written so far. Only `add_trial` and
             `add_retraining` change them, and leave the files in step.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.config: dict[str, Any] = {}
         self.trials: list[TrialRow] = []
         self.epochs: list[EpochRow] = []
         self.retrainings: list[RetrainingRow] = []
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def trials_file(self) -> Path:
+        return self.path / "trials.csv"
 
     @property
     def best_model(self) -> Path:
@@ -127,13 +137,13 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
-        """Opens a run that exists and reads its rows.
+        """Opens a run that exists and reads its settings and rows.
 
         Raises:
             InputError: There is no run of ours, or a file in it cannot be read.
         """
-        read_config(path / "config.json")
         run = cls(path)
+        run.config = read_config(run.config_file)
         run.trials = run._read_rows("trials", TrialRow)
         run.retrainings = run._read_rows("retrainings", RetrainingRow)
         finished = {("search", row.arm, row.trial_id) for row in run.trials}
@@ -149,7 +159,7 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Removes the half-written files of a process that was killed."""
-        for path in (*self.path.glob(".*.tmp*"), *self.path.glob("plots/.*.tmp")):
+        for path in (*self.path.glob(".*.tmp*"), *self.path.glob("plots/.*.tmp*")):
             path.unlink(missing_ok=True)
 
     def retrainings_of(self, trial: TrialRow) -> list[RetrainingRow]:
@@ -172,11 +182,9 @@ class RunFolder:
         self.retrainings.append(row)
         self._write_rows("retrainings", self.retrainings, RetrainingRow)
 
-    def read_config(self) -> dict[str, Any]:
-        return read_config(self.path / "config.json")
-
     def write_config(self, config: dict[str, Any]) -> None:
-        self.write_json("config", {"format": FORMAT, **config})
+        self.config = {"format": FORMAT, **config}
+        self.write_json("config", self.config)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         text = json.dumps(content, indent=2, allow_nan=False, default=str) + "\n"
@@ -271,7 +279,7 @@ def check_output(path: Path, overwrite: bool) -> None:
             "`--overwrite`."
         )
     try:
-        read_config(path / "config.json")
+        read_config(RunFolder(path).config_file)
     except InputError as error:
         raise InputError(
             f"`--overwrite` deletes only a folder that holds a run's config.json. Received: "

@@ -8,7 +8,6 @@ and answers from trials.csv those that have finished.
 
 import math
 import sys
-from pathlib import Path
 
 import keras
 import keras_tuner
@@ -235,6 +234,6 @@ def best_trial(run: RunFolder, arm: str) -> TrialRow:
     if not completed:
         raise RunError(
             f"All {len(rows)} trials of {arm} failed; the first: {rows[0].reason}. Lower the upper "
-            f"end of `--learning-rate-range`. {Path(run.path, 'trials.csv')} has the reasons."
+            f"end of `--learning-rate-range`. {run.trials_file} has the reasons."
         )
     return max(completed, key=lambda row: row.score or 0.0)

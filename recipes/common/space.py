@@ -53,20 +53,15 @@ class Arm:
 def arms(options: SearchOptions) -> list[Arm]:
     """The activation's arm, then the ReLU arm under the same number of trials."""
     learning_rate = Axis(*options.learning_rate_range, log=True)
-    n_trials, n_grid = options.trials, None
-    if options.activation == "relu":
-        return [Arm("relu", None, learning_rate, n_trials, n_trials if _is_grid(options) else None)]
-    if _is_grid(options):
-        assert n_trials is not None
-        n_grid = int(n_trials**0.5)
-        n_trials = n_grid**2
-    assert options.alpha_range is not None
-    alpha = Axis(*options.alpha_range, log=options.activation != "elu")
-    return [
-        Arm(options.activation, alpha, learning_rate, n_trials, n_grid),
-        Arm("relu", None, learning_rate, n_trials, n_trials if _is_grid(options) else None),
-    ]
-
-
-def _is_grid(options: SearchOptions) -> bool:
-    return options.tuner == "grid"
+    is_grid = options.tuner == "grid"
+    n_trials, found = options.trials, []
+    if options.activation != "relu":
+        assert options.alpha_range is not None
+        alpha = Axis(*options.alpha_range, log=options.activation != "elu")
+        n_grid = None
+        if is_grid:
+            assert n_trials is not None
+            n_grid = int(n_trials**0.5)
+            n_trials = n_grid**2
+        found = [Arm(options.activation, alpha, learning_rate, n_trials, n_grid)]
+    return [*found, Arm("relu", None, learning_rate, n_trials, n_trials if is_grid else None)]

@@ -162,6 +162,17 @@ def test_report_of_a_damaged_run_exits_with_2_and_changes_nothing(
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
 
 
+def test_advice_over_lost_epochs_works(finished, tmp_path, capsys):
+    path = tmp_path / "copy"
+    shutil.copytree(finished, path)
+    (path / "epochs.csv").unlink()
+    assert report([str(path)]) == 2
+    assert "Delete retrainings.csv and resume the run" in capsys.readouterr().err
+    (path / "retrainings.csv").unlink()
+    assert main(MnistOptions, "mnist", ["--output", str(path), "--resume"]) == 0
+    assert report([str(path)]) == 0
+
+
 def test_nan_trials_are_recorded_and_do_not_end_the_search(search):
     flags = ("--optimizer", "sgd", "--learning-rate-range", 1e-2, 1e30, "--trials", 6)
     code, run = search("run", *flags, "--seeds", 1, "--seed", 1)

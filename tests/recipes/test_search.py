@@ -71,14 +71,8 @@ def fake_training(monkeypatch):
             return Training(None, epochs, epochs[0], None, 0.1)
 
         monkeypatch.setattr("recipes.common.search.train", train)
-        monkeypatch.setattr(
-            ArmTuner, "build", lambda self, hp: Built(self.arm.declare(hp), self.hypermodel)
-        )
+        monkeypatch.setattr(ArmTuner, "build", lambda self, hp: self.arm.declare(hp))
         return calls
-
-    class Built(tuple):
-        def __new__(cls, point, _):
-            return super().__new__(cls, point)
 
     return install
 

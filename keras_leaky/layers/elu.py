@@ -5,11 +5,12 @@ import math
 import keras
 
 from keras_leaky.layers._arguments import as_number
+from keras_leaky.layers.slope import FixedRectifier
 from keras_leaky.ops import elu
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-class ELU(keras.layers.Layer):
+class ELU(FixedRectifier):
     """Exponential linear unit.
 
     ```
@@ -17,7 +18,10 @@ class ELU(keras.layers.Layer):
     f'(x) = 1   where x > 0,    alpha * exp(x)         where x <= 0
     ```
 
-    At 0 the value is 0 and the derivative `alpha`: continuous there only with `alpha` = 1.
+    At 0 the value is 0 and the derivative `alpha`: continuous there only with `alpha` = 1. Small
+    negative inputs are not lost: `elu(-1e-8)` is -1e-8, where `keras.layers.ELU` gives 0. One
+    exception: a TensorFlow graph that does not train, and what is exported from it, uses the
+    runtime's own kernel for an `alpha` of 1, with an absolute error of at most eps.
 
     `alpha` is minus the saturation value: no output lies below `-alpha`. 0 is ReLU. Large values
     push the mean output below 0 and make the derivative jump from `alpha` to 1 at 0. A unit that is
@@ -60,13 +64,10 @@ class ELU(keras.layers.Layer):
                 f"`alpha` of layer {self.name!r} must be a finite real number of at least 0. "
                 f"Received: alpha={alpha!r}"
             )
-        self.supports_masking = True
+        self._slope = self.keep_slope("alpha", self.alpha)
 
-    def call(self, inputs):
-        return elu(keras.ops.cast(inputs, self.compute_dtype), self.alpha)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def call(self, inputs, training=None):
+        return elu(keras.ops.cast(inputs, self.compute_dtype), self._slope, training)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha}

@@ -5,11 +5,12 @@ import math
 import keras
 
 from keras_leaky.layers._arguments import as_number
+from keras_leaky.layers.slope import FixedRectifier
 from keras_leaky.ops import leaky_relu
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-class LeakyReLU(keras.layers.Layer):
+class LeakyReLU(FixedRectifier):
     """Leaky rectified linear unit with a fixed negative slope.
 
     ```
@@ -65,13 +66,10 @@ class LeakyReLU(keras.layers.Layer):
                 f"`negative_slope` of layer {self.name!r} must be a finite real number. "
                 f"Received: negative_slope={negative_slope!r}"
             )
-        self.supports_masking = True
+        self._slope = self.keep_slope("negative_slope", self.negative_slope)
 
-    def call(self, inputs):
-        return leaky_relu(keras.ops.cast(inputs, self.compute_dtype), self.negative_slope)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def call(self, inputs, training=None):
+        return leaky_relu(keras.ops.cast(inputs, self.compute_dtype), self._slope, training)
 
     def get_config(self):
         return {**super().get_config(), "negative_slope": self.negative_slope}

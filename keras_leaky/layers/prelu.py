@@ -147,8 +147,8 @@ class PReLU(keras.layers.Layer):
             )
         return normalized
 
-    def call(self, inputs):
-        return prelu(keras.ops.cast(inputs, self.compute_dtype), self.alpha)
+    def call(self, inputs, training=None):
+        return prelu(keras.ops.cast(inputs, self.compute_dtype), self.alpha, training)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,14 +1,17 @@
 """What every function of this folder does to its arguments."""
 
+import math
+import numbers
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
 def to_float_tensor(x) -> Any:
     """`x` as a tensor of its own float dtype; integers and booleans get `keras.config.floatx()`."""
-    tensor: Any = ops.convert_to_tensor(x)
+    tensor: Any = _read(ops.convert_to_tensor(x))
     if keras.backend.is_float_dtype(tensor.dtype):
         return tensor
     return ops.cast(tensor, keras.config.floatx())
@@ -19,4 +22,29 @@ def parameter_like(parameter, x) -> Any:
 
     Not `ops.cast`: it takes a Python float through float32 on the way to float64.
     """
-    return ops.convert_to_tensor(parameter, dtype=keras.backend.standardize_dtype(x.dtype))
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return _read(ops.convert_to_tensor(parameter, dtype=dtype))
+
+
+def _read(tensor):
+    """What a variable holds: on TensorFlow Keras takes a variable for a tensor.
+
+    `tf.function` takes it for a NumPy array, and its gradient would be lost.
+    """
+    if is_tensorflow(tensor):
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(tensor)
+    return tensor
+
+
+def as_constant(parameter):
+    """`parameter` as a Python float where it is one number, else NaN: a tensor or a variable."""
+    if isinstance(parameter, np.ndarray) and parameter.ndim == 0:
+        parameter = parameter.item()
+    return float(parameter) if isinstance(parameter, numbers.Real) else math.nan
+
+
+def is_tensorflow(x):
+    """Whether `x` is a tensor of TensorFlow, eager or in a graph, rather than symbolic to Keras."""
+    return keras.backend.backend() == "tensorflow" and not isinstance(x, keras.KerasTensor)

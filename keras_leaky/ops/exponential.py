@@ -1,11 +1,19 @@
 """Rectifiers whose negative side saturates exponentially."""
 
+import math
+
+import keras
 from keras import ops
 
-from keras_leaky.ops._tensors import parameter_like, to_float_tensor
+from keras_leaky.ops._tensors import as_constant, is_tensorflow, parameter_like, to_float_tensor
+
+# Klambauer et al. 2017, equation 14: the fixed point at mean 0 and variance 1.
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
 
 
-def elu(x, alpha):
+@keras.saving.register_keras_serializable(package="keras_leaky")
+def elu(x, alpha=1.0, training=None):
     """Exponential linear unit.
 
     ```
@@ -15,13 +23,19 @@ def elu(x, alpha):
 
     At 0 the value is 0 and the derivative `alpha`. NaN gives NaN, plus infinity itself, minus
     infinity `-alpha`. `exp(x) - 1` goes through expm1, which keeps the small negative numbers that
-    the subtraction rounds to 0.
+    the subtraction rounds to 0, but for one case: a TensorFlow graph that does not train uses
+    TensorFlow's own kernel for an `alpha` of 1, as do the formats such a graph is exported to; its
+    absolute error is at most eps. The derivative is computed from the output, as
+    `f(x) + alpha`: its absolute error is at most 2 eps * alpha.
 
     `-alpha` is the saturation value. Nothing is checked here; `keras_leaky.layers.ELU` checks.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        alpha: Number or scalar tensor in [0, inf), taken in the dtype of `x`.
+        alpha: Number or scalar tensor in [0, inf), taken in the dtype of `x`. Defaults to 1.0. A
+            tensor may change without a new compilation, and gets a gradient.
+        training: True for the fast form in a graph of TensorFlow, which does not suit export.
+            Defaults to None. Eagerly and on other backends it changes nothing.
 
     Returns:
         Tensor of the shape and float dtype of `x`.
@@ -39,7 +53,100 @@ def elu(x, alpha):
         Clevert, Unterthiner and Hochreiter, 2016, "Fast and Accurate Deep Network Learning by
         Exponential Linear Units (ELUs)", section 3.
     """
+    return _exponential(x, 1.0, alpha, 1.0, training)
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+def celu(x, alpha=1.0, training=None):
+    """Continuously differentiable exponential linear unit.
+
+    ```
+    f(x)  = x   where x > 0,    alpha * (exp(x / alpha) - 1)   where x <= 0
+    f'(x) = 1   where x > 0,    exp(x / alpha)                 where x <= 0
+    ```
+
+    At 0 the value is 0 and the derivative 1, whatever `alpha`. NaN gives NaN, plus infinity
+    itself, minus infinity `-alpha`. `exp - 1` goes through expm1, and the derivative comes from
+    the output, as in `elu`.
+
+    `-alpha` is the saturation value. Nothing is checked here; `keras_leaky.layers.CELU` checks.
+
+    Args:
+        x: Tensor. Integers are cast to `keras.config.floatx()`.
+        alpha: Number or scalar tensor in (0, inf), taken in the dtype of `x`. Defaults to 1.0. A
+            tensor may change without a new compilation, and gets a gradient.
+        training: As in `elu`.
+
+    Returns:
+        Tensor of the shape and float dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.ops import celu
+    >>> np.asarray(celu(np.array([-np.inf, 0.0, 3.0]), 0.5))
+    array([-0.5,  0. ,  3. ])
+
+    References:
+        Barron, 2017, "Continuously Differentiable Exponential Linear Units", equation 2.
+    """
+    return _exponential(x, 1.0, alpha, alpha, training)
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+def selu(x, training=None):
+    """Scaled exponential linear unit.
+
+    ```
+    f(x)  = scale * x   where x > 0,    scale * alpha * (exp(x) - 1)   where x <= 0
+    f'(x) = scale       where x > 0,    scale * alpha * exp(x)         where x <= 0
+    ```
+
+    with scale 1.0507009873554805 and alpha 1.6732632423543772, for which unit normal
+    pre-activations give outputs of mean 0 and variance 1. At 0 the value is 0 and the derivative
+    `scale * alpha`. NaN gives NaN, plus infinity itself, minus infinity `-scale * alpha`. `exp - 1`
+    goes through expm1, and the derivative comes from the output, as in `elu`.
+
+    Args:
+        x: Tensor. Integers are cast to `keras.config.floatx()`.
+        training: As in `elu`.
+
+    Returns:
+        Tensor of the shape and float dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.ops import selu
+    >>> np.asarray(selu(np.array([-np.inf, 0.0, 1.0]))).round(4)
+    array([-1.7581,  0.    ,  1.0507])
+
+    References:
+        Klambauer, Unterthiner, Mayr and Hochreiter, 2017, "Self-Normalizing Neural Networks",
+        equations 2 and 14.
+    """
+    return _exponential(x, _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA, 1.0, training)
+
+
+def _exponential(x, scale, amplitude, width, training):
+    """`scale * x` where x > 0, `amplitude * expm1(x / width)` elsewhere."""
     x = to_float_tensor(x)
+    constants = [as_constant(p) for p in (scale, amplitude, width)]
+    parameters = [parameter_like(p, x) for p in (scale, amplitude, width)]
+    if not is_tensorflow(x):
+        return _portable(x, *parameters)
+    from keras_leaky.ops import _compiled, _exponential_tf
+
+    if not _compiled.may_compile(training):
+        if constants == [1.0, 1.0, 1.0]:
+            return _exponential_tf.elu_kernel(x)
+        return _exponential_tf.exponential_plain(x, *parameters)
+    if any(map(math.isnan, constants)):
+        return _exponential_tf.exponential_with_parameters(x, *parameters)
+    return _exponential_tf.exponential(x, *parameters)
+
+
+def _portable(x, scale, amplitude, width):
     # expm1 of a large x overflows, and 0 * inf in its gradient is NaN even where it is not chosen.
     negative = ops.where(x > 0, 0.0, x)
-    return ops.where(x > 0, x, parameter_like(alpha, x) * ops.expm1(negative))
+    return ops.where(x > 0, scale * x, amplitude * ops.expm1(negative / width))

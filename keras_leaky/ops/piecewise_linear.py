@@ -1,11 +1,15 @@
 """Rectifiers with two straight pieces."""
 
+import math
+
+import keras
 from keras import ops
 
-from keras_leaky.ops._tensors import parameter_like, to_float_tensor
+from keras_leaky.ops._tensors import as_constant, is_tensorflow, parameter_like, to_float_tensor
 
 
-def leaky_relu(x, negative_slope):
+@keras.saving.register_keras_serializable(package="keras_leaky")
+def leaky_relu(x, negative_slope=0.01, training=None):
     """Leaky rectified linear unit.
 
     ```
@@ -21,7 +25,10 @@ def leaky_relu(x, negative_slope):
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        negative_slope: Number or scalar tensor in (-inf, inf), taken in the dtype of `x`.
+        negative_slope: Number or scalar tensor in (-inf, inf), taken in the dtype of `x`. Defaults
+            to 0.01. A tensor may change without a new compilation, and gets a gradient.
+        training: True for the fast form in a graph of TensorFlow, which does not suit export.
+            Defaults to None. Eagerly and on other backends it changes nothing.
 
     Returns:
         Tensor of the shape and float dtype of `x`.
@@ -38,13 +45,24 @@ def leaky_relu(x, negative_slope):
         Models", section 2 (LReL).
     """
     x = to_float_tensor(x)
+    constant = as_constant(negative_slope)
+    # The kernels of TensorFlow hold their slope in float32.
+    if is_tensorflow(x) and math.isfinite(constant) and x.dtype != "float64":
+        from keras_leaky.ops import _piecewise_linear_tf
+
+        return _piecewise_linear_tf.leaky_relu_constant(x, constant, training)
     negative_slope = parameter_like(negative_slope, x)
+    if is_tensorflow(x):
+        from keras_leaky.ops import _compiled, _piecewise_linear_tf
+
+        if _compiled.may_compile(training):
+            return _piecewise_linear_tf.leaky_relu(x, negative_slope)
     # 0 * -inf is NaN. The slope is left alone, so its gradient at 0 stays right.
     finite = ops.where(ops.logical_and(negative_slope == 0, ops.isinf(x)), 0.0, x)
     return ops.where(x > 0, x, negative_slope * _negative_part(finite))
 
 
-def prelu(x, alpha):
+def prelu(x, alpha, training=None):
     """Parametric rectified linear unit.
 
     ```
@@ -60,7 +78,9 @@ def prelu(x, alpha):
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        alpha: Tensor or number in (-inf, inf) that broadcasts against `x`, taken in its dtype.
+        alpha: Tensor or number in (-inf, inf) that broadcasts to the shape of `x`, taken in its
+            dtype.
+        training: As in `leaky_relu`.
 
     Returns:
         Tensor of the shape and float dtype of `x`.
@@ -77,7 +97,27 @@ def prelu(x, alpha):
         He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equation 1.
     """
     x = to_float_tensor(x)
-    return ops.where(x > 0, x, parameter_like(alpha, x) * _negative_part(x))
+    alpha = parameter_like(alpha, x)
+    if is_tensorflow(x):
+        from keras_leaky.ops import _piecewise_linear_tf
+
+        return _piecewise_linear_tf.prelu(x, alpha, training)
+    return ops.where(x > 0, x, alpha * _negative_part(x))
+
+
+def rrelu(x, draws, lower, upper):
+    """`a * x` where x <= 0, with `a = lower + (upper - lower) * draws`, one draw an element.
+
+    What `keras_leaky.layers.RReLU` is in training; see there. `a` is at least 0 and gets no
+    gradient.
+    """
+    lower, upper = parameter_like(lower, draws), parameter_like(upper, draws)
+    if is_tensorflow(x):
+        from keras_leaky.ops import _piecewise_linear_tf
+
+        return _piecewise_linear_tf.rrelu(x, draws, lower, upper)
+    slopes = ops.cast(ops.stop_gradient(lower + (upper - lower) * draws), x.dtype)
+    return ops.where(x > 0, x, slopes * _negative_part(x))
 
 
 def _negative_part(x):

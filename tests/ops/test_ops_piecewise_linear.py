@@ -57,6 +57,23 @@ def test_alpha_broadcasts_and_its_gradient_is_summed_back():
     np.testing.assert_allclose(dalpha, np.minimum(x, 0).sum(axis=(0, 1))[None], rtol=1e-14)
 
 
+@FUNCTIONS
+@pytest.mark.parametrize("training", [None, True])
+@pytest.mark.parametrize("make", [lambda f: f, tf.function], ids=["eager", "graph"])
+@pytest.mark.parametrize("variable", [keras.Variable, tf.Variable])
+def test_the_gradient_reaches_a_variable(function, training, make, variable):
+    slope = variable(0.3)
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            y = function(x, slope, training=training)
+        return tape.gradient(
+            y, getattr(slope, "value", slope) if variable is keras.Variable else slope
+        )
+
+    assert make(gradient)(tf.constant([-2.0, -0.5, 3.0])) == -2.5
+
+
 def test_mixed_second_derivative():
     x, slope = tf.constant([-2.0, 0.0, 3.0]), tf.constant(0.3)
     with tf.GradientTape() as outer:
@@ -101,3 +118,63 @@ def test_keras_tensor_in_keras_tensor_out(function):
     assert model.output.shape == (None, 3)
     assert model.output.dtype == "float16"
     np.testing.assert_array_equal(model(np.array([[-2, 0, 3]])), [[-1, 0, 3]])
+
+
+SHAPES = [
+    ((0, 3, 4), (1, 4)),
+    ((1, 1), (1,)),
+    ((7, 3), (3,)),
+    ((129, 5, 7, 3), (1, 1, 3)),
+    ((1025, 33), ()),
+    ((260, 3, 2), (3, 2)),
+    ((64, 5, 6), (5, 1)),
+    ((300, 4, 5), (1, 4, 1)),
+    ((200, 3, 4), (1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["static", "unknown"])
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(("shape", "alpha_shape"), SHAPES)
+def test_fast_and_plain_path_agree(shape, alpha_shape, jit_compile, known):
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, *shape)).astype("float32")
+    alpha = rng.uniform(-0.5, 1.5, alpha_shape).astype("float32")
+    spec = tf.TensorSpec(shape if known else [None] * len(shape))
+    alpha_spec = tf.TensorSpec(alpha_shape)
+
+    def run(x, alpha, dy, training):
+        with tf.GradientTape() as tape:
+            tape.watch([x, alpha])
+            y = prelu(x, alpha, training=training)
+        return y, *tape.gradient(y, [x, alpha], output_gradients=dy)
+
+    def call(training, jit_compile=None):
+        function = tf.function(
+            lambda x, alpha, dy: run(x, alpha, dy, training),
+            input_signature=[spec, alpha_spec, spec],
+            jit_compile=jit_compile,
+        )
+        return function(x, alpha, dy)
+
+    plain, fast = call(None), call(True, jit_compile or None)
+    eager = run(tf.constant(x), tf.constant(alpha), dy, None)
+    size = np.abs(dy * np.minimum(x, 0)).sum()
+    for other in (fast, eager):
+        np.testing.assert_array_max_ulp(np.asarray(other[0]), np.asarray(plain[0]), 1)
+        np.testing.assert_array_max_ulp(np.asarray(other[1]), np.asarray(plain[1]), 1)
+        assert other[2].shape == alpha_shape
+        np.testing.assert_allclose(other[2], plain[2], rtol=1e-5, atol=1e-7 * max(size, 1))
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 1.5, -1.0])
+def test_a_slope_in_a_tensor_is_that_in_a_number(slope):
+    x = tf.constant(np.append(np.random.default_rng(0).normal(size=999), [-INF, INF, 0]), "float32")
+    results = []
+    for value in (slope, tf.constant(slope)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = leaky_relu(x, value)
+        results.append((y, tape.gradient(y, x)))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)

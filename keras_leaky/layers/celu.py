@@ -1,0 +1,71 @@
+"""CELU with a fixed saturation value."""
+
+import math
+
+import keras
+
+from keras_leaky.layers._arguments import as_number
+from keras_leaky.layers.slope import FixedRectifier
+from keras_leaky.ops import celu
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+class CELU(FixedRectifier):
+    """Continuously differentiable exponential linear unit.
+
+    ```
+    f(x)  = x   where x > 0,    alpha * (exp(x / alpha) - 1)   where x <= 0
+    f'(x) = 1   where x > 0,    exp(x / alpha)                 where x <= 0
+    ```
+
+    At 0 the value is 0 and the derivative 1, whatever `alpha`: that is what it is made for. Small
+    negative inputs are not lost, as in `ELU`, whose exception for an `alpha` of 1 holds here too.
+
+    `alpha` is minus the saturation value and the width of the bend: no output lies below `-alpha`,
+    and towards 0 the function approaches ReLU, for large values the identity. With 1 it is ELU.
+
+    `keras.activations.celu` takes the same `alpha`; Keras has no such layer.
+
+    Args:
+        alpha: Finite real number in (0, inf). Defaults to 1.0.
+        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+
+    Input shape:
+        Any. Integers are cast to the compute dtype; a mask passes through.
+
+    Output shape:
+        The input shape.
+
+    Weights:
+        None.
+
+    Raises:
+        ValueError: If `alpha` is not a finite real number above 0: NaN, infinities,
+            booleans, strings and None are refused.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.layers import CELU
+    >>> np.asarray(CELU(0.5)(np.array([-100.0, 0.0, 3.0])))
+    array([-0.5,  0. ,  3. ], dtype=float32)
+
+    References:
+        Barron, 2017, "Continuously Differentiable Exponential Linear Units", equation 2.
+    """
+
+    def __init__(self, alpha=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.alpha = as_number(alpha)
+        if not 0 < self.alpha < math.inf:
+            raise ValueError(
+                f"`alpha` of layer {self.name!r} must be a finite real number above 0. "
+                f"Received: alpha={alpha!r}"
+            )
+        self._slope = self.keep_slope("alpha", self.alpha)
+
+    def call(self, inputs, training=None):
+        return celu(keras.ops.cast(inputs, self.compute_dtype), self._slope, training)
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}

@@ -1,0 +1,62 @@
+"""Where a layer keeps its slope: a constant, or a variable inside `variable_slopes()`."""
+
+import contextlib
+import contextvars
+
+import keras
+
+_wants_variables = contextvars.ContextVar("keras_leaky_variable_slopes", default=False)
+
+
+@contextlib.contextmanager
+def variable_slopes():
+    """Layers made inside keep their slope in a non-trainable variable.
+
+    The slope, bound or saturation value of `LeakyReLU`, `RReLU`, `ELU` and `CELU` can then be
+    assigned without compiling the model again. `PReLU` has its weight; `SELU` has nothing to set.
+
+    The variable is among `layer.variables` and in no file: what is saved is the config, with the
+    number that the layer was made with.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_leaky.layers import LeakyReLU
+    >>> from keras_leaky.layers.slope import variable_slopes
+    >>> with variable_slopes():
+    ...     layer = LeakyReLU(0.5)
+    >>> np.asarray(layer(np.array([-2.0])))
+    array([-1.], dtype=float32)
+    >>> _ = layer.variables[0].assign(0.25)
+    >>> np.asarray(layer(np.array([-2.0])))
+    array([-0.5], dtype=float32)
+    """
+    token = _wants_variables.set(True)
+    try:
+        yield
+    finally:
+        _wants_variables.reset(token)
+
+
+class FixedRectifier(keras.layers.Layer):
+    """Abstract base of the rectifiers that learn nothing."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def keep_slope(self, name, value):
+        """`value`, or inside `variable_slopes()` a variable called `name` that holds it."""
+        if not _wants_variables.get():
+            return value
+        initializer = keras.initializers.Constant(value)
+        return self.add_weight(name=name, shape=(), initializer=initializer, trainable=False)
+
+    def save_own_variables(self, store):
+        """Nothing: the config holds the slope."""
+
+    def load_own_variables(self, store):
+        """Nothing, for the same reason."""
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -1,0 +1,79 @@
+"""TensorFlow: compiling an activation, and nothing but the activation.
+
+Keras runs TensorFlow on the CPU as a graph of single kernels, because a convolutional net under XLA
+is slower there. Every kernel reads and writes main memory, and that is all the time an activation
+takes. So each direction of an activation is one small XLA-compiled function, which reads and writes
+once, inside a custom gradient that says what is kept from one to the other.
+"""
+
+from functools import partial
+
+import tensorflow as tf
+
+# A new shape costs one compilation (about 30 ms); a changing one is traced as unknown and still
+# compiled shape by shape. Inside a program that XLA compiles as a whole, it is simply a part of it.
+compiled = partial(tf.function, jit_compile=True, autograph=False, reduce_retracing=True)
+
+
+def in_graph(function):
+    """`function` of tensors, run as a graph also when called eagerly.
+
+    Otherwise an eager tape records what happens inside a custom gradient as well as the custom
+    gradient itself, and keeps the tensors of both.
+    """
+    as_graph = tf.function(function, autograph=False, reduce_retracing=True)
+
+    def call(*args):
+        return (as_graph if tf.executing_eagerly() else function)(*args)
+
+    return call
+
+
+def may_compile(training):
+    """Whether this call may contain a compiled function.
+
+    Not in a graph that does not train for certain: it could be on its way to a file, and a graph
+    cannot tell. LiteRT would lose its fused operations, and ONNX would be invalid.
+    """
+    return tf.executing_eagerly() or training is True
+
+
+def widen(*tensors):
+    """Half precision as float32: inside a compiled function this costs nothing."""
+    return [tf.cast(t, tf.float32) if t.dtype.size == 2 else t for t in tensors]
+
+
+def sum_all(x):
+    """Sum of `x`, a scalar."""
+    return _sum_rows(tf.reshape(x, [-1]))
+
+
+def sum_to(x, rank, shape):
+    """Sum of `x`, of that rank, over the axes along which a tensor of `shape` was broadcast to it.
+
+    XLA on the CPU is slow at summing over rows: 6 times a copy. Adding the lower half of the rows
+    to the upper half, until few are left, runs at the speed of memory.
+    """
+    sizes = [1] * (rank - len(shape)) + list(shape)
+    summed = [axis for axis, size in enumerate(sizes) if size == 1]
+    n_summed = len(summed)
+    if n_summed == rank:
+        total = sum_all(x)
+    elif summed == list(range(n_summed)):  # the leading axes alone
+        dynamic = tf.shape(x)
+        shape_2d = [tf.reduce_prod(dynamic[:n_summed]), tf.reduce_prod(dynamic[n_summed:])]
+        total = _sum_rows(tf.reshape(x, shape_2d))
+    else:
+        total = tf.reduce_sum(x, summed)
+    return tf.reshape(total, shape)
+
+
+def _sum_rows(x):
+    n_rows = x.shape[0]
+    n_halvings = 10 if n_rows is None else max(0, (n_rows // 64).bit_length() - 1)
+    odd = tf.zeros([], x.dtype)
+    for _ in range(n_halvings):
+        half = tf.shape(x)[0] // 2
+        odd += tf.reduce_sum(x[2 * half :], 0)  # one row or none
+        x = x[:half] + x[half : 2 * half]
+    return tf.reduce_sum(x, 0) + odd

@@ -1,0 +1,110 @@
+"""TensorFlow: kernels of the rectifiers with two straight pieces."""
+
+import tensorflow as tf
+
+from keras_leaky.ops._compiled import compiled, in_graph, may_compile, sum_all, sum_to, widen
+
+
+def leaky_relu_constant(x, negative_slope, training):
+    """TensorFlow's own kernels, for a slope that is a number and a dtype narrower than float64."""
+    if negative_slope == 0:
+        return tf.nn.relu(x)  # which makes 0 of minus infinity
+    if negative_slope < 0 or not may_compile(training):
+        # In a graph that may be an export or inference this stays a bare LeakyRelu, which Grappler
+        # fuses into the convolution before it.
+        return tf.nn.leaky_relu(x, negative_slope)
+
+    @tf.custom_gradient
+    def from_output(x):
+        # The output has the sign of the input, and the next layer keeps it anyway.
+        y = tf.nn.leaky_relu(tf.stop_gradient(x), negative_slope)
+
+        def gradient(dy):
+            return tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=negative_slope)
+
+        return y, gradient
+
+    return from_output(x)
+
+
+@in_graph
+def leaky_relu(x, negative_slope):
+    """With a slope in a scalar tensor; keeps `x`."""
+
+    @tf.custom_gradient
+    def from_input(x, a):
+        return _leaky_relu(x, a), lambda dy: (_scale(dy, x, a), _sum_negative(dy, x))
+
+    return from_input(x, negative_slope)
+
+
+def prelu(x, alpha, training):
+    """With a tensor of slopes that broadcasts to the shape of `x`; keeps `x`."""
+    # The shapes are arguments, as in its own graph the function does not see them once they vary.
+    function = _prelu_compiled if may_compile(training) else _prelu_plain
+    return function(x, alpha, x.shape.rank, tuple(alpha.shape))
+
+
+@in_graph
+def _prelu_compiled(x, alpha, rank, shape):
+    @tf.custom_gradient
+    def from_input(x, a):
+        return _scale(x, x, a), lambda dy: (_scale(dy, x, a), _alpha_gradient(dy, x, rank, shape))
+
+    return from_input(x, alpha)
+
+
+def _prelu_plain(x, alpha, rank, shape):
+    @tf.custom_gradient
+    def from_input(x, a):
+        def gradient(dy):
+            dx = _scale.python_function(dy, x, a)
+            return dx, _alpha_gradient.python_function(dy, x, rank, shape)
+
+        # LiteRT fuses this form alone to one PRELU.
+        return tf.nn.relu(x) + (-a) * tf.nn.relu(-x), gradient
+
+    return from_input(x, alpha)
+
+
+@in_graph
+def rrelu(x, draws, lower, upper):
+    """With slopes >= 0, one an element, that get no gradient; keeps the output and the draws."""
+
+    @tf.custom_gradient
+    def from_output(x):
+        y = _rrelu(x, x, draws, lower, upper)
+        return y, lambda dy: _rrelu(dy, y, draws, lower, upper)
+
+    return from_output(x)
+
+
+@compiled
+def _leaky_relu(x, a):
+    # 0 * -inf is NaN.
+    return tf.where(x > 0, x, tf.where(a == 0, tf.minimum(tf.maximum(x, 0), 0), a * x))
+
+
+@compiled
+def _scale(x, sign, a):
+    """`x`, times `a` where `sign` is not positive: the value of PReLU and, of `dy`, derivative."""
+    return tf.where(sign > 0, x, a * x)
+
+
+@compiled
+def _rrelu(x, sign, draws, lower, upper):
+    """`x`, times the slope where `sign` is not positive: value and, of `dy`, derivative."""
+    slopes = tf.cast(lower + (upper - lower) * draws, x.dtype)
+    return tf.where(sign > 0, x, slopes * x)
+
+
+@compiled
+def _sum_negative(dy, x):
+    wide_dy, wide_x = widen(dy, x)
+    return tf.cast(sum_all(wide_dy * tf.minimum(wide_x, 0)), x.dtype)
+
+
+@compiled
+def _alpha_gradient(dy, x, rank, shape):
+    wide_dy, wide_x = widen(dy, x)
+    return tf.cast(sum_to(wide_dy * tf.minimum(wide_x, 0), rank, shape), x.dtype)

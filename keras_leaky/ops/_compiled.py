@@ -15,18 +15,21 @@ import tensorflow as tf
 compiled = partial(tf.function, jit_compile=True, autograph=False, reduce_retracing=True)
 
 
-def in_graph(function):
-    """`function` of tensors, run as a graph also when called eagerly.
+def from_output(forward, backward, x):
+    """`forward(x)`, whose gradient is `backward(dy, y)`: the output is kept and not the input.
 
-    Otherwise an eager tape records what happens inside a custom gradient as well as the custom
-    gradient itself, and keeps the tensors of both.
+    `backward` gets the very tensor that is returned, so that derivatives of any order pass through
+    this gradient again.
     """
-    as_graph = tf.function(function, autograph=False, reduce_retracing=True)
+    kept = []
 
-    def call(*args):
-        return (as_graph if tf.executing_eagerly() else function)(*args)
+    @tf.custom_gradient
+    def function(x):
+        # Without the stop an eager tape records, and keeps, what happens inside as well.
+        return forward(tf.stop_gradient(x)), lambda dy: backward(dy, kept[0])
 
-    return call
+    kept.append(function(x))
+    return kept[0]
 
 
 def may_compile(training):

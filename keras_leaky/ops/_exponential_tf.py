@@ -11,50 +11,33 @@ import math
 
 import tensorflow as tf
 
-from keras_leaky.ops._compiled import compiled, in_graph, sum_all, widen
+from keras_leaky.ops._compiled import compiled, from_output, sum_all, widen
 
 
-@in_graph
 def exponential(x, scale, amplitude, width):
     """With constants; keeps the output."""
-
-    @tf.custom_gradient
-    def from_output(x):
-        y = _value(x, scale, amplitude, width)
-        return y, lambda dy: _backward(dy, y, scale, amplitude, width)
-
-    return from_output(x)
+    return from_output(
+        lambda x: _forward(x, scale, amplitude, width),
+        lambda dy, y: _backward(dy, y, scale, amplitude, width),
+        x,
+    )
 
 
-@in_graph
 def exponential_with_parameters(x, scale, amplitude, width):
-    """With scalar tensors that get a gradient, for which the input is kept."""
+    """With scalar tensors that get a gradient, for which the input is kept if it is asked for."""
+    kept = []
 
     @tf.custom_gradient
-    def from_output(x, scale, amplitude, width):
-        y = _value(x, scale, amplitude, width)
-
+    def function(x, amplitude, width):
         def gradient(dy):
-            dx = _backward(dy, y, scale, amplitude, width)
-            return dx, None, *_parameter_gradients(dy, x, amplitude, width)
+            dx = _backward(dy, kept[0], scale, amplitude, width)
+            return dx, *_parameter_gradients(dy, x, amplitude, width)
 
-        return y, gradient
+        constants = map(tf.stop_gradient, (x, scale, amplitude, width))
+        return _forward(*constants), gradient
 
-    return from_output(x, scale, amplitude, width)
-
-
-def _value(x, scale, amplitude, width):
-    """The value, with a derivative for those who differentiate the derivative, which is rare."""
-
-    @tf.custom_gradient
-    def from_input(x):
-        def gradient(dy):
-            negative = amplitude / width * tf.exp(tf.minimum(x, 0) / width)
-            return dy * tf.where(x > 0, scale, negative)
-
-        return _forward(x, scale, amplitude, width), gradient
-
-    return from_input(x)
+    kept.append(function(x, amplitude, width))
+    return kept[0]
 
 
 def exponential_plain(x, scale, amplitude, width):
@@ -65,13 +48,9 @@ def exponential_plain(x, scale, amplitude, width):
 
 def elu_kernel(x):
     """ELU(1) by TensorFlow's kernel, which exporters know, with the derivatives of this package."""
-
-    @tf.custom_gradient
-    def from_output(x):
-        y = tf.nn.elu(x)
-        return y, lambda dy: dy * tf.where(y > 0, tf.ones([], y.dtype), y + 1)
-
-    return from_output(x)
+    return from_output(
+        tf.nn.elu, lambda dy, y: dy * tf.where(y > 0, tf.ones([], y.dtype), y + 1), x
+    )
 
 
 @compiled

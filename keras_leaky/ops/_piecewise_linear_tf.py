@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_leaky.ops._compiled import compiled, in_graph, may_compile, sum_all, sum_to, widen
+from keras_leaky.ops._compiled import compiled, from_output, may_compile, sum_all, sum_to, widen
 
 
 def leaky_relu_constant(x, negative_slope, training):
@@ -14,49 +14,38 @@ def leaky_relu_constant(x, negative_slope, training):
         # fuses into the convolution before it.
         return tf.nn.leaky_relu(x, negative_slope)
 
-    @tf.custom_gradient
-    def from_output(x):
-        # The output has the sign of the input, and the next layer keeps it anyway.
-        y = tf.nn.leaky_relu(tf.stop_gradient(x), negative_slope)
-
-        def gradient(dy):
-            return tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=negative_slope)
-
-        return y, gradient
-
-    return from_output(x)
+    # The output has the sign of the input, and the next layer keeps it anyway.
+    return from_output(
+        lambda x: tf.nn.leaky_relu(x, negative_slope),
+        lambda dy, y: tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=negative_slope),
+        x,
+    )
 
 
-@in_graph
 def leaky_relu(x, negative_slope):
     """With a slope in a scalar tensor; keeps `x`."""
 
     @tf.custom_gradient
     def from_input(x, a):
-        return _leaky_relu(x, a), lambda dy: (_scale(dy, x, a), _sum_negative(dy, x))
+        y = _leaky_relu(tf.stop_gradient(x), tf.stop_gradient(a))
+        return y, lambda dy: (_scale(dy, x, a), _sum_negative(dy, x))
 
     return from_input(x, negative_slope)
 
 
 def prelu(x, alpha, training):
     """With a tensor of slopes that broadcasts to the shape of `x`; keeps `x`."""
-    # The shapes are arguments, as in its own graph the function does not see them once they vary.
-    function = _prelu_compiled if may_compile(training) else _prelu_plain
-    return function(x, alpha, x.shape.rank, tuple(alpha.shape))
+    # The shapes are arguments, as in its own graph a function does not see them once they vary.
+    rank, shape = x.shape.rank, tuple(alpha.shape)
 
-
-@in_graph
-def _prelu_compiled(x, alpha, rank, shape):
     @tf.custom_gradient
-    def from_input(x, a):
-        return _scale(x, x, a), lambda dy: (_scale(dy, x, a), _alpha_gradient(dy, x, rank, shape))
+    def compiled_form(x, a):
+        still_x = tf.stop_gradient(x)
+        y = _scale(still_x, still_x, tf.stop_gradient(a))
+        return y, lambda dy: (_scale(dy, x, a), _alpha_gradient(dy, x, rank, shape))
 
-    return from_input(x, alpha)
-
-
-def _prelu_plain(x, alpha, rank, shape):
     @tf.custom_gradient
-    def from_input(x, a):
+    def plain_form(x, a):
         def gradient(dy):
             dx = _scale.python_function(dy, x, a)
             return dx, _alpha_gradient.python_function(dy, x, rank, shape)
@@ -64,19 +53,16 @@ def _prelu_plain(x, alpha, rank, shape):
         # LiteRT fuses this form alone to one PRELU.
         return tf.nn.relu(x) + (-a) * tf.nn.relu(-x), gradient
 
-    return from_input(x, alpha)
+    return (compiled_form if may_compile(training) else plain_form)(x, alpha)
 
 
-@in_graph
 def rrelu(x, draws, lower, upper):
     """With slopes >= 0, one an element, that get no gradient; keeps the output and the draws."""
-
-    @tf.custom_gradient
-    def from_output(x):
-        y = _rrelu(x, x, draws, lower, upper)
-        return y, lambda dy: _rrelu(dy, y, draws, lower, upper)
-
-    return from_output(x)
+    return from_output(
+        lambda x: _rrelu(x, x, draws, lower, upper),
+        lambda dy, y: _rrelu(dy, y, draws, lower, upper),
+        x,
+    )
 
 
 @compiled

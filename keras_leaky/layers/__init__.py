@@ -7,4 +7,4 @@ from keras_leaky.layers.prelu import PReLU
 from keras_leaky.layers.rrelu import RReLU
 from keras_leaky.layers.selu import SELU
 
-__all__ = ["CELU", "ELU", "LeakyReLU", "PReLU", "RReLU", "SELU"]
+__all__ = ["CELU", "ELU", "SELU", "LeakyReLU", "PReLU", "RReLU"]

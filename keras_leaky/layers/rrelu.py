@@ -73,7 +73,7 @@ class RReLU(FixedRectifier):
                 f"0 <= lower <= upper. Received: lower={lower!r}, upper={upper!r}"
             )
         is_int = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
-        if seed is not None and not (is_int and seed >= 0):
+        if seed is not None and not (is_int and as_number(seed) >= 0):
             raise ValueError(
                 f"`seed` of layer {self.name!r} must be an int of at least 0 or None. "
                 f"Received: seed={seed!r}"
@@ -87,9 +87,7 @@ class RReLU(FixedRectifier):
         x = keras.ops.cast(inputs, self.compute_dtype)
         if not training:
             return leaky_relu(x, (self._lower + self._upper) / 2, training)
-        # In float32: bfloat16 has but 128 numbers between 0.5 and 1.
-        draws = keras.random.uniform(keras.ops.shape(x), dtype="float32", seed=self.seed_generator)
-        return rrelu(x, draws, self._lower, self._upper)
+        return rrelu(x, self.seed_generator, self._lower, self._upper)
 
     def get_config(self):
         return {

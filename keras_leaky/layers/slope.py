@@ -5,6 +5,8 @@ import contextvars
 
 import keras
 
+__all__ = ["variable_slopes"]
+
 _wants_variables = contextvars.ContextVar("keras_leaky_variable_slopes", default=False)
 
 

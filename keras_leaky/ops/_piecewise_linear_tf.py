@@ -56,11 +56,11 @@ def prelu(x, alpha, training):
     return (compiled_form if may_compile(training) else plain_form)(x, alpha)
 
 
-def rrelu(x, draws, lower, upper):
-    """With slopes >= 0, one an element, that get no gradient; keeps the output and the draws."""
+def rrelu(x, seed, lower, upper):
+    """With slopes >= 0 that get no gradient; keeps the output, and draws the same slopes again."""
     return from_output(
-        lambda x: _rrelu(x, x, draws, lower, upper),
-        lambda dy, y: _rrelu(dy, y, draws, lower, upper),
+        lambda x: _rrelu(x, x, seed, lower, upper),
+        lambda dy, y: _rrelu(dy, y, seed, lower, upper),
         x,
     )
 
@@ -78,8 +78,10 @@ def _scale(x, sign, a):
 
 
 @compiled
-def _rrelu(x, sign, draws, lower, upper):
-    """`x`, times the slope where `sign` is not positive: value and, of `dy`, derivative."""
+def _rrelu(x, sign, seed, lower, upper):
+    """`x`, times a random slope where `sign` is not positive: value and, of `dy`, derivative."""
+    # XLA on the CPU takes 200 times as long for its default, Philox.
+    draws = tf.random.stateless_uniform(tf.shape(x), seed, dtype=tf.float32, alg="threefry")
     slopes = tf.cast(lower + (upper - lower) * draws, x.dtype)
     return tf.where(sign > 0, x, slopes * x)
 

@@ -105,17 +105,19 @@ def prelu(x, alpha, training=None):
     return ops.where(x > 0, x, alpha * _negative_part(x))
 
 
-def rrelu(x, draws, lower, upper):
-    """`a * x` where x <= 0, with `a = lower + (upper - lower) * draws`, one draw an element.
+def rrelu(x, seed_generator, lower, upper):
+    """`a * x` where x <= 0, with one `a ~ U(lower, upper)` an element, at least 0.
 
-    What `keras_leaky.layers.RReLU` is in training; see there. `a` is at least 0 and gets no
-    gradient.
+    What `keras_leaky.layers.RReLU` is in training; see there. `a` gets no gradient.
     """
-    lower, upper = parameter_like(lower, draws), parameter_like(upper, draws)
+    # In float32: bfloat16 has but 128 numbers between 0.5 and 1.
+    lower, upper = (ops.cast(bound, "float32") for bound in (lower, upper))
     if is_tensorflow(x):
         from keras_leaky.ops import _piecewise_linear_tf
 
-        return _piecewise_linear_tf.rrelu(x, draws, lower, upper)
+        seed = ops.cast(seed_generator.next(), "int32")
+        return _piecewise_linear_tf.rrelu(x, seed, lower, upper)
+    draws = keras.random.uniform(ops.shape(x), dtype="float32", seed=seed_generator)
     slopes = ops.cast(ops.stop_gradient(lower + (upper - lower) * draws), x.dtype)
     return ops.where(x > 0, x, slopes * _negative_part(x))
 

@@ -1,0 +1,149 @@
+"""A model without this package."""
+
+import keras
+
+from keras_leaky.surgery._configs import rewrite
+from keras_leaky.surgery._copy import check_graph, copy_model, parts_and_functions_of
+
+_OURS = "keras_leaky>"
+_BASE = ("name", "trainable", "dtype")  # what every layer has
+
+
+def to_keras(model):
+    """A copy of a model in which Keras's own classes stand for those of this package.
+
+    For those who deploy without it: the saved copy loads without `import keras_leaky`. Weights,
+    names, dtype policies and `trainable` are kept, also in nested models, wrappers, arguments
+    (`activation`, `kernel_initializer`) and for shared layers. The model given is left alone, and
+    the copy is not compiled. What comes from elsewhere stays as it is.
+
+    | here | there |
+    | --- | --- |
+    | `LeakyReLU(negative_slope)`, at least 0 | `LeakyReLU(negative_slope)` |
+    | `PReLU`, built | `PReLU` |
+    | `ELU(alpha)` | `ELU(alpha)` |
+    | `CELU(1.0)` | `Activation("celu")` |
+    | `SELU()` | `Activation("selu")` |
+    | `RReLU(lower, upper)` | `LeakyReLU((lower + upper) / 2)`: as in inference |
+    | `RectifierNormal`, `RectifierUniform` | `VarianceScaling` |
+
+    In inference the outputs are the same within a few roundings (Keras's ELU and CELU lose negative
+    numbers that are small beside 1). In training they may differ: RReLU draws no more slopes, and
+    Keras's derivatives at exactly 0 depend on layer and backend.
+
+    Args:
+        model: Built `keras.Sequential` or functional model. Not changed.
+
+    Returns:
+        A model of the same kind, not compiled.
+
+    Raises:
+        ValueError: If `model` is no built Sequential or functional model, or a layer of it cannot
+            be made from its config; if something of this package has no twin in Keras: LeakyReLU
+            with a negative slope, CELU with another `alpha` than 1, a PReLU that was never built.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_leaky import to_keras
+    >>> from keras_leaky.layers import RReLU
+    >>> model = keras.Sequential([keras.Input((4,)), RReLU(0.1, 0.3)])
+    >>> layer = to_keras(model).layers[0]
+    >>> type(layer) is keras.layers.LeakyReLU, round(layer.negative_slope, 6)
+    (True, 0.2)
+    """
+    check_graph(model)
+    new_model, layers = copy_model(model, _translate)
+    for layer in layers:
+        for thing in parts_and_functions_of(layer):
+            name = _registered_name(thing)
+            if name.startswith(_OURS):
+                raise ValueError(
+                    f"Layer {layer.name!r} of class {type(layer).__name__} uses {name} without "
+                    "showing it in its config, so it cannot become one of Keras's"
+                )
+    return new_model
+
+
+def _registered_name(thing):
+    is_function = hasattr(thing, "__name__")
+    return keras.saving.get_registered_name(thing if is_function else type(thing))
+
+
+def _translate(part, key, hosts):
+    """The twin of a serialized object of ours; anything else as it is."""
+    if not isinstance(part, dict):
+        return part
+    if part.get("class_name") == "function" and part["config"].startswith(_OURS):
+        return _translate_function(part["config"], key, hosts)
+    if str(part.get("registered_name")).startswith(_OURS):
+        config = rewrite(part["config"], _translate, hosts=(*hosts, part))
+        return _translate_object({**part, "config": config}, hosts)
+    return part
+
+
+def _translate_function(name, key, hosts):
+    match name.removeprefix(_OURS):
+        case "leaky_relu" if key.endswith("activation"):  # Keras's own has a default of 0.2
+            host = hosts[-1]["config"]
+            name = f"{host.get('name', 'activation')}_leaky_relu"
+            config = {"name": name, "dtype": host.get("dtype")}
+            return _of_keras("layers", "LeakyReLU", {**config, "negative_slope": 0.01})
+        case "elu" | "celu" | "selu" as same if key.endswith("activation"):
+            return same
+    raise _no_twin(name, hosts)
+
+
+def _translate_object(node, hosts):
+    config = node["config"]
+    match node["class_name"]:
+        case "LeakyReLU" if config["negative_slope"] >= 0:
+            kind, own = "LeakyReLU", {"negative_slope": config["negative_slope"]}
+        case "RReLU":
+            kind, own = "LeakyReLU", {"negative_slope": (config["lower"] + config["upper"]) / 2}
+        case "ELU":
+            kind, own = "ELU", {"alpha": config["alpha"]}
+        case "CELU" if config["alpha"] == 1:
+            kind, own = "Activation", {"activation": "celu"}
+        case "SELU":
+            kind, own = "Activation", {"activation": "selu"}
+        case "PReLU" if "build_config" in node:
+            rank = len(node["build_config"]["input_shape"])
+            kind, own = "PReLU", {**config, "shared_axes": _axes(config["shared_axes"], rank)}
+        case "PReLU":
+            raise ValueError(
+                f"PReLU {config['name']!r} must be built: call `model` on data before `to_keras`"
+            )
+        case _:
+            return _translate_initializer(node, hosts)
+    base = {name: config[name] for name in _BASE}
+    return {**node, **_of_keras("layers", kind, {**base, **own})}
+
+
+def _axes(shared_axes, rank):
+    """`shared_axes` as Keras's PReLU takes them: ints from 1, or None."""
+    if isinstance(shared_axes, str):
+        shared_axes = range(1, rank if shared_axes == "all" else rank - 1)
+    return [axis % rank for axis in shared_axes or ()] or None
+
+
+def _translate_initializer(node, hosts):
+    initializer = keras.saving.deserialize_keras_object(node)
+    if not isinstance(initializer, keras.initializers.VarianceScaling):
+        raise _no_twin(node["registered_name"], (*hosts, node))
+    config = keras.initializers.VarianceScaling.get_config(initializer)
+    return _of_keras("initializers", "VarianceScaling", config)
+
+
+def _of_keras(module, kind, config):
+    node = {"module": f"keras.{module}", "class_name": kind, "config": config}
+    return {**node, "registered_name": None}
+
+
+def _no_twin(name, hosts):
+    config = {key: value for key, value in hosts[-1]["config"].items() if key not in _BASE}
+    layer = next(node["config"]["name"] for node in reversed(hosts) if "name" in node["config"])
+    return ValueError(
+        f"`model` must hold only what Keras has a twin of. Received: {name} of layer {layer!r}, "
+        f"whose config is {config}"
+    )

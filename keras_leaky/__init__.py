@@ -5,7 +5,17 @@ finds them without `custom_objects`.
 """
 
 from keras_leaky import initializers, layers, ops
+from keras_leaky.saving import load_model
+from keras_leaky.surgery import replace_activations, to_keras
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "initializers", "layers", "ops"]
+__all__ = [
+    "__version__",
+    "initializers",
+    "layers",
+    "load_model",
+    "ops",
+    "replace_activations",
+    "to_keras",
+]

@@ -12,10 +12,27 @@ def as_number(value):
     Comparisons with NaN are false, so a range check written in the accepting form refuses
     booleans, strings, None and NaN alike.
     """
-    if isinstance(value, dict) and value.get("type") == "ndarray":  # so Keras 2.2 saved it
-        value = value.get("value")
-    if isinstance(value, np.ndarray) and value.ndim == 0:
+    if isinstance(value, dict):
+        value = np.array(_value_of_array(value), dtype=object)
+    if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return float(value)
     return math.nan
+
+
+def _value_of_array(config):
+    """What a config that stands for an array holds, or None.
+
+    Keras 2 wrote any array as `{"type": "ndarray", "value": 0.3}`, and until 2.0.5 the slope of
+    LeakyReLU was one (https://github.com/keras-team/keras/pull/7010). Since 2.12 an array is
+    `{"class_name": "__numpy__", "config": {"value": [0.3], "dtype": "float32"}}`. No version of
+    Keras writes `__ndarray__`; JSON encoders for NumPy do, as the key of the value or as the type.
+    """
+    if "__ndarray__" in config:
+        return config["__ndarray__"]
+    kind = config.get("class_name", config.get("type"))
+    if kind not in ("ndarray", "__ndarray__", "__numpy__"):
+        return None
+    inner = config.get("config", config)
+    return inner.get("value") if isinstance(inner, dict) else inner

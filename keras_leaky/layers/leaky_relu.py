@@ -8,6 +8,8 @@ from keras_leaky.layers._arguments import as_number
 from keras_leaky.layers.slope import FixedRectifier
 from keras_leaky.ops import leaky_relu
 
+_DEFAULT = 0.01  # compared by identity: one that was given, also of this value, is another object
+
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
 class LeakyReLU(FixedRectifier):
@@ -43,7 +45,7 @@ class LeakyReLU(FixedRectifier):
 
     Raises:
         ValueError: If `negative_slope` is not a finite real number: NaN, infinities, booleans,
-            strings and None are refused.
+            strings and None are refused. If `alpha` is given too.
 
     Example:
 
@@ -57,9 +59,15 @@ class LeakyReLU(FixedRectifier):
         Models", section 2 (LReL).
     """
 
-    def __init__(self, negative_slope=0.01, **kwargs):
-        negative_slope = kwargs.pop("alpha", negative_slope)  # the name in Keras 2 files
+    def __init__(self, negative_slope=_DEFAULT, **kwargs):
+        alpha = kwargs.pop("alpha", _DEFAULT)  # the name in Keras 2 files
         super().__init__(**kwargs)
+        if alpha is not _DEFAULT and negative_slope is not _DEFAULT:
+            raise ValueError(
+                f"Layer {self.name!r} must get `negative_slope` or `alpha`, which are one thing. "
+                f"Received: negative_slope={negative_slope!r}, alpha={alpha!r}"
+            )
+        negative_slope = negative_slope if alpha is _DEFAULT else alpha
         self.negative_slope = as_number(negative_slope)
         if not math.isfinite(self.negative_slope):
             raise ValueError(

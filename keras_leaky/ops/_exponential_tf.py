@@ -41,9 +41,10 @@ def exponential_with_parameters(x, scale, amplitude, width):
 
 
 def exponential_plain(x, scale, amplitude, width):
-    """Without a select, from which exporters make 0 * inf; the derivative at 0 is the left one."""
+    """In operations that exporters know: ONNX has no expm1, and of a select it makes 0 * inf."""
     # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
-    return scale * tf.nn.relu(x) + amplitude * tf.math.expm1(tf.minimum(x, 0) / width)
+    z = tf.minimum(x, 0) / width
+    return scale * tf.nn.relu(x) + amplitude * (tf.tanh(z / 2) * (tf.exp(z) + 1))
 
 
 def elu_kernel(x):

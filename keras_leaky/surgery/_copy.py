@@ -91,7 +91,7 @@ def _copy_graph(model, copy):
     return new
 
 
-def _copy_inputs(graph):
+def _copy_inputs(graph) -> Any:
     """New inputs of the same kind. `clone_model` forgets their names."""
     layers = {
         id(layer.output): layer

@@ -11,8 +11,13 @@ from keras_leaky.layers.slope import variable_slopes
 X = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
 EVERY = pytest.mark.parametrize(
     ("cls", "before", "after"),
-    [(LeakyReLU, [0.1], [0.4]), (ELU, [1.0], [0.3]), (CELU, [1.0], [0.3]), (RReLU, [0, 0.1], [0.2, 0.4])],
-)  # fmt: skip
+    [
+        (LeakyReLU, [0.1], [0.4]),
+        (ELU, [1.0], [0.3]),
+        (CELU, [1.0], [0.3]),
+        (RReLU, [0, 0.1], [0.2, 0.4]),
+    ],
+)
 
 
 def make(cls, values):

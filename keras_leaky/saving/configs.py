@@ -1,0 +1,25 @@
+"""What the config of an object says, and how to change it."""
+
+import keras
+
+
+def is_of_keras(config, custom_objects):
+    """Whether `config` is of an object of Keras, of either version, and of nobody else's."""
+    if not {"class_name", "config"} <= config.keys() or not isinstance(config["class_name"], str):
+        return False
+    name = config["class_name"]
+    # `.h5` files have no module, and None is that of a class that somebody wrote into a script.
+    package = (config.get("module", "keras") or "").split(".")[0]
+    # As Keras looks it up: where `.keras` files name a class of Keras, they have None here.
+    registered_name = config.get("registered_name", name)
+    return (
+        package in ("keras", "tf_keras")
+        and registered_name in (None, name)
+        and keras.saving.get_registered_object(registered_name, custom_objects) is None
+    )
+
+
+def replace_values(config, drop=(), **changes):
+    """`config` of an object with other values in its inner config, and without those to drop."""
+    inner = {key: value for key, value in config["config"].items() if key not in drop}
+    return {**config, "config": inner | changes}

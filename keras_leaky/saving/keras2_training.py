@@ -1,0 +1,83 @@
+"""What Keras 2 wrote of `compile`, in the words of Keras 3."""
+
+import keras
+
+from keras_leaky.saving.configs import is_of_keras, replace_values
+
+# Losses by the names that Keras 3 takes in `compile` and cannot read back (3.15: "Could not
+# deserialize 'keras.metrics.mse'").
+LOSS_NAMES = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
+}
+# Keras 2 wrote None for the default, which Keras 3 has under another value.
+DEFAULT_IS_NONE = ("run_eagerly", "steps_per_execution", "jit_compile")
+
+
+def repair_training(config, custom_objects):
+    """The training config of an `.h5` file or the compile config of a `.keras` file."""
+    if config is None:
+        return None
+    config = {k: v for k, v in config.items() if v is not None or k not in DEFAULT_IS_NONE}
+    for key in ("loss", "metrics", "weighted_metrics"):
+        if key in config:
+            value = _repair(config[key], key == "loss", custom_objects)
+            # Metrics are one list an output; of a single output Keras 3.12 wants them as they are.
+            is_single = isinstance(value, list) and len(value) == 1 and isinstance(value[0], list)
+            config[key] = value[0] if is_single else value
+    for key in ("optimizer", "optimizer_config"):
+        if isinstance(config.get(key), dict):
+            config[key] = _repair_optimizer(config[key], custom_objects)
+    return config
+
+
+def _repair(config, is_loss, custom_objects):
+    """Losses or metrics: one, or lists and dicts of them."""
+    if isinstance(config, list):
+        return [_repair(item, is_loss, custom_objects) for item in config]
+    if isinstance(config, str):
+        return LOSS_NAMES.get(config.lower(), config) if is_loss else config
+    if not isinstance(config, dict):
+        return config
+    if "class_name" not in config:  # one an output
+        return {key: _repair(value, is_loss, custom_objects) for key, value in config.items()}
+    if not is_of_keras(config, custom_objects) or not isinstance(config["config"], dict):
+        return config
+    if config["config"].get("reduction") == "auto":  # which meant this
+        config = replace_values(config, reduction="sum_over_batch_size")
+    function = config["config"].get("fn")
+    if not isinstance(function, str):
+        return config
+    if config["class_name"] != "MeanMetricWrapper":
+        return replace_values(config, ["fn"])  # the class has it
+    if function in ("cosine_similarity", "cosine_proximity"):  # as a function only a loss by now
+        return {**replace_values(config, ["fn"]), "class_name": "CosineSimilarity"}
+    if not hasattr(keras.metrics, function):
+        return config
+    place = {"module": "keras.metrics", "class_name": "function", "registered_name": function}
+    return replace_values(config, fn={**place, "config": function})
+
+
+def _repair_optimizer(config, custom_objects):
+    name = config["class_name"]
+    # 2.11 and later registered their own optimizers under the package of custom ones, and some as
+    # experimental.
+    own = name.removeprefix("Custom>")
+    is_registered = keras.saving.get_registered_object(name, custom_objects) is not None
+    if is_registered or not hasattr(keras.optimizers, own):
+        return config
+    config = {**config, "class_name": own}
+    if config.get("module") == "keras.optimizers.experimental":
+        config["module"] = "keras.optimizers"
+    inner = config["config"]
+    drop = ["lr", "jit_compile", "is_legacy_optimizer"]
+    if not inner.get("decay"):  # Keras 3 warns of any, and without one does what 0 asked for
+        drop.append("decay")
+    rate = inner.get("learning_rate", inner.get("lr"))  # lr until 2.2
+    if isinstance(rate, dict) and "module" not in rate:
+        rate = {**rate, "module": "keras.optimizers.schedules", "registered_name": None}
+    return replace_values(config, drop, **({} if rate is None else {"learning_rate": rate}))

@@ -1,0 +1,108 @@
+"""`load_model`: model files of Keras 3 and Keras 2, and what to do where one cannot be loaded."""
+
+import os
+import tempfile
+
+import keras
+
+from keras_leaky.saving.failures import explain, explain_training
+from keras_leaky.saving.files import damage_named, read_configs, write_copy
+from keras_leaky.saving.keras2 import repair_model
+from keras_leaky.saving.keras2_training import repair_training
+
+
+def load_model(path, custom_objects=None, compile=True, safe_mode=True):
+    """Load a model that Keras 3 or Keras 2 saved.
+
+    As `keras.saving.load_model`, and it also understands what Keras 2 wrote of the layers that
+    this package is about:
+
+    - `LeakyReLU`, `PReLU` and `ELU` with `alpha` as a number or an array, and `ThresholdedReLU`, as
+      layers and as the `activation` of other layers. They come back as the layers of
+      `keras.layers` that do the same (`ReLU(threshold=theta)` for `ThresholdedReLU`), so that the
+      model, saved again, needs nothing but Keras. A `LeakyReLU` with a negative slope, which
+      `keras.layers` refuses, comes back as `keras_leaky.layers.LeakyReLU`;
+    - the Sequential models of Keras 2.0 to 2.3, models inside models, functional models in `.keras`
+      files, HDF5 files that are called `.keras`, as TensorFlow up to 2.12 saved them, and how the
+      model was compiled. The state of an optimizer is lost, as in Keras 3.
+
+    The file is only read: one that needs repair is copied to a temporary folder first.
+
+    Args:
+        path: str or `os.PathLike`: a `.keras` or `.h5` file, by content, whatever its name. What
+            else `keras.saving.load_model` takes (folders, `hf://...`) goes to it as it is.
+        custom_objects: dict of names to classes and functions, or None. A class that takes the
+            place of one of Keras, as it can in `.h5` files, reads its config itself. Defaults to
+            None.
+        compile: bool. Whether to compile the model as it was when saved. Defaults to True.
+        safe_mode: bool. Whether to refuse files with Python lambdas. Defaults to True.
+
+    Returns:
+        A Keras model.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: In one sentence with the class and the remedy, if the file needs a class or
+            function that is not known; if it is damaged, holds weights alone or is no model of
+            Keras. The error of Keras, where there is one, is its cause.
+
+    Example:
+
+    >>> import keras, keras_leaky, os, tempfile
+    >>> model = keras.Sequential([keras.Input((3,)), keras_leaky.layers.LeakyReLU(0.2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.keras")
+    ...     model.save(path)
+    ...     again = keras_leaky.load_model(path)
+    >>> again.layers[0].negative_slope
+    0.2
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"`path` must be a str or os.PathLike. Received: path={path!r}")
+    path = os.fsdecode(path)
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
+        raise ValueError(
+            "`path` must not be a SavedModel, which Keras 3 does not load. Load it in Keras 2 "
+            "(`pip install tf_keras`) and save it as `model.keras`, or call it as the layer "
+            "`keras.layers.TFSMLayer(path, call_endpoint='serving_default')`. "
+            f"Received: path={path!r}"
+        )
+    options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
+    if os.path.isdir(path) or "://" in path:
+        return _load(path, path, {"model": {}, "training": None}, options)
+    suffixes, configs = read_configs(path)
+    if not compile:
+        configs["training"] = None
+    repaired = {
+        "model": repair_model(configs["model"], custom_objects),
+        "training": repair_training(configs["training"], custom_objects),
+    }
+    if repaired == configs and path.endswith(suffixes):
+        return _load(path, path, configs, options)
+    with tempfile.TemporaryDirectory(prefix="keras_leaky-") as folder:
+        copy = os.path.join(folder, "model" + suffixes[0])
+        write_copy(path, copy, repaired)
+        return _load(copy, path, repaired, options)
+
+
+def _load(source, path, configs, options):
+    """What Keras loads from `source`; its complaints in one sentence about `path`."""
+    with damage_named(path):
+        try:
+            return keras.saving.load_model(source, **options)
+        except (TypeError, ValueError) as error:
+            if options["compile"] and _loads_uncompiled(source, options):
+                sentence = explain_training(error, path, configs, options["custom_objects"])
+            else:
+                sentence = explain(error, path, configs["model"], options["custom_objects"])
+            if sentence is None:  # nobody expected this one
+                raise
+            raise ValueError(sentence) from error
+
+
+def _loads_uncompiled(source, options):
+    try:
+        keras.saving.load_model(source, **{**options, "compile": False})
+    except Exception:  # the first error is the one to speak of
+        return False
+    return True

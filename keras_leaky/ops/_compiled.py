@@ -32,6 +32,14 @@ def from_output(forward, backward, x):
     return kept[0]
 
 
+def is_small(x):
+    """Whether calling a compiled function on this eager tensor takes longer than it saves.
+
+    Half precision is never small: it is exact only where it is computed in float32.
+    """
+    return tf.executing_eagerly() and x.shape.num_elements() < 2**16 and x.dtype.size > 2
+
+
 def may_compile(training):
     """Whether this call may contain a compiled function.
 

@@ -2,14 +2,22 @@
 
 import tensorflow as tf
 
-from keras_leaky.ops._compiled import compiled, from_output, may_compile, sum_all, sum_to, widen
+from keras_leaky.ops._compiled import (
+    compiled,
+    from_output,
+    is_small,
+    may_compile,
+    sum_all,
+    sum_to,
+    widen,
+)
 
 
 def leaky_relu_constant(x, negative_slope, training):
     """TensorFlow's own kernels, for a slope that is a number and a dtype narrower than float64."""
     if negative_slope == 0:
         return tf.nn.relu(x)  # which makes 0 of minus infinity
-    if negative_slope < 0 or not may_compile(training):
+    if negative_slope < 0 or not may_compile(training) or is_small(x):
         # In a graph that may be an export or inference this stays a bare LeakyRelu, which Grappler
         # fuses into the convolution before it.
         return tf.nn.leaky_relu(x, negative_slope)
@@ -35,6 +43,9 @@ def leaky_relu(x, negative_slope):
 
 def prelu(x, alpha, training):
     """With a tensor of slopes that broadcasts to the shape of `x`; keeps `x`."""
+    if is_small(x):
+        # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
+        return tf.nn.relu(x) + alpha * tf.minimum(x, 0)
     # The shapes are arguments, as in its own graph a function does not see them once they vary.
     rank, shape = x.shape.rank, tuple(alpha.shape)
 

@@ -131,19 +131,24 @@ def selu(x, training=None):
 def _exponential(x, scale, amplitude, width, training):
     """`scale * x` where x > 0, `amplitude * expm1(x / width)` elsewhere."""
     x = to_float_tensor(x)
-    constants = [as_constant(p) for p in (scale, amplitude, width)]
-    parameters = [parameter_like(p, x) for p in (scale, amplitude, width)]
+    numbers = (scale, amplitude, width)
     if not is_tensorflow(x):
-        return _portable(x, *parameters)
+        return _portable(x, *(parameter_like(number, x) for number in numbers))
     from keras_leaky.ops import _compiled, _exponential_tf
 
+    constants = [as_constant(number) for number in numbers]
+    is_constant = not any(map(math.isnan, constants))
     if not _compiled.may_compile(training):
         if constants == [1.0, 1.0, 1.0]:
             return _exponential_tf.elu_kernel(x)
-        return _exponential_tf.exponential_plain(x, *parameters)
-    if any(map(math.isnan, constants)):
-        return _exponential_tf.exponential_with_parameters(x, *parameters)
-    return _exponential_tf.exponential(x, *parameters)
+        form = _exponential_tf.exponential_plain
+    elif is_constant and _compiled.is_small(x):
+        return _exponential_tf.exponential_small(x, *constants)
+    elif is_constant:
+        form = _exponential_tf.exponential
+    else:
+        form = _exponential_tf.exponential_with_parameters
+    return form(x, *(parameter_like(number, x) for number in numbers))
 
 
 def _portable(x, scale, amplitude, width):

@@ -123,3 +123,17 @@ def test_integers_become_floatx():
     y = elu(np.array([-1, 0, 2]), 1.0)
     assert keras.backend.standardize_dtype(y.dtype) == keras.config.floatx()
     np.testing.assert_allclose(y, [np.expm1(-1), 0, 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", [elu, celu, selu])
+def test_small_and_large_eager_tensors_agree(function):
+    small = np.linspace(-20, 5, 999).astype("float32")
+    large = np.resize(small, 2**16)
+    results = []
+    for x in (tf.constant(small), tf.constant(large)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        results.append([np.asarray(t)[:999] for t in (y, tape.gradient(y, x))])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=4 * 2.0**-23, atol=2 * 2.0**-23)

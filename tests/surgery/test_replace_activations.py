@@ -456,7 +456,7 @@ def test_no_dict_is_refused(replacements):
 @pytest.mark.parametrize(
     "value",
     [None, 0.1, LeakyReLU, "rellu", "prelu", lambda x: x, stock.Lambda(abs), Twice()],
-    ids=str,
+    ids=["None", "float", "class", "rellu", "prelu", "lambda", "Lambda", "Twice"],
 )
 def test_another_kind_of_value_is_refused(value, recwarn):
     message = "`replacements['relu']` must be a layer, or a name or function that"

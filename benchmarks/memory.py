@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -82,7 +82,8 @@ def _jax_peak_bytes(net, x):
         [v.value for v in vs] for vs in (net.trainable_variables, net.non_trainable_variables)
     ]
     compiled = jax.jit(jax.grad(loss)).lower(*variables, x).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+    analysis: Any = compiled.memory_analysis()
+    return analysis.temp_size_in_bytes
 
 
 def measure(name, of, mode):

@@ -172,7 +172,7 @@ def main(options: Options, console: Console):
     if backend not in HOMES:
         refuse(f"KERAS_BACKEND must be one of {', '.join(HOMES)}. Received: {backend}")
     check_writable(options.json)
-    console.print(environment(), highlight=False)
+    console.print(environment(), highlight=False, soft_wrap=True)
     combinations = [(s, m, b) for s in SHAPES for m in HOMES[backend].modes for b in (False, True)]
     rows = []
     for combination in track(combinations, "Measuring", console=console):

@@ -118,7 +118,7 @@ def main(options: Options, console: Console):
     from benchmarks.layers import CASES
 
     check_writable(options.json)
-    console.print(environment(), highlight=False)
+    console.print(environment(), highlight=False, soft_wrap=True)
     modes = ("jit",) if os.environ.get("KERAS_BACKEND") == "jax" else ("tf.function", "eager")
     nets = [("ReLU", "keras", mode) for mode in modes]
     for name, _, theirs in CASES:

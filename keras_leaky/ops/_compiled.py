@@ -61,7 +61,7 @@ def sum_all(x):
 
 
 def sum_to(x, rank, shape):
-    """Sum of `x`, of that rank, over the axes along which a tensor of `shape` was broadcast to it."""
+    """Sum of `x`, of that rank, over the axes along which `shape` was broadcast to it."""
     sizes = [1] * (rank - len(shape)) + list(shape)
     summed = [axis for axis, size in enumerate(sizes) if size == 1]
     n_summed = len(summed)

@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 # PyTorch and JAX are measured where they are installed.
 
+import inspect
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
@@ -115,13 +116,16 @@ def prepare(framework, shape):
 def run_of_layer(framework, layer, x, mode, backward):
     """What calls a layer of Keras in training."""
     layer.build(x.shape)
+    # `stateless_call` passes it on as it is, and not every layer of Keras takes it.
+    takes_training = "training" in inspect.signature(layer.call).parameters
+    training = {"training": True} if takes_training else {}
 
     def call(x, *values):
         if not isinstance(framework, Jax):
-            return layer(x, training=True)
+            return layer(x, **training)
         # There what it holds must go in as an argument.
         state = [v.value for v in layer.non_trainable_variables]
-        return layer.stateless_call(list(values), state, x, training=True)[0]
+        return layer.stateless_call(list(values), state, x, **training)[0]
 
     return framework.run(call, layer.trainable_variables, mode, backward)
 

@@ -1,5 +1,6 @@
 """What every function of this folder does to its arguments."""
 
+import functools
 import math
 import numbers
 from typing import Any
@@ -48,3 +49,26 @@ def as_constant(parameter):
 def is_tensorflow(x):
     """Whether `x` is a tensor of TensorFlow, eager or in a graph, rather than symbolic to Keras."""
     return keras.backend.backend() == "tensorflow" and not isinstance(x, keras.KerasTensor)
+
+
+def portable(function):
+    """`function` of tensors, written in `keras.ops`.
+
+    On JAX it is compiled, for calls outside of a compiled program: every operation there is a pass
+    through memory of its own.
+    """
+    compiled: Any = None
+
+    @functools.wraps(function)
+    def run(*tensors):
+        nonlocal compiled
+        is_symbolic = any(isinstance(tensor, keras.KerasTensor) for tensor in tensors)
+        if keras.backend.backend() != "jax" or is_symbolic:
+            return function(*tensors)
+        if compiled is None:
+            import jax
+
+            compiled = jax.jit(function)
+        return compiled(*tensors)
+
+    return run

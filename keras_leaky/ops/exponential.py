@@ -5,7 +5,13 @@ import math
 import keras
 from keras import ops
 
-from keras_leaky.ops._tensors import as_constant, is_tensorflow, parameter_like, to_float_tensor
+from keras_leaky.ops._tensors import (
+    as_constant,
+    is_tensorflow,
+    parameter_like,
+    portable,
+    to_float_tensor,
+)
 
 # Klambauer et al. 2017, equation 14: the fixed point at mean 0 and variance 1.
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -133,7 +139,7 @@ def _exponential(x, scale, amplitude, width, training):
     x = to_float_tensor(x)
     numbers = (scale, amplitude, width)
     if not is_tensorflow(x):
-        return _portable(x, *(parameter_like(number, x) for number in numbers))
+        return _exponential_portable(x, *(parameter_like(number, x) for number in numbers))
     from keras_leaky.ops import _compiled, _exponential_tf
 
     constants = [as_constant(number) for number in numbers]
@@ -151,7 +157,8 @@ def _exponential(x, scale, amplitude, width, training):
     return form(x, *(parameter_like(number, x) for number in numbers))
 
 
-def _portable(x, scale, amplitude, width):
+@portable
+def _exponential_portable(x, scale, amplitude, width):
     # expm1 of a large x overflows, and 0 * inf in its gradient is NaN even where it is not chosen.
     negative = ops.where(x > 0, 0.0, x)
     return ops.where(x > 0, scale * x, amplitude * ops.expm1(negative / width))

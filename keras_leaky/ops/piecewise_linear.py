@@ -5,7 +5,13 @@ import math
 import keras
 from keras import ops
 
-from keras_leaky.ops._tensors import as_constant, is_tensorflow, parameter_like, to_float_tensor
+from keras_leaky.ops._tensors import (
+    as_constant,
+    is_tensorflow,
+    parameter_like,
+    portable,
+    to_float_tensor,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
@@ -57,9 +63,7 @@ def leaky_relu(x, negative_slope=0.01, training=None):
 
         if _compiled.may_compile(training):
             return _piecewise_linear_tf.leaky_relu(x, negative_slope)
-    # 0 * -inf is NaN. The slope is left alone, so its gradient at 0 stays right.
-    finite = ops.where(ops.logical_and(negative_slope == 0, ops.isinf(x)), 0.0, x)
-    return ops.where(x > 0, x, negative_slope * _negative_part(finite))
+    return _leaky_relu(x, negative_slope)
 
 
 def prelu(x, alpha, training=None):
@@ -102,7 +106,7 @@ def prelu(x, alpha, training=None):
         from keras_leaky.ops import _piecewise_linear_tf
 
         return _piecewise_linear_tf.prelu(x, alpha, training)
-    return ops.where(x > 0, x, alpha * _negative_part(x))
+    return _scale_negative(x, alpha)
 
 
 def rrelu(x, seed_generator, lower, upper):
@@ -119,6 +123,18 @@ def rrelu(x, seed_generator, lower, upper):
         return _piecewise_linear_tf.rrelu(x, seed, lower, upper)
     draws = keras.random.uniform(ops.shape(x), dtype="float32", seed=seed_generator)
     slopes = ops.cast(ops.stop_gradient(lower + (upper - lower) * draws), x.dtype)
+    return _scale_negative(x, slopes)
+
+
+@portable
+def _leaky_relu(x, negative_slope):
+    # 0 * -inf is NaN. The slope is left alone, so its gradient at 0 stays right.
+    finite = ops.where(ops.logical_and(negative_slope == 0, ops.isinf(x)), 0.0, x)
+    return ops.where(x > 0, x, negative_slope * _negative_part(finite))
+
+
+@portable
+def _scale_negative(x, slopes):
     return ops.where(x > 0, x, slopes * _negative_part(x))
 
 

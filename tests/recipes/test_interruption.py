@@ -48,7 +48,7 @@ def test_interrupted_runs_end_as_an_undisturbed_one(search, tmp_path):
     assert code == 0
     for name, number, after in (
         ("interrupted", signal.SIGINT, "[2/8]"),
-        ("killed", signal.SIGKILL, "[7/8]"),  # while the second arm is retrained
+        ("killed", signal.SIGKILL, "[6/8]"),  # while the chosen points are retrained
     ):
         with start(tmp_path / name) as child:
             wait_for_line(child, after)

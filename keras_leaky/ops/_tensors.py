@@ -1,5 +1,7 @@
 """What every function of this folder does to its arguments."""
 
+# pyright: reportMissingImports=false
+
 import functools
 import math
 import numbers

@@ -1,0 +1,90 @@
+"""What every training of a trial is watched by."""
+
+import json
+import math
+import os
+from typing import Any
+
+import keras
+import keras_tuner
+
+
+def tuner_hooks(tuner, trial):
+    """A callback that calls the hooks of a `keras_tuner.Tuner`."""
+    has_batch_hooks = any(
+        getattr(type(tuner), hook) is not getattr(keras_tuner.Tuner, hook)
+        for hook in ("on_batch_begin", "on_batch_end")
+    )
+    return (_BatchHooks if has_batch_hooks else _EpochHooks)(tuner, trial)
+
+
+class _EpochHooks(keras.callbacks.Callback):
+    def __init__(self, tuner, trial):
+        super().__init__()
+        self.tuner, self.trial = tuner, trial
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.tuner.on_epoch_begin(self.trial, self.model, epoch, logs=logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.tuner.on_epoch_end(self.trial, self.model, epoch, logs=logs)
+
+
+class _BatchHooks(_EpochHooks):
+    def on_batch_begin(self, batch, logs=None):
+        self.tuner.on_batch_begin(self.trial, self.model, batch, logs)
+
+    def on_batch_end(self, batch, logs=None):
+        self.tuner.on_batch_end(self.trial, self.model, batch, logs)
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Stops a training whose loss is not finite; `failure` then says so."""
+
+    model: Any
+    failure = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            self.failure = f"The training loss became {loss} in epoch {epoch + 1}"
+            self.model.stop_training = True
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch of all executions of a trial in memory.
+
+    KerasTuner writes a file at every epoch that improves; this writes one, at the end.
+
+    Args:
+        objective: `keras_tuner.Objective`. An epoch without it counts as the best.
+    """
+
+    model: Any
+
+    def __init__(self, objective):
+        super().__init__()
+        self.objective = objective
+        self._value, self._weights = None, None
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = self.objective.get_value(logs) if self.objective.has_value(logs) else None
+        if value is None or self._value is None or self.objective.better_than(value, self._value):
+            self._value = value
+            self._weights = [weight.copy() for weight in self.model.get_weights()]
+
+    def save(self, model, weights_file, build_config_file):
+        """Writes the best weights, or those of `model` as they are if there was no epoch.
+
+        Afterwards the model has them.
+        """
+        if self._weights is not None:
+            model.set_weights(self._weights)
+        folder, name = os.path.split(weights_file)
+        unfinished = os.path.join(folder, f"unfinished.{name}")
+        model.save_weights(unfinished)
+        os.replace(unfinished, weights_file)
+        unfinished = f"{build_config_file}.unfinished"
+        with open(unfinished, "w") as file:
+            json.dump(model.get_build_config(), file)
+        os.replace(unfinished, build_config_file)

@@ -1,0 +1,79 @@
+"""The data of a search on the device, split and weighted as `fit` would."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+_OF_DATA = ("x", "y", "sample_weight", "class_weight", "validation_data", "validation_split")
+
+
+class DeviceData:
+    """Moves the data of `fit` to the device, and keeps what was moved last.
+
+    Args:
+        to_device: Function from a NumPy array to a tensor.
+    """
+
+    def __init__(self, to_device):
+        self._to_device = to_device
+        self._arguments, self._placed = None, None
+
+    def place(self, arguments):
+        """Training and validation data, each `(x, y, sample_weight)` of tensors; None if not given.
+
+        Args:
+            arguments: Arguments of `fit` by name.
+        """
+        arguments = [arguments[name] for name in _OF_DATA]
+        if self._arguments is None or not _are_same(arguments, self._arguments):
+            self._arguments = self._placed = None  # frees the memory first
+            self._placed = [self._move(part) for part in _split(*arguments)]
+            self._arguments = arguments
+        return self._placed
+
+    def _move(self, data):
+        def move(array):
+            # As `fit` does; integers keep their dtype.
+            is_float = array.dtype.kind == "f"
+            return self._to_device(array.astype(keras.config.floatx()) if is_float else array)
+
+        return None if data is None else map_arrays(move, data)
+
+
+def map_arrays(function, data):
+    """`function` of every array in nested `data`; None, for what is not given, stays."""
+    return keras.tree.map_structure(lambda a: None if a is None else function(a), data)
+
+
+def n_samples_of(data):
+    return len(keras.tree.flatten(data)[0])
+
+
+def _are_same(some, others):
+    some, others = keras.tree.flatten(some), keras.tree.flatten(others)
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
+
+
+def _split(x, y, sample_weight, class_weight, validation_data, validation_split):
+    training: Any = (x, y, sample_weight)
+    validation = None
+    if validation_data is not None:
+        validation = (*validation_data, None)[:3]
+    elif validation_split:
+        n_training = math.floor(n_samples_of(x) * (1.0 - validation_split))
+        validation = map_arrays(lambda a: a[n_training:], training)
+        training = map_arrays(lambda a: a[:n_training], training)
+    if class_weight is not None:
+        training = (*training[:2], _weights(training[1], class_weight))
+    return training, validation
+
+
+def _weights(y, class_weight):
+    """A weight a sample, by its class: a number, or the largest of one-hot numbers."""
+    if y.ndim > 1:
+        y = y[:, 0] if y.shape[-1] == 1 else y.argmax(-1)
+    classes, places = np.unique(np.round(y).astype("int32"), return_inverse=True)
+    weights = [class_weight.get(int(number), 1.0) for number in classes]
+    return np.asarray(weights, keras.config.floatx())[places]

@@ -1,0 +1,9 @@
+"""Random search in reused programs."""
+
+import keras_tuner
+
+from keras_leaky.tuning.reusing_tuner import ReusingTuner
+
+
+class RandomSearch(keras_tuner.RandomSearch, ReusingTuner):
+    """`keras_tuner.RandomSearch`, its arguments too, with the trials of `ReusingTuner`."""

@@ -1,0 +1,91 @@
+"""A learning-rate schedule whose height is held in a variable."""
+
+from typing import Any
+
+import keras
+
+_SCHEDULES = keras.optimizers.schedules
+# Keras's schedules and the arguments in which they are linear, taken together.
+_HEIGHTS = {
+    _SCHEDULES.CosineDecay: ("initial_learning_rate", "warmup_target"),
+    _SCHEDULES.CosineDecayRestarts: ("initial_learning_rate",),
+    _SCHEDULES.ExponentialDecay: ("initial_learning_rate",),
+    _SCHEDULES.InverseTimeDecay: ("initial_learning_rate",),
+    _SCHEDULES.PiecewiseConstantDecay: ("values",),
+    _SCHEDULES.PolynomialDecay: ("initial_learning_rate", "end_learning_rate"),
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """`learning_rate * shape(step)`.
+
+    A schedule is compiled into the training program with its numbers. `ReusingTuner` keeps the
+    learning rate of a `ScaledSchedule` in a variable, so that trials with other rates run in the
+    same program. It turns the schedules of `keras.optimizers.schedules` into this one itself:
+    write it out for a schedule of your own.
+
+    Args:
+        shape: `keras.optimizers.schedules.LearningRateSchedule`. Its numbers belong to the
+            program: 1 is the learning rate.
+        learning_rate: float in (0, inf). What the shape is multiplied by.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_leaky.tuning import ScaledSchedule
+    >>> ramp = keras.optimizers.schedules.PolynomialDecay(1.0, 100, end_learning_rate=0.0)
+    >>> schedule = ScaledSchedule(ramp, learning_rate=0.5)
+    >>> float(schedule(0)), float(schedule(50))
+    (0.5, 0.25)
+    """
+
+    def __init__(self, shape, learning_rate):
+        super().__init__()
+        if not isinstance(shape, keras.optimizers.schedules.LearningRateSchedule):
+            raise ValueError(f"`shape` must be a LearningRateSchedule. Received: {shape=}")
+        if not 0 < learning_rate < float("inf"):
+            raise ValueError(f"`learning_rate` must be in (0, inf). Received: {learning_rate=}")
+        self.shape = shape
+        self.learning_rate = float(learning_rate)
+        self.variable = None
+
+    def __call__(self, step):
+        rate = self.learning_rate if self.variable is None else self.variable
+        return self.shape(step) * rate
+
+    def get_config(self):
+        return {
+            "shape": keras.saving.serialize_keras_object(self.shape),
+            "learning_rate": self.learning_rate,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        shape = keras.saving.deserialize_keras_object(config["shape"])
+        return cls(shape, config["learning_rate"])
+
+
+def hold_learning_rate(optimizer):
+    """Puts the height of a schedule that `optimizer` may have into a variable of it."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of loss scaling
+    schedule = optimizer._learning_rate  # `learning_rate` is the rate at this step
+    if type(schedule) in _HEIGHTS:
+        schedule = _scaled(schedule)
+    if not isinstance(schedule, ScaledSchedule):
+        return
+    initializer = keras.initializers.Constant(schedule.learning_rate)
+    schedule.variable = optimizer.add_variable((), initializer, name="schedule_learning_rate")
+    optimizer.learning_rate = schedule
+
+
+def _scaled(schedule):
+    """One of Keras's schedules as a shape of height 1 times a learning rate, where it has any."""
+    config = schedule.get_config()
+    numbers = {name: config[name] for name in _HEIGHTS[type(schedule)] if config[name] is not None}
+    height = max(map(abs, keras.tree.flatten(numbers)))
+    if not 0 < height < float("inf"):
+        return schedule
+    # Rounded, as rate * 0.1 / rate is not the same number for every rate.
+    shape: Any = keras.tree.map_structure(lambda number: round(number / height, 12), numbers)
+    return ScaledSchedule(type(schedule).from_config({**config, **shape}), height)

@@ -1,0 +1,242 @@
+"""`compiled_fit` against `model.fit` on the same batches in the same order."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_leaky.layers import LeakyReLU
+from keras_leaky.tuning.compiled_fit import compiled_fit
+from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
+from keras_leaky.tuning.data import DeviceData
+from keras_leaky.tuning.programs import ProgramCache, epochs_module
+
+SEED = 5
+N_SAMPLES = 70  # and a smaller last batch
+BATCH_SIZE = 16
+layers = keras.layers
+
+
+def make_data(n_samples=N_SAMPLES):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (n_samples, 8, 8, 3)).astype("uint8")
+    return x, rng.integers(0, 3, n_samples)
+
+
+def make_model(optimizer=None, middle=(), regularizer=None):
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3), dtype="uint8"),
+            layers.Rescaling(1 / 255),
+            *(make() for make in middle),
+            layers.Conv2D(4, 3, kernel_regularizer=regularizer),
+            LeakyReLU(0.1),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    model.compile(
+        optimizer or keras.optimizers.SGD(0.05, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        weighted_metrics=["sparse_categorical_crossentropy"],
+    )
+    return model
+
+
+class Ordered(keras.utils.PyDataset):
+    """The batches that `compiled_fit` makes, for `fit`."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays, self.epoch = arrays, -1  # Keras ends an epoch before the first
+
+    def __len__(self):
+        return -(-len(self.arrays[0]) // BATCH_SIZE)
+
+    def __getitem__(self, i):
+        order = np.random.default_rng([SEED, max(0, self.epoch)]).permutation(len(self.arrays[0]))
+        numbers = order[i * BATCH_SIZE : (i + 1) * BATCH_SIZE]
+        return tuple(array[numbers] for array in self.arrays)
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+
+def run_compiled(model, *args, **kwargs):
+    arguments = read_arguments(args, {**kwargs, "verbose": 0})
+    program = ProgramCache(2).load(model)
+    assert reason_for_fit(model, arguments) is None
+    data = DeviceData(epochs_module().to_device)
+    return compiled_fit(program, arguments, data, SEED).history
+
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+    "adam": lambda: keras.optimizers.Adam(0.01),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "clipped": lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
+    "globally clipped": lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
+    "averaged": lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9),
+    "accumulating": lambda: keras.optimizers.SGD(0.1, gradient_accumulation_steps=2),
+    "scheduled": lambda: keras.optimizers.SGD(
+        keras.optimizers.schedules.CosineDecay(0.0, 8, warmup_target=0.1, warmup_steps=3)
+    ),
+}
+MIDDLES = {
+    "plain": (),
+    "batch norm": (layers.BatchNormalization,),
+    "dropout": (lambda: layers.Dropout(0.3),),
+    "augmented": (layers.RandomFlip, lambda: layers.RandomTranslation(0.2, 0.2)),
+}
+
+
+CASES = [(name, "plain") for name in OPTIMIZERS] + [
+    ("adam", name) for name in MIDDLES if MIDDLES[name]
+]
+
+
+@pytest.mark.parametrize(("optimizer", "middle"), CASES)
+def test_two_epochs_equal_fit(optimizer, middle):
+    compare_with_fit(OPTIMIZERS[optimizer], MIDDLES[middle])
+
+
+@pytest.mark.parametrize("weights", ["class_weight", "sample_weight"])
+def test_two_epochs_with_weights_equal_fit(weights):
+    _, y = make_data()
+    class_weight = {0: 0.5, 2: 3.0}
+    sample_weight = np.array([class_weight.get(label, 1.0) for label in y], "float32")
+    given = {"class_weight": class_weight, "sample_weight": sample_weight}[weights]
+    compare_with_fit(OPTIMIZERS["sgd"], (), sample_weight, **{weights: given})
+
+
+def compare_with_fit(make_optimizer, middle, *sample_weights, **weights):
+    x, y = make_data()
+    validation = make_data(20)
+    model = make_model(make_optimizer(), middle, "l2")
+    batches = Ordered(x, y, *sample_weights)
+    expected = model.fit(batches, epochs=2, validation_data=validation, shuffle=False, verbose=0)
+    compiled = make_model(make_optimizer(), middle, "l2")
+    history = run_compiled(
+        compiled, x, y, epochs=2, batch_size=BATCH_SIZE, validation_data=validation, **weights
+    )
+
+    assert history.keys() == expected.history.keys()
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+    for ours, theirs in zip(compiled.variables, model.variables, strict=True):
+        ours, theirs = map(keras.ops.convert_to_numpy, (ours, theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_validation_split_takes_the_last_samples_as_fit_does():
+    x, y = make_data()
+    kwargs = {"epochs": 1, "batch_size": BATCH_SIZE, "validation_split": 0.25, "shuffle": False}
+    expected = make_model().fit(x, y, verbose=0, **kwargs).history
+    history = run_compiled(make_model(), x, y, **kwargs)
+    assert history["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
+
+
+def test_every_epoch_has_an_order_of_its_own():
+    orders = []
+
+    class Epochs:
+        def train(self, data, order, batch_size):
+            orders.append(order)
+
+    model = make_model()
+    program = ProgramCache(2).load(model)
+    program.epochs = Epochs()
+    arguments = read_arguments(make_data(), {"epochs": 3, "verbose": 0})
+    data = DeviceData(epochs_module().to_device)
+    compiled_fit(program, arguments, data, SEED)
+    first = orders[:]
+    compiled_fit(program, arguments, data, SEED)
+    compiled_fit(program, arguments, data, SEED + 1)
+    assert len({tuple(order) for order in first}) == 3
+    np.testing.assert_array_equal(first, orders[3:6])
+    assert not np.array_equal(first, orders[6:])
+    assert all(sorted(order) == list(range(N_SAMPLES)) for order in orders)
+
+
+def test_callbacks_see_what_fit_shows_them():
+    x, y = make_data()
+
+    class Recorder(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def on_train_begin(self, logs=None):
+            self.calls.append("train_begin")
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.calls.append(f"epoch_begin {epoch} of {self.params['epochs']}")
+
+        def on_test_begin(self, logs=None):
+            self.calls.append("test_begin")
+
+        def on_test_end(self, logs=None):
+            self.calls.append(("test_end", sorted(logs or {})))
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.calls.append((f"epoch_end {epoch}", sorted(logs or {})))
+            self.model.stop_training = epoch == 1
+
+        def on_train_end(self, logs=None):
+            self.calls.append(("train_end", sorted(logs or {})))
+
+    kwargs = {"epochs": 5, "batch_size": BATCH_SIZE, "validation_data": make_data(20)}
+    expected, seen = Recorder(), Recorder()
+    make_model().fit(x, y, callbacks=[expected], verbose=0, **kwargs)
+    run_compiled(make_model(), x, y, callbacks=[seen], **kwargs)
+    assert seen.calls == expected.calls
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("`steps_per_epoch` is given", {"steps_per_epoch": 2}),
+        ("the data are no arrays", {"x": [[1.0], [2.0]]}),
+        ("`validation_freq` is no int", {"validation_freq": [1, 3]}),
+        ("ModelCheckpoint has `on_train_batch_end`", {"checkpoint": 5}),
+        ("LambdaCallback has `on_train_batch_end`", {"hook": True}),
+        ("TensorBoard has `on_train_batch_begin`", {"tensorboard": True}),
+    ],
+)
+def test_what_is_not_covered_has_a_reason(reason, change, tmp_path):
+    x, y = make_data()
+    callbacks = keras.callbacks
+    kwargs = {"x": x, "y": y, **change}
+    if kwargs.pop("checkpoint", None):
+        kwargs["callbacks"] = [callbacks.ModelCheckpoint(tmp_path / "a.keras", save_freq=5)]
+    if kwargs.pop("hook", None):
+        kwargs["callbacks"] = [callbacks.LambdaCallback(on_train_batch_end=print)]
+    if kwargs.pop("tensorboard", None):
+        kwargs["callbacks"] = [callbacks.TensorBoard(tmp_path)]
+    assert reason_for_fit(make_model(), read_arguments((), kwargs)) == reason
+
+
+def test_callbacks_of_keras_without_hooks_for_batches_are_covered(tmp_path):
+    x, y = make_data()
+    given = [
+        keras.callbacks.EarlyStopping(),
+        keras.callbacks.ReduceLROnPlateau(),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.ModelCheckpoint(tmp_path / "a.keras"),
+        keras.callbacks.LambdaCallback(on_epoch_end=print),
+    ]
+    assert reason_for_fit(make_model(), read_arguments((x, y), {"callbacks": given})) is None
+
+
+def test_a_train_step_of_its_own_is_left_to_fit():
+    class Model(keras.Model):
+        def train_step(self, *args):
+            return super().train_step(*args)
+
+    inputs = keras.Input((2,))
+    model = Model(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", "mse")
+    arguments = read_arguments((np.zeros((4, 2)), np.zeros(4)), {})
+    assert reason_for_fit(model, arguments) == "the model has a `train_step` of its own"

@@ -12,7 +12,7 @@ import keras_tuner
 import numpy as np
 
 from keras_leaky.layers.slope import variable_slopes
-from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss, tuner_hooks
+from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss, Seed, tuner_hooks
 from keras_leaky.tuning.compiled_fit import compiled_fit
 from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
 from keras_leaky.tuning.data import DeviceData
@@ -114,8 +114,8 @@ class ReusingTuner(keras_tuner.Tuner):
         for execution in range(self.executions_per_trial):
             finite_loss = FiniteLoss()
             callbacks = self._copy_callbacks(given, trial, execution)
-            callbacks += [tuner_hooks(self, trial), best, finite_loss]
             seed = _derive_seed(self.oracle.seed, execution)
+            callbacks += [Seed(seed), tuner_hooks(self, trial), best, finite_loss]
             arguments = {**kwargs, "callbacks": callbacks}
             model, result = self._train(trial.hyperparameters, seed, args, arguments)
             if finite_loss.failure:

@@ -10,6 +10,7 @@ from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
 from keras_leaky.tuning.data import DeviceData
 from keras_leaky.tuning.programs import ProgramCache, epochs_module
 
+pytestmark = pytest.mark.skipif(epochs_module() is None, reason="needs TensorFlow or JAX")
 SEED = 5
 N_SAMPLES = 70  # and a smaller last batch
 BATCH_SIZE = 16

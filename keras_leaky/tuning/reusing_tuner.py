@@ -9,14 +9,15 @@ from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from keras_leaky.layers.slope import variable_slopes
 from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss, Seed, tuner_hooks
 from keras_leaky.tuning.compiled_fit import compiled_fit
 from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
 from keras_leaky.tuning.data import DeviceData
+from keras_leaky.tuning.new_session import in_new_session
 from keras_leaky.tuning.programs import ProgramCache, epochs_module
+from keras_leaky.tuning.seeding import derive_seed, draws_by_itself, set_seed
 
 _logger = logging.getLogger(__name__)
 _N_PROGRAMS = 8
@@ -95,6 +96,7 @@ class ReusingTuner(keras_tuner.Tuner):
         module = epochs_module()
         self._data = module and DeviceData(module.to_device)
         self._n_builds = 0
+        self._seeds_fully = False
         self._reasons_told = set()
         self._diverged = {}  # trial id -> why
         self._was_reloaded = False
@@ -114,8 +116,8 @@ class ReusingTuner(keras_tuner.Tuner):
         for execution in range(self.executions_per_trial):
             finite_loss = FiniteLoss()
             callbacks = self._copy_callbacks(given, trial, execution)
-            seed = _derive_seed(self.oracle.seed, execution)
-            callbacks += [Seed(seed), tuner_hooks(self, trial), best, finite_loss]
+            seed = derive_seed(self.oracle.seed, execution)
+            callbacks += [tuner_hooks(self, trial), best, finite_loss]
             arguments = {**kwargs, "callbacks": callbacks}
             model, result = self._train(trial.hyperparameters, seed, args, arguments)
             if finite_loss.failure:
@@ -176,39 +178,38 @@ class ReusingTuner(keras_tuner.Tuner):
 
     def _train(self, hp, seed, args, kwargs):
         """The trained model, and what KerasTuner takes as the results of an execution."""
-        arguments = None
-        has_own_fit = type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
-        if not has_own_fit:
+        x = kwargs.get("x", args[0] if args else None)
+        program = self._programs.load(self._build(hp, seed, getattr(x, "shape", None)))
+        model, arguments = program.model, None
+        if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
+            reason = "the HyperModel has a `fit` of its own"
+        else:
             arguments = read_arguments(args, kwargs)
-        model = self._build(hp, seed)
-        if isinstance(model, keras.Sequential) and not model.built and hasattr(args[0], "shape"):
-            model.build((None, *args[0].shape[1:]))
-        program = self._programs.load(model)
-        if has_own_fit:
-            self._tell("the HyperModel has a `fit` of its own")
-            try:
-                result = self.hypermodel.fit(hp, program.model, *args, **kwargs)
-            finally:
-                self._programs.forget_if_changed(program)
-            return program.model, result
-        reason = reason_for_fit(program.model, arguments)
+            reason = reason_for_fit(model, arguments)
         if reason is None:
-            return program.model, compiled_fit(program, arguments, self._data, seed)
+            return model, compiled_fit(program, arguments, self._data, seed)
         self._tell(reason)
-        return program.model, program.model.fit(*args, **kwargs)
+        callbacks = [*kwargs["callbacks"], Seed(seed)]
+        keras.utils.set_random_seed(seed)  # shuffles
+        try:
+            fit = self.hypermodel.fit
+            return model, fit(hp, model, *args, **{**kwargs, "callbacks": callbacks})
+        finally:
+            self._programs.forget_if_changed(program)
 
-    def _build(self, hp, seed):
+    def _build(self, hp, seed, data_shape):
         self._n_builds += 1
-        keras.utils.clear_session(free_memory=False)  # or every build leaves memory behind
         if self._n_builds % _N_BUILDS_A_COLLECTION == 0:
             gc.collect()
-        keras.utils.set_random_seed(seed)
-        with variable_slopes():
-            model = self._build_hypermodel(hp)  # Hyperband loads the trial that it goes on with
+        set_seed(seed, fully=self._seeds_fully)
+        model = in_new_session(lambda: self._build_with_variables(hp, data_shape))
         if not isinstance(model, keras.Model):
             raise keras_tuner.errors.FatalTypeError(
                 f"`build(hp)` must return a keras.Model. Received: {model!r}"
             )
+        if draws_by_itself(model) and not self._seeds_fully:
+            self._seeds_fully = True
+            return self._build(hp, seed, data_shape)
         n_parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
         if self.max_model_size and n_parameters > self.max_model_size:
             raise keras_tuner.errors.FailedTrialError(
@@ -216,6 +217,13 @@ class ReusingTuner(keras_tuner.Tuner):
                 f"{self.max_model_size}"
             )
         return model
+
+    def _build_with_variables(self, hp, data_shape):
+        with variable_slopes():
+            model = self._build_hypermodel(hp)  # Hyperband loads the trial that it goes on with
+            if isinstance(model, keras.Sequential) and not model.built and data_shape is not None:
+                model.build((None, *data_shape[1:]))
+            return model
 
     def _copy_callbacks(self, callbacks, trial, execution):
         callbacks = list(copy.deepcopy(callbacks))
@@ -256,10 +264,6 @@ class ReusingTuner(keras_tuner.Tuner):
                     "resume it; or give another `project_name`, or `overwrite=True`. "
                     f"Received: {parameter.get_config()}"
                 )
-
-
-def _derive_seed(seed, execution):
-    return int(np.random.SeedSequence([seed, execution]).generate_state(1)[0]) % 2**31
 
 
 _RUN_TRIALS = (ReusingTuner.run_trial, keras_tuner.Hyperband.run_trial)

@@ -1,0 +1,39 @@
+"""Seeds for the draws of a trial."""
+
+import random
+
+import keras
+import numpy as np
+
+
+def derive_seed(seed, execution):
+    """The seed of an execution, the same for every trial."""
+    return int(np.random.SeedSequence([seed, execution]).generate_state(1)[0]) % 2**31
+
+
+def set_seed(seed, fully):
+    """Seeds what Keras draws; `fully`, what TensorFlow's own random operations draw as well.
+
+    Keras derives all its seeds from Python's generator. `keras.utils.set_random_seed` has
+    TensorFlow also forget the kernels of compiled functions, at 0.15 s a trial.
+    """
+    if fully:
+        keras.utils.set_random_seed(seed)
+    else:
+        random.seed(seed)
+        np.random.seed(seed)
+
+
+def draws_by_itself(model):
+    """Whether parts of `model` that are neither Keras's nor ours may draw in ways of their own."""
+    layers = model._flatten_layers(include_self=False)  # Keras has no public walk
+    parts = [
+        part
+        for layer in layers
+        for part in (layer, *(v for k, v in vars(layer).items() if k.endswith("_initializer")))
+    ]
+    return not all(_package(part) in ("keras", "keras_leaky", "builtins") for part in parts)
+
+
+def _package(part):
+    return type(part).__module__.split(".")[0]

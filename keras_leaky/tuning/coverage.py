@@ -1,10 +1,12 @@
 """What the compiled epoch covers, and why all else goes through `fit`."""
 
 import inspect
+import math
 
 import keras
 import numpy as np
 
+from keras_leaky.tuning.data import OF_DATA
 from keras_leaky.tuning.programs import epochs_module
 
 _BATCH_HOOKS = [
@@ -25,6 +27,8 @@ def reason_for_fit(model, arguments):
     """Why this training needs `fit`, in a few words, or None where the compiled epoch covers it."""
     if epochs_module() is None:
         return f"the backend is {keras.backend.backend()}"
+    if not model.compiled:
+        return "the model is not compiled"
     if model.run_eagerly:
         return "the model runs eagerly"
     for name in _STEPS:
@@ -37,11 +41,12 @@ def reason_for_fit(model, arguments):
             return f"`{name}` is given"
     if arguments["shuffle"] not in (True, False):
         return f"`shuffle` is {arguments['shuffle']!r}"
-    if not isinstance(arguments["validation_freq"], int):
-        return "`validation_freq` is no int"
-    data = [arguments[name] for name in ("x", "y", "sample_weight", "validation_data")]
-    if not all(_is_array(part) for part in keras.tree.flatten(data) if part is not None):
-        return "the data are no arrays"
+    for name in ("batch_size", "validation_batch_size", "validation_freq"):
+        if arguments[name] is not None and not _is_count(arguments[name]):
+            return f"`{name}` is {arguments[name]!r}"
+    reason = _reason_of_data(**{name: arguments[name] for name in OF_DATA})
+    if reason is not None:
+        return reason
     for callback in keras.tree.flatten(arguments["callbacks"] or []):
         hook = _batch_hook(callback)
         if hook is not None:
@@ -49,8 +54,31 @@ def reason_for_fit(model, arguments):
     return None
 
 
+def _reason_of_data(x, y, sample_weight, class_weight, validation_data, validation_split):
+    """`fit` also gets the data that it refuses, to say why."""
+    groups = [[x, y, sample_weight], [validation_data]]
+    groups = [[a for a in keras.tree.flatten(group) if a is not None] for group in groups]
+    if not all(_is_array(array) for group in groups for array in group):
+        return "the data are no arrays"
+    if any(len({len(a) for a in group}) > 1 or len(group[0]) == 0 for group in groups if group):
+        return "arrays are empty or differ in length"
+    n_samples = len(groups[0][0])
+    if validation_data is None and math.floor(n_samples * (1 - validation_split)) <= 0:
+        return "`validation_split` leaves no training data"
+    has_weights = sample_weight is not None or class_weight is not None
+    if has_weights and (
+        keras.tree.is_nested(y) or (sample_weight is not None and class_weight is not None)
+    ):
+        return "of the weights"
+    return None
+
+
 def _has_strategy(model):
     return getattr(model, "_distribute_strategy", None) is not None
+
+
+def _is_count(value):
+    return isinstance(value, int) and value > 0
 
 
 def _is_array(data):

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-_OF_DATA = ("x", "y", "sample_weight", "class_weight", "validation_data", "validation_split")
+OF_DATA = ("x", "y", "sample_weight", "class_weight", "validation_data", "validation_split")
 
 
 class DeviceData:
@@ -26,7 +26,7 @@ class DeviceData:
         Args:
             arguments: Arguments of `fit` by name.
         """
-        arguments = [arguments[name] for name in _OF_DATA]
+        arguments = [arguments[name] for name in OF_DATA]
         if self._arguments is None or not _are_same(arguments, self._arguments):
             self._arguments = self._placed = None  # frees the memory first
             self._placed = [self._move(part) for part in _split(*arguments)]

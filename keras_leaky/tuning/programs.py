@@ -2,6 +2,8 @@
 
 import importlib
 from collections import OrderedDict
+from functools import cached_property
+from typing import Any
 
 import keras
 
@@ -25,9 +27,13 @@ class Program:
 
     def __init__(self, model):
         self.model = model
-        module = epochs_module()
-        self.epochs = module and module.Epochs(model)
         self.is_prepared = False  # by `compiled_fit`
+
+    @cached_property
+    def epochs(self):
+        """`Epochs` of this backend, which has some."""
+        module: Any = epochs_module()
+        return module.Epochs(self.model)
 
     def load(self, model):
         """Sets every variable as in `model`, which has the same structure."""
@@ -50,7 +56,7 @@ class ProgramCache:
 
     def load(self, model):
         """A program with the structure and the numbers of `model`, which it may take over."""
-        if not model.built:
+        if not (model.built and model.compiled):
             return Program(model)
         hold_learning_rate(model.optimizer)
         model.optimizer.build(model.trainable_variables)

@@ -200,7 +200,12 @@ def test_callbacks_see_what_fit_shows_them():
     [
         ("`steps_per_epoch` is given", {"steps_per_epoch": 2}),
         ("the data are no arrays", {"x": [[1.0], [2.0]]}),
-        ("`validation_freq` is no int", {"validation_freq": [1, 3]}),
+        ("`validation_freq` is [1, 3]", {"validation_freq": [1, 3]}),
+        ("`batch_size` is -1", {"batch_size": -1}),
+        ("arrays are empty or differ in length", {"y": np.zeros(3)}),
+        ("arrays are empty or differ in length", {"x": np.zeros((0, 8, 8, 3)), "y": np.zeros(0)}),
+        ("`validation_split` leaves no training data", {"validation_split": 1.0}),
+        ("of the weights", {"sample_weight": np.ones(N_SAMPLES), "class_weight": {0: 2.0}}),
         ("ModelCheckpoint has `on_train_batch_end`", {"checkpoint": 5}),
         ("LambdaCallback has `on_train_batch_end`", {"hook": True}),
         ("TensorBoard has `on_train_batch_begin`", {"tensorboard": True}),

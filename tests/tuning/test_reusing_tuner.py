@@ -163,6 +163,61 @@ def test_a_fit_of_ones_own_is_honoured(tmp_path, caplog):
     assert caplog.text.count("because the HyperModel has a `fit` of its own") == 1
 
 
+def test_a_training_loop_of_ones_own_gets_new_models(tmp_path):
+    """As in KerasTuner's guide "Tune hyperparameters in your custom training loop"."""
+    models = []
+
+    class Model(keras_tuner.HyperModel):
+        def build(self, hp):
+            width = hp.Int("width", 2, 4)
+            inputs = keras.Input((6,))
+            return keras.Model(inputs, layers.Dense(1)(layers.Dense(width)(inputs)))
+
+        def fit(self, hp, model, x, y, **kwargs):
+            models.append(model)
+            rate = hp.Float("rate", 0.1, 0.2)
+            for callback in kwargs["callbacks"]:
+                callback.set_model(model)
+            for callback in kwargs["callbacks"]:
+                callback.on_epoch_end(0, {"val_loss": rate})
+            return rate
+
+    tuner = tuning.RandomSearch(Model(), "val_loss", max_trials=3, seed=1, directory=tmp_path)
+    trials = run(tuner)
+    assert len({id(model) for model in models}) == 3
+    for trial in trials:
+        assert trial.score == trial.hyperparameters.values["rate"]
+
+
+def test_a_model_that_is_not_compiled_is_told_by_fit(tmp_path):
+    def build_uncompiled(hp):
+        hp.Float("rate", 0.1, 0.2)
+        return keras.Sequential([keras.Input((6,)), layers.Dense(1)])
+
+    tuner = tuning.RandomSearch(build_uncompiled, "val_loss", max_trials=5, directory=tmp_path)
+    with pytest.raises(RuntimeError, match=r"(?s)3 trials in a row failed.*You must call `compile"):
+        run(tuner)
+
+
+def test_several_inputs_and_outputs(tmp_path, caplog):
+    def build_two(hp):
+        rate = hp.Float("rate", 0.01, 0.1)
+        a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+        x = keras_leaky.layers.LeakyReLU(rate)(layers.Concatenate()([a, b]))
+        outputs = {"c": layers.Dense(1, name="c")(x), "d": layers.Dense(1, name="d")(x)}
+        model = keras.Model({"a": a, "b": b}, outputs)
+        model.compile(keras.optimizers.SGD(rate), {"c": "mse", "d": "mae"}, metrics={"c": ["mae"]})
+        return model
+
+    x, _ = make_data()
+    tuner = tuning.RandomSearch(build_two, "val_loss", max_trials=3, seed=1, directory=tmp_path)
+    data = {"a": x, "b": 2 * x}, {"c": x[:, :1], "d": x[:, 1:2]}
+    tuner.search(*data, validation_data=data, epochs=2, verbose=0)
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 3
+    assert len(tuner._programs._programs) == 1
+    assert tuner.oracle.trials["0"].metrics.exists("val_c_mae")
+
+
 def test_a_fit_that_compiles_anew_gets_a_program_of_its_own(tmp_path):
     class Model(keras_tuner.HyperModel):
         def build(self, hp):

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 import keras
@@ -48,7 +48,7 @@ def structure_of(model):
             _less_the_start(_optimizer_config(optimizer)),
         )
         functions = tuple(map(_function_identity, _functions(layers + given)))
-    except (NotImplementedError, TypeError, _UnknownError):
+    except (NotImplementedError, TypeError, ValueError, _UnknownError):
         return None
     return (
         json.dumps(configs, sort_keys=True, default=str),
@@ -104,8 +104,18 @@ def _functions(things):
     for thing in things:
         attributes = {} if isinstance(thing, FunctionType) else vars(thing)
         for name, value in {"": thing, **attributes}.items():
-            if isinstance(value, FunctionType) and name not in _WRAPPED_METHODS:
+            if name in _WRAPPED_METHODS:
+                continue
+            if isinstance(value, FunctionType):
                 yield value
+            elif callable(value) and not _has_config(value):
+                raise _UnknownError  # such as functools.partial
+
+
+def _has_config(thing):
+    """Whether the config tells what a callable does, or that of its owner."""
+    is_of_keras = type(thing).__module__.startswith("keras.")
+    return is_of_keras or hasattr(thing, "get_config") or isinstance(thing, type | MethodType)
 
 
 def _function_identity(function):

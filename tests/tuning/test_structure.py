@@ -1,5 +1,7 @@
 """Which models share a program, and which do not."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -175,6 +177,14 @@ def test_a_closure_over_an_object_has_no_known_structure():
         return loss
 
     assert structure(loss=make_loss_of(np.ones(3))) is None
+
+
+@pytest.mark.parametrize("argument", ["loss", "activation"])
+def test_a_partial_function_has_no_known_structure(argument):
+    def power(x, *y_pred, exponent):
+        return x**exponent
+
+    assert structure(**{argument: functools.partial(power, exponent=2)}) is None
 
 
 def test_a_subclass_has_no_known_structure():

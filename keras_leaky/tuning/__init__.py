@@ -6,6 +6,7 @@ from keras_leaky.tuning.hyperband import Hyperband
 from keras_leaky.tuning.random_search import RandomSearch
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
 from keras_leaky.tuning.scaled_schedule import ScaledSchedule
+from keras_leaky.tuning.trainer import Trainer
 
 __all__ = [
     "BayesianOptimization",
@@ -14,4 +15,5 @@ __all__ = [
     "RandomSearch",
     "ReusingTuner",
     "ScaledSchedule",
+    "Trainer",
 ]

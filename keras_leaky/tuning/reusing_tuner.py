@@ -1,27 +1,18 @@
 """A KerasTuner tuner that compiles once and trains every trial in the same program."""
 
 import copy
-import gc
-import logging
 import math
 import sys
+from functools import partial
 from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_leaky.layers.slope import variable_slopes
-from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss, Seed, tuner_hooks
-from keras_leaky.tuning.compiled_fit import compiled_fit
-from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
-from keras_leaky.tuning.data import DeviceData
-from keras_leaky.tuning.new_session import in_new_session
-from keras_leaky.tuning.programs import ProgramCache, epochs_module
-from keras_leaky.tuning.seeding import derive_seed, draws_by_itself, set_seed
+from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss, tuner_hooks
+from keras_leaky.tuning.seeding import derive_seed
+from keras_leaky.tuning.trainer import Trainer
 
-_logger = logging.getLogger(__name__)
-_N_PROGRAMS = 8
-_N_BUILDS_A_COLLECTION = 50
 _Status = keras_tuner.engine.trial.TrialStatus
 
 
@@ -92,12 +83,7 @@ class ReusingTuner(keras_tuner.Tuner):
                 "`hypermodel` must be a function `build(hp)` or a HyperModel, unless a subclass "
                 f"has a `run_trial` of its own. Received: {hypermodel=}"
             )
-        self._programs = ProgramCache(_N_PROGRAMS)
-        module = epochs_module()
-        self._data = module and DeviceData(module.to_device)
-        self._n_builds = 0
-        self._seeds_fully = False
-        self._reasons_told = set()
+        self._trainer = Trainer()
         self._diverged = {}  # trial id -> why
         self._was_reloaded = False
         super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
@@ -179,37 +165,20 @@ class ReusingTuner(keras_tuner.Tuner):
     def _train(self, hp, seed, args, kwargs):
         """The trained model, and what KerasTuner takes as the results of an execution."""
         x = kwargs.get("x", args[0] if args else None)
-        program = self._programs.load(self._build(hp, seed, getattr(x, "shape", None)))
-        model, arguments = program.model, None
+        model = self._trainer.build(lambda: self._build(hp, getattr(x, "shape", None)), seed)
+        own_fit = None
         if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
-            reason = "the HyperModel has a `fit` of its own"
-        else:
-            arguments = read_arguments(args, kwargs)
-            reason = reason_for_fit(model, arguments)
-        if reason is None:
-            return model, compiled_fit(program, arguments, self._data, seed)
-        self._tell(reason)
-        callbacks = [*kwargs["callbacks"], Seed(seed)]
-        keras.utils.set_random_seed(seed)  # shuffles
-        try:
-            fit = self.hypermodel.fit
-            return model, fit(hp, model, *args, **{**kwargs, "callbacks": callbacks})
-        finally:
-            self._programs.forget_if_changed(program)
+            own_fit = partial(self.hypermodel.fit, hp)
+        return self._trainer.fit(model, *args, seed=seed, own_fit=own_fit, **kwargs)
 
-    def _build(self, hp, seed, data_shape):
-        self._n_builds += 1
-        if self._n_builds % _N_BUILDS_A_COLLECTION == 0:
-            gc.collect()
-        set_seed(seed, fully=self._seeds_fully)
-        model = in_new_session(lambda: self._build_with_variables(hp, data_shape))
+    def _build(self, hp, data_shape):
+        model = self._build_hypermodel(hp)  # Hyperband loads the trial that it goes on with
         if not isinstance(model, keras.Model):
             raise keras_tuner.errors.FatalTypeError(
                 f"`build(hp)` must return a keras.Model. Received: {model!r}"
             )
-        if draws_by_itself(model) and not self._seeds_fully:
-            self._seeds_fully = True
-            return self._build(hp, seed, data_shape)
+        if isinstance(model, keras.Sequential) and not model.built and data_shape is not None:
+            model.build((None, *data_shape[1:]))
         n_parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
         if self.max_model_size and n_parameters > self.max_model_size:
             raise keras_tuner.errors.FailedTrialError(
@@ -218,24 +187,12 @@ class ReusingTuner(keras_tuner.Tuner):
             )
         return model
 
-    def _build_with_variables(self, hp, data_shape):
-        with variable_slopes():
-            model = self._build_hypermodel(hp)  # Hyperband loads the trial that it goes on with
-            if isinstance(model, keras.Sequential) and not model.built and data_shape is not None:
-                model.build((None, *data_shape[1:]))
-            return model
-
     def _copy_callbacks(self, callbacks, trial, execution):
         callbacks = list(copy.deepcopy(callbacks))
         if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
             # KerasTuner calls it for every trial, and it imports tensorboard.
             self._configure_tensorboard_dir(callbacks, trial, execution)
         return callbacks
-
-    def _tell(self, reason):
-        if reason not in self._reasons_told:
-            self._reasons_told.add(reason)
-            _logger.warning("Trials are trained by `fit`, batch by batch, because %s.", reason)
 
     def _best_trials(self, n_trials):
         """KerasTuner fills up with trials that failed."""

@@ -16,7 +16,6 @@ from recipes.common.errors import InputError
 
 VALIDATION_FRACTION = 0.15  # 9,000 of MNIST's and 7,500 of CIFAR-10's training images
 SPLIT_SEED = 0  # whatever --seed, so that every run is judged on the same images
-N_CLASSES = 10
 # What NumPy, zipfile and zlib raise over a file that is no .npz, is damaged, or is encrypted.
 _BROKEN_FILE = (
     OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error
@@ -25,18 +24,20 @@ _BROKEN_FILE = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a recipe can load: image shape, file, default epochs, and its name for a person."""
+    """What a recipe can load: images, classes, file, default epochs, and its name for a person."""
 
     name: str
     title: str
     image_shape: tuple[int, ...]
+    n_classes: int
     n_epochs: int
     keras_file: str  # what Keras leaves in its cache; its absence means a download
 
 
 DATASETS = {
-    "mnist": Dataset("mnist", "MNIST", (28, 28), 2, "mnist.npz"),
-    "cifar10": Dataset("cifar10", "CIFAR-10", (32, 32, 3), 3, "cifar-10-batches-py-target"),
+    "mnist": Dataset("mnist", "MNIST", (28, 28), 10, 2, "mnist.npz"),
+    "cifar10": Dataset("cifar10", "CIFAR-10", (32, 32, 3), 10, 3, "cifar-10-batches-py-target"),
+    "cifar100": Dataset("cifar100", "CIFAR-100", (32, 32, 3), 100, 5, "cifar-100-python-target"),
 }
 DIGITS_EPOCHS = 8
 SYNTHETIC_EPOCHS = 2
@@ -44,7 +45,7 @@ SYNTHETIC_EPOCHS = 2
 
 @dataclass(frozen=True)
 class Arrays:
-    """Images as they come: uint8 of shape (n, *image_shape), labels 0..9 of shape (n,)."""
+    """Images as they come: uint8 of shape (n, *image_shape), labels from 0 of shape (n,)."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -78,6 +79,10 @@ class Split:
     @property
     def image_shape(self) -> tuple[int, ...]:
         return self.x_train.shape[1:]
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.y_train.max()) + 1  # every class is among the training images
 
 
 def load(dataset: Dataset, data: str, data_dir: Path | None) -> Arrays:
@@ -146,7 +151,7 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
 
 
 def _check(dataset: Dataset, path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
-    """Refuses arrays that are not raw uint8 images with labels 0..9."""
+    """Refuses arrays that are not raw uint8 images with a label each."""
 
     def require(holds: Any, name: str, rule: str, received: object) -> None:
         if not holds:
@@ -161,8 +166,8 @@ def _check(dataset: Dataset, path: Path, part: str, x: np.ndarray, y: np.ndarray
     require(x.max() > 1, "x", "hold raw pixels from 0 to 255", f"values up to {x.max()}")
     labels, counts = np.unique(y, return_counts=True)
     least = 20 if part == "train" else 1  # so that validation gets its share of each
-    rule = f"hold the labels 0 to {N_CLASSES - 1}, at least {least} images each"
-    complete = np.array_equal(labels, np.arange(N_CLASSES)) and counts.min() >= least
+    rule = f"hold the labels 0 to {dataset.n_classes - 1}, at least {least} images each"
+    complete = np.array_equal(labels, np.arange(dataset.n_classes)) and counts.min() >= least
     require(complete, "y", rule, dict(zip(labels[:20].tolist(), counts[:20].tolist(), strict=True)))
 
 
@@ -204,12 +209,12 @@ def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
 
 
 def _synthetic(dataset: Dataset) -> Arrays:
-    """Ten random patterns under strong noise: learnable, and about nothing."""
+    """A random pattern a class under strong noise: learnable, and about nothing."""
     rng = np.random.default_rng(SPLIT_SEED)
-    patterns = rng.integers(64, 192, (N_CLASSES, *dataset.image_shape))
+    patterns = rng.integers(64, 192, (dataset.n_classes, *dataset.image_shape))
 
     def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
-        y = np.arange(n) % N_CLASSES
+        y = np.arange(n) % dataset.n_classes
         x = patterns[y] + rng.normal(0, 160, (n, *dataset.image_shape))
         return np.clip(x, 0, 255).astype("uint8"), y
 
@@ -237,15 +242,15 @@ def split(arrays: Arrays, train_limit: int | None) -> Split:
     x_train, x_validation, y_train, y_validation = _stratified(
         arrays.x_train, arrays.y_train, test_size=round(fraction * len(arrays.x_train))
     )
-    n_train = len(x_train)
+    n_train, n_classes = len(x_train), len(np.unique(y_train))
     if train_limit is not None and train_limit < n_train:
-        if not N_CLASSES <= train_limit <= n_train - N_CLASSES:
+        if not n_classes <= train_limit <= n_train - n_classes:
             raise InputError(
-                f"`--train-limit` must take and leave at least {N_CLASSES} of the {n_train} "
+                f"`--train-limit` must take and leave at least {n_classes} of the {n_train} "
                 f"training images, one a class. Received: --train-limit {train_limit}"
             )
         x_train, _, y_train, _ = _stratified(x_train, y_train, train_size=train_limit)
-        if len(np.unique(y_train)) < N_CLASSES:
+        if len(np.unique(y_train)) < n_classes:
             raise InputError(
                 "`--train-limit` must leave an image of every class, and some are rare in these "
                 f"data. Received: --train-limit {train_limit}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from keras_leaky.tuning import Trainer
 from recipes.common import data as data_module
 from recipes.common import page
 from recipes.common.environment import describe_environment
@@ -14,6 +15,7 @@ from recipes.common.errors import InputError
 from recipes.common.fingerprint import check_resumable, make_fingerprint
 from recipes.common.options import SearchOptions, resolve, settings
 from recipes.common.plan import print_plan
+from recipes.common.precision import choose_precision
 from recipes.common.progress import Progress
 from recipes.common.retrain import retrain
 from recipes.common.run_folder import RunFolder, check_output
@@ -54,11 +56,14 @@ def run_search(
         )
     if arrays.warning:
         _warn(console, arrays.warning)
+    options, reason = choose_precision(options, data)
     fingerprint = make_fingerprint(options, arrays)
     run = None
     if options.resume:
         run = RunFolder.open(path)
         check_resumable(run, fingerprint, options)
+        reason = run.config.get("precision_reason", reason)
+    console.print(f"Precision: {options.precision} ({reason})", markup=False)
     if options.dry_run:
         print_plan(console, options, arrays, data, path)
         return
@@ -67,6 +72,7 @@ def run_search(
         "recipe": dataset,
         "given": settings(given),
         "options": settings(options),
+        "precision_reason": reason,
         "fingerprint": fingerprint,
         "data_source": arrays.source,
     }
@@ -103,10 +109,11 @@ def _search_and_compare(
         f"{n} of {arm.activation}" for arm, (n, _) in zip(arm_list, planned, strict=True)
     )
     console.print(f"Trials: {numbers} ({options.tuner}), then {options.seeds} retrainings of each")
+    trainer = Trainer()
     with progress:
-        chosen = [search_arm(arm, options, data, run, progress) for arm in arm_list]
+        chosen = [search_arm(arm, options, data, run, progress, trainer) for arm in arm_list]
         for i, row in enumerate(chosen):
-            retrain(row, options, data, run, progress, save_model=i == 0)
+            retrain(row, options, data, run, progress, trainer, save_model=i == 0)
     summary = make_summary(run, chosen, arrays)
     run.write_json("summary", summary)
     page.write_page(run)

@@ -5,11 +5,13 @@ from typing import Any
 import keras
 
 import keras_leaky
-from recipes.common.data import N_CLASSES
+from keras_leaky.tuning import ScaledSchedule
+from recipes.common.data import Split
 from recipes.common.options import SearchOptions
+from recipes.common.schedule import Triangle
 
-CNN_FILTERS = {2: (16, 32), 3: (16, 32, 64)}  # by the rank of an image: grey, colour
 HIDDEN_UNITS = 100
+SHIFT_PIXELS = 2
 
 
 def activation_layer(activation: str, alpha: float | None, dtype: str) -> keras.layers.Layer:
@@ -29,63 +31,97 @@ def activation_layer(activation: str, alpha: float | None, dtype: str) -> keras.
 
 def build_model(
     options: SearchOptions,
-    image_shape: tuple[int, ...],
+    data: Split,
     activation: str,
     alpha: float | None,
     learning_rate: float,
+    n_epochs: int | None = None,
 ) -> keras.Model:
     """Builds and compiles a net whose initial weights fit the alpha being tried.
 
     A fixed initializer would make the scale of the signal change with alpha, and the search would
-    tune both at once. Weights are drawn from Keras's global seed: after
-    `keras.utils.set_random_seed(s)` the nets of all alphas start from the same draws but for the
-    gain.
+    tune both at once. Weights are drawn from Keras's global seed: with the same seed the nets of
+    all alphas start from the same draws but for the gain.
 
     Args:
         options: For the kind of net, the optimizer and the precision.
-        image_shape: (height, width) or (height, width, channels).
+        data: For the shape of an image and the number of classes.
+        n_epochs: Epochs of the whole training, for the learning-rate schedule. None for a model to
+            keep: a constant learning rate, and no augmentation.
     """
+    inputs = keras.Input(data.image_shape, dtype="uint8", name="image")
     # Given to every layer, because `clear_session` also forgets a global policy.
     dtype = options.precision
-
-    def rectifier() -> keras.layers.Layer:
-        return activation_layer(activation, alpha, dtype)
-
-    def initializer() -> Any:
-        return keras_leaky.initializers.RectifierNormal(activation, alpha=alpha)
-
-    inputs = keras.Input(image_shape, dtype="uint8", name="image")
     x = keras.layers.Rescaling(1 / 255, dtype=dtype)(inputs)
-    if options.model == "cnn":
-        if len(image_shape) == 2:
-            x = keras.layers.Reshape((*image_shape, 1), dtype=dtype)(x)
-        for filters in CNN_FILTERS[len(image_shape)]:
-            x = keras.layers.Conv2D(
-                filters, 3, padding="same", kernel_initializer=initializer(), dtype=dtype
-            )(x)
-            # Pooling first gives what pooling last gives where the rectifier is monotone, with a
-            # quarter of the elements to rectify.
-            x = keras.layers.MaxPooling2D(dtype=dtype)(x)
-            x = rectifier()(x)
-        n_hidden = 1
-    else:
-        n_hidden = 2
-    x = keras.layers.Flatten(dtype=dtype)(x)
-    for _ in range(n_hidden):
-        x = keras.layers.Dense(HIDDEN_UNITS, kernel_initializer=initializer(), dtype=dtype)(x)
-        x = rectifier()(x)
+    if len(data.image_shape) == 2:
+        x = keras.layers.Reshape((*data.image_shape, 1), dtype=dtype)(x)
+    if n_epochs is not None and options.augment == "yes":
+        x = _augment(x, data, dtype)
+    x = _body(x, options, activation, alpha)
     # Softmax in bfloat16 loses small probabilities, so the logits stay float32.
     logits = keras.layers.Dense(
-        N_CLASSES, kernel_initializer="lecun_normal", dtype="float32", name="logits"
+        data.n_classes, kernel_initializer="lecun_normal", dtype="float32", name="logits"
     )(x)
     model = keras.Model(inputs, logits)
+    rate: Any = learning_rate
+    if n_epochs is not None:
+        n_steps = n_epochs * -(-len(data.x_train) // options.batch_size)
+        rate = ScaledSchedule(Triangle(n_steps), learning_rate)
     if options.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(learning_rate)
+        optimizer = keras.optimizers.Adam(rate)
     else:
-        optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9)
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     return model
+
+
+def _augment(x: Any, data: Split, dtype: str) -> Any:
+    """Shifts images at random, and flips those in colour: a digit has no mirror image."""
+    height, width = data.image_shape[:2]
+    if len(data.image_shape) == 3:
+        x = keras.layers.RandomFlip("horizontal", dtype=dtype)(x)
+    shifts = SHIFT_PIXELS / height, SHIFT_PIXELS / width
+    return keras.layers.RandomTranslation(*shifts, interpolation="nearest", dtype=dtype)(x)
+
+
+def _body(x: Any, options: SearchOptions, activation: str, alpha: float | None) -> Any:
+    """Everything between the images and the logits."""
+    dtype = options.precision
+    kind, _, norm = options.model.partition("_")
+
+    def weights() -> dict[str, Any]:
+        initializer: Any = keras_leaky.initializers.RectifierNormal(activation, alpha=alpha)
+        return {"kernel_initializer": initializer, "use_bias": not norm, "dtype": dtype}
+
+    def rectify(x: Any) -> Any:
+        if norm:
+            x = keras.layers.BatchNormalization(dtype=dtype)(x)
+        return activation_layer(activation, alpha, dtype)(x)
+
+    for group in _filters(kind, n_colors=x.shape[-1]):
+        for i, filters in enumerate(group):
+            x = keras.layers.Conv2D(filters, 3, padding="same", **weights())(x)
+            if i == 0:
+                # Pooling first gives what pooling last gives where the rectifier is monotone,
+                # with a quarter of the elements to rectify.
+                x = keras.layers.MaxPooling2D(dtype=dtype)(x)
+            x = rectify(x)
+    if kind == "vgg":
+        return keras.layers.GlobalMaxPooling2D(dtype=dtype)(x)
+    x = keras.layers.Flatten(dtype=dtype)(x)
+    for _ in range(2 if kind == "mlp" else 1):
+        x = rectify(keras.layers.Dense(HIDDEN_UNITS, **weights())(x))
+    return x
+
+
+def _filters(kind: str, n_colors: int) -> tuple[tuple[int, ...], ...]:
+    """Filters of the convolutions, grouped by the resolution they work at."""
+    if kind == "mlp":
+        return ()
+    if kind == "vgg":
+        return ((64, 64), (256, 256), (256, 256))
+    return ((16,), (32,)) if n_colors == 1 else ((16,), (32,), (64,))

@@ -49,11 +49,15 @@ class SearchOptions:
         batch_size: Images a step.
         train_limit: Use only this many training images, stratified. Validation and test images
             stay the same.
-        model: mlp has two hidden layers of 100 units, cnn is a small convolutional net.
-        precision: Keras dtype policy. mixed_bfloat16 is faster where the machine multiplies it
-            natively.
-        data_dir: Folder that holds mnist.npz or cifar10.npz with the arrays x_train, y_train,
-            x_test, y_test. Without it, Keras's cache or a download.
+        model: mlp has two hidden layers of 100 units, cnn is a small convolutional net for a CPU,
+            vgg a full one of six convolutions for a GPU. cnn_bn and vgg_bn have batch
+            normalization, which hides much of what a rectifier does.
+        augment: Shift the training images by up to 2 pixels, and flip those of CIFAR. auto does so
+            with the vgg nets, which train for longer.
+        precision: Keras dtype policy. auto takes mixed_bfloat16 where the machine multiplies it
+            natively and it is faster for this net, and float32 elsewhere.
+        data_dir: Folder that holds mnist.npz, cifar10.npz or cifar100.npz with the arrays x_train,
+            y_train, x_test, y_test. Without it, Keras's cache or a download.
         seed: Everything random derives from it. The same seed on the same machine with the same
             number of threads gives the same trials.csv.
         output: The run folder; by default runs/ and then data set, activation and time.
@@ -79,8 +83,9 @@ class SearchOptions:
     seeds: Count = 5
     batch_size: Count = 128
     train_limit: CountOrDefault = None
-    model: Literal["mlp", "cnn"] = "cnn"
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    model: Literal["mlp", "cnn", "cnn_bn", "vgg", "vgg_bn"] = "cnn"
+    augment: Literal["auto", "yes", "no"] = "auto"
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     data: str = "auto"
     data_dir: Folder = None
     seed: Count = 0
@@ -120,6 +125,21 @@ class Cifar10Options(SearchOptions):
     """
 
     data: Literal["auto", "cifar10", "synthetic"] = "auto"
+
+
+@dataclass(frozen=True)
+class Cifar100Options(SearchOptions):
+    """Which alpha, which learning rate, and does it help? Searched on CIFAR-100.
+
+    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
+    same budget, retrains both winners with several seeds, evaluates them once on the held-out test
+    split, and writes a page with pictures and a verdict.
+
+    Attributes:
+        data: auto takes CIFAR-100, synthetic takes made-up images, to try the machinery.
+    """
+
+    data: Literal["auto", "cifar100", "synthetic"] = "auto"
 
 
 OptionsT = TypeVar("OptionsT", bound=SearchOptions)
@@ -239,11 +259,18 @@ def resolve(options: OptionsT, arrays: Arrays | None = None) -> OptionsT:
         options,
         alpha_range=alpha_range,
         trials=trials,
+        augment=_augment(options),
         epochs=epochs or (arrays.n_epochs if arrays else None),
         data=arrays.kind if arrays else options.data,
         data_dir=_expand(options.data_dir).absolute() if options.data_dir else None,
         output=_expand(options.output) if options.output else None,
     )
+
+
+def _augment(options: SearchOptions) -> Literal["yes", "no"]:
+    if options.augment == "auto":
+        return "yes" if options.model.startswith("vgg") else "no"
+    return options.augment
 
 
 def _expand(path: str | Path) -> Path:

@@ -23,7 +23,7 @@ def print_plan(
     for arm in arms(options):
         n_trials, n_epochs = n_trials_and_epochs(arm, options.epochs)
         alpha = arm.alpha.low if arm.alpha else None
-        model = build_model(options, data.image_shape, arm.activation, alpha, 1e-3)
+        model = build_model(options, data, arm.activation, alpha, 1e-3)
         table.add_row(
             arm.activation,
             _describe(arm.alpha),

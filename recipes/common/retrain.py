@@ -1,9 +1,11 @@
 """The chosen point of an arm, trained again from several seeds and tested once."""
 
+from functools import partial
 from typing import Any
 
 import keras
 
+from keras_leaky.tuning import Trainer
 from recipes.common.atomic import write_model
 from recipes.common.data import Split
 from recipes.common.models import build_model
@@ -20,6 +22,7 @@ def retrain(
     data: Split,
     run: RunFolder,
     progress: Progress,
+    trainer: Trainer,
     save_model: bool,
 ) -> None:
     """Retrains `chosen` with `--seeds` seeds on the training split; tests each at its best epoch.
@@ -32,6 +35,11 @@ def retrain(
         save_model: Save the first model that has a best epoch as best.keras.
     """
     assert options.epochs is not None
+
+    def build(n_epochs: int | None) -> keras.Model:
+        point = chosen.alpha, chosen.learning_rate
+        return build_model(options, data, chosen.arm, *point, n_epochs)
+
     kept = {row.seed: row for row in run.retrainings_of(chosen)}
     saved = any(row.best_epoch for row in kept.values())
     for i in range(options.seeds):
@@ -41,9 +49,8 @@ def retrain(
             continue
         progress.retraining_started(chosen.arm, i + 1, options.seeds)
         training = train(
-            lambda: build_model(
-                options, data.image_shape, chosen.arm, chosen.alpha, chosen.learning_rate
-            ),
+            trainer,
+            partial(build, options.epochs),
             data,
             seed=seed,
             n_epochs=options.epochs,
@@ -52,7 +59,7 @@ def retrain(
         )
         best = training.best
         if save_model and best and not saved:
-            write_model(run.best_model, training.model)
+            write_model(run.best_model, trainer.copy(training.model, partial(build, None)))
             saved = True
         row = RetrainingRow(
             arm=chosen.arm,

@@ -13,6 +13,7 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_leaky.tuning import Trainer
 from recipes.common.data import Split
 from recipes.common.errors import RunError
 from recipes.common.models import build_model
@@ -104,10 +105,11 @@ class ArmTuner(keras_tuner.Tuner):
         data: Split,
         run: RunFolder,
         progress: Progress,
+        trainer: Trainer,
     ) -> None:
         assert options.epochs is not None
         self.arm, self.options, self.data = arm, options, data
-        self.run_folder, self.progress = run, progress
+        self.run_folder, self.progress, self.trainer = run, progress, trainer
         self.finished = {int(row.trial_id): row for row in run.trials if row.arm == arm.activation}
         oracle = make_oracle(options.tuner, arm, options.seed, options.epochs)
         oracle.verbose = 0
@@ -120,9 +122,9 @@ class ArmTuner(keras_tuner.Tuner):
         )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        alpha, learning_rate = self.arm.declare(hp)
-        shape, activation = self.data.image_shape, self.arm.activation
-        return build_model(self.options, shape, activation, alpha, learning_rate)
+        point = self.arm.declare(hp)
+        n_epochs = self._n_epochs(hp)
+        return build_model(self.options, self.data, self.arm.activation, *point, n_epochs)
 
     def run_trial(self, trial: keras_tuner.engine.trial.Trial, *args, **kwargs) -> dict[str, float]:
         try:
@@ -143,12 +145,13 @@ class ArmTuner(keras_tuner.Tuner):
     def _train(self, trial: keras_tuner.engine.trial.Trial) -> TrialRow:
         """Trains a trial as often as `--executions` says and records it."""
         options, values = self.options, trial.hyperparameters.values
-        n_epochs = self._n_epochs(trial)
+        n_epochs = self._n_epochs(trial.hyperparameters)
         self.progress.trial_started(self.arm.activation, values)
         seeds = [derive_seed(options.seed, SEARCH_STREAM, i) for i in range(options.executions)]
         trainings = []
         for seed in seeds:
             training = train(
+                self.trainer,
                 lambda: self.build(trial.hyperparameters),
                 self.data,
                 seed=seed,
@@ -182,9 +185,9 @@ class ArmTuner(keras_tuner.Tuner):
         self.progress.trial_done(row, n_epochs * options.executions)
         return row
 
-    def _n_epochs(self, trial: keras_tuner.engine.trial.Trial) -> int:
+    def _n_epochs(self, hp: keras_tuner.HyperParameters) -> int:
         """Hyperband sets the epochs of a trial. A promoted one starts again from the beginning."""
-        return trial.hyperparameters.values.get("tuner/epochs", self.options.epochs)
+        return hp.values.get("tuner/epochs", self.options.epochs)
 
     def _keep(self, trial: keras_tuner.engine.trial.Trial) -> TrialRow | None:
         """The row of a trial that an earlier session finished, None if there is none."""
@@ -200,7 +203,9 @@ class ArmTuner(keras_tuner.Tuner):
                 "versions of the libraries draw other trials. environment.json has those of the "
                 "run; resume with them, or start a new run."
             )
-        self.progress.trial_kept(row, self._n_epochs(trial) * self.options.executions)
+        self.progress.trial_kept(
+            row, self._n_epochs(trial.hyperparameters) * self.options.executions
+        )
         return row
 
 
@@ -213,7 +218,12 @@ def _score(trainings: list[Training]) -> tuple[float, int]:
 
 
 def search_arm(
-    arm: Arm, options: SearchOptions, data: Split, run: RunFolder, progress: Progress
+    arm: Arm,
+    options: SearchOptions,
+    data: Split,
+    run: RunFolder,
+    progress: Progress,
+    trainer: Trainer,
 ) -> TrialRow:
     """Runs (or goes on with) the search of one arm and returns its best trial.
 
@@ -221,7 +231,7 @@ def search_arm(
         RunError: Every trial failed.
     """
     try:
-        ArmTuner(arm, options, data, run, progress).search()
+        ArmTuner(arm, options, data, run, progress, trainer).search()
     except keras_tuner.errors.FatalRuntimeError as error:
         raise error.__cause__ or error from None
     return best_trial(run, arm.activation)

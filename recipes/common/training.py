@@ -1,17 +1,14 @@
-"""One training run: what a trial and a retraining have in common.
-
-This is the seam where an engine that reuses compiled programs goes in: whoever replaces
-`train` keeps its arguments and what it returns.
-"""
+"""One training run: what a trial and a retraining have in common."""
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
-import numpy as np
 
+from keras_leaky.tuning import Trainer
 from recipes.common.data import Split
 
 
@@ -31,7 +28,8 @@ class Training:
     """What became of a training run.
 
     `model` is as its best epoch left it: of the epochs with a finite loss, the first with the
-    highest validation accuracy. `failure` says why training stopped early, None if it did not.
+    highest validation accuracy. The trainer's next training changes it. `failure` says why training
+    stopped early, None if it did not.
     """
 
     model: keras.Model
@@ -41,7 +39,34 @@ class Training:
     seconds: float
 
 
+class _Watch(keras.callbacks.Callback):
+    """Records the epochs and the best weights; ends a training whose loss is not finite."""
+
+    model: Any
+
+    def __init__(self, on_epoch: Callable[[Epoch], None]) -> None:
+        super().__init__()
+        self._on_epoch = on_epoch
+        self.epochs: list[Epoch] = []
+        self.best: Epoch | None = None
+        self.best_weights: Any = None
+        self.failure: str | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        names = ("loss", "accuracy", "val_loss", "val_accuracy")
+        done = Epoch(epoch + 1, *(float(logs[name]) for name in names))
+        self.epochs.append(done)
+        if not math.isfinite(done.loss):
+            self.failure = f"training loss became {done.loss} in epoch {done.epoch}"
+            self.model.stop_training = True
+            return
+        if self.best is None or done.val_accuracy > self.best.val_accuracy:
+            self.best, self.best_weights = done, self.model.get_weights()
+        self._on_epoch(done)
+
+
 def train(
+    trainer: Trainer,
     build: Callable[[], keras.Model],
     data: Split,
     *,
@@ -52,43 +77,28 @@ def train(
 ) -> Training:
     """Builds a model from `seed` and trains it; a non-finite training loss ends it.
 
-    Everything random (weights, data order) derives from `seed`, so two trainings that differ in
-    alpha and learning rate alone see the same batches in the same order.
+    Everything random (weights, data order, augmentation) derives from `seed`, so two trainings that
+    differ in alpha and learning rate alone see the same batches in the same order.
 
     Args:
+        trainer: Holds the compiled programs.
         build: Returns a compiled model; called after the seed is set.
         on_epoch: Called after every epoch with a finite loss.
     """
     start = time.perf_counter()
-    # Without it every build leaves memory behind. It also wipes Keras's seed: keep this order.
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    model = build()
-    # Keras's own shuffling, once a seed is set, gives every epoch the same order.
-    shuffler = np.random.default_rng(seed)
-    epochs: list[Epoch] = []
-    best, best_weights, failure = None, None, None
-    for i in range(n_epochs):
-        order = shuffler.permutation(len(data.x_train))
-        history = model.fit(
-            data.x_train[order],
-            data.y_train[order],
-            validation_data=(data.x_validation, data.y_validation),
-            initial_epoch=i,
-            epochs=i + 1,
-            batch_size=batch_size,
-            shuffle=False,
-            verbose=0,  # pyright: ignore[reportArgumentType]
-        ).history
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        epoch = Epoch(i + 1, *(float(history[name][-1]) for name in names))
-        epochs.append(epoch)
-        if not math.isfinite(epoch.loss):
-            failure = f"training loss became {epoch.loss} in epoch {epoch.epoch}"
-            break
-        if best is None or epoch.val_accuracy > best.val_accuracy:
-            best, best_weights = epoch, model.get_weights()
-        on_epoch(epoch)
-    if best_weights is not None:
-        model.set_weights(best_weights)
-    return Training(model, epochs, best, failure, time.perf_counter() - start)
+    watch = _Watch(on_epoch)
+    model, _ = trainer.fit(
+        trainer.build(build, seed),
+        data.x_train,
+        data.y_train,
+        seed=seed,
+        validation_data=(data.x_validation, data.y_validation),
+        epochs=n_epochs,
+        batch_size=batch_size,
+        callbacks=[watch],
+        verbose=0,
+    )
+    if watch.best_weights is not None:
+        model.set_weights(watch.best_weights)
+    seconds = time.perf_counter() - start
+    return Training(model, watch.epochs, watch.best, watch.failure, seconds)

@@ -5,7 +5,14 @@ from recipes.common.main import main
 from recipes.common.options import MnistOptions
 from recipes.common.run_folder import RunFolder
 
-TINY = ("--data=synthetic", "--model=mlp", "--epochs=1", "--train-limit=200", "--batch-size=50")
+TINY = (
+    "--data=synthetic",
+    "--model=mlp",
+    "--epochs=1",
+    "--train-limit=200",
+    "--batch-size=50",
+    "--precision=float32",
+)
 
 
 @pytest.fixture

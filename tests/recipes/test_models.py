@@ -3,8 +3,11 @@ import numpy as np
 import pytest
 
 import keras_leaky
+from recipes.common.data import DATASETS, load, split
 from recipes.common.models import activation_layer, build_model
-from recipes.common.options import MnistOptions
+from recipes.common.options import MnistOptions, resolve
+
+DATA = split(load(DATASETS["mnist"], "synthetic", None), 300)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,81 @@ def test_pooling_first_changes_nothing(activation):
     rectifier = activation_layer(activation, alpha, "float32")
     pooling = keras.layers.MaxPooling2D()
     np.testing.assert_array_equal(rectifier(pooling(x)), pooling(rectifier(x)))
-    model = build_model(MnistOptions(activation=activation), (28, 28), activation, alpha, 1e-3)
+    options = MnistOptions(activation=activation, precision="float32")
+    model = build_model(options, DATA, activation, alpha, 1e-3)
     kinds = [type(layer) for layer in model.layers]
     assert kinds.index(keras.layers.MaxPooling2D) + 1 == kinds.index(type(rectifier))
+
+
+def make_model(data=DATA, n_epochs=None, **settings):
+    options = resolve(MnistOptions(precision="float32", **settings))
+    return build_model(options, data, "leaky_relu", 0.1, 0.3, n_epochs)
+
+
+def kinds(model):
+    return [type(layer).__name__ for layer in model.layers]
+
+
+@pytest.mark.parametrize(
+    ("model", "n_convolutions", "n_rectifiers"),
+    [("mlp", 0, 2), ("cnn", 2, 3), ("cnn_bn", 2, 3), ("vgg", 6, 6), ("vgg_bn", 6, 6)],
+)
+def test_every_net_takes_raw_images_and_gives_logits(model, n_convolutions, n_rectifiers):
+    net = make_model(model=model)
+    assert kinds(net).count("Conv2D") == n_convolutions
+    assert kinds(net).count("LeakyReLU") == n_rectifiers
+    assert kinds(net).count("BatchNormalization") == (n_rectifiers if "bn" in model else 0)
+    assert net.predict(DATA.x_test[:3], verbose=0).shape == (3, 10)
+
+
+def test_colour_images_and_a_hundred_classes():
+    data = split(load(DATASETS["cifar100"], "synthetic", None), None)
+    net = make_model(data)
+    assert kinds(net).count("Conv2D") == 3
+    assert net.predict(data.x_test[:3], verbose=0).shape == (3, 100)
+
+
+def test_vgg_nets_augment_unless_told_otherwise():
+    colour = split(load(DATASETS["cifar10"], "synthetic", None), None)
+    grey, both = {"RandomTranslation"}, {"RandomTranslation", "RandomFlip"}
+    for data, settings, expected in (
+        (DATA, {"model": "vgg"}, grey),
+        (colour, {"model": "vgg"}, both),
+        (colour, {"model": "vgg", "augment": "no"}, set()),
+        (colour, {"model": "cnn"}, set()),
+        (colour, {"model": "cnn", "augment": "yes"}, both),
+    ):
+        assert both & set(kinds(make_model(data, n_epochs=1, **settings))) == expected
+
+
+def test_augmentation_moves_images_by_up_to_2_pixels_and_only_in_training():
+    net = make_model(n_epochs=1, augment="yes")
+    layer = next(layer for layer in net.layers if type(layer).__name__ == "RandomTranslation")
+    x = np.random.default_rng(0).random((64, 28, 28, 1)).astype("float32")
+    np.testing.assert_array_equal(layer(x, training=False), x)
+    moved = np.asarray(layer(x, training=True))[:, 5:-5, 5:-5]
+    shifted = {
+        (i, j): np.roll(x, (i, j), (1, 2))[:, 5:-5, 5:-5]
+        for i in range(-2, 3)
+        for j in range(-2, 3)
+    }
+    found = {
+        next(shift for shift, images in shifted.items() if np.array_equal(images[n], moved[n]))
+        for n in range(len(x))
+    }
+    assert len(found) > 10
+
+
+def test_a_model_to_keep_has_neither_augmentation_nor_schedule():
+    net = make_model(model="vgg")
+    assert not {"RandomTranslation", "RandomFlip"} & set(kinds(net))
+    assert net.optimizer.get_config()["learning_rate"] == pytest.approx(0.3)
+    trained = make_model(model="vgg", n_epochs=2)
+    shapes = [[w.shape for w in model.weights] for model in (net, trained)]
+    assert shapes[0] == shapes[1]
+
+
+def test_the_schedule_spans_the_whole_training():
+    schedule = make_model(n_epochs=3, batch_size=70).optimizer.get_config()["learning_rate"]
+    assert schedule["config"]["learning_rate"] == 0.3
+    assert schedule["config"]["shape"]["config"] == {"n_steps": 15}  # 300 images are 5 batches

@@ -15,7 +15,7 @@ import pytest
 
 from recipes.common import data as data_module
 from recipes.common.main import main
-from recipes.common.options import Cifar10Options, MnistOptions
+from recipes.common.options import Cifar10Options, Cifar100Options, MnistOptions
 from recipes.common.run_folder import RunFolder
 from recipes.report import main as report
 from tests.recipes.conftest import TINY, write_mnist
@@ -220,7 +220,7 @@ def test_resume_of_a_finished_run_trains_only_what_is_new(search):
 
 def test_a_better_point_found_by_a_resume_is_retrained(search):
     """The test accuracy on the page is that of the point on the page."""
-    _, run = search("run", "--trials", 1, "--seeds", 1)
+    _, run = search("run", "--trials", 1, "--seeds", 1, "--seed", 1)
     before = run.read_json("summary"), run.best_model.read_bytes()
     assert main(MnistOptions, "mnist", ["--output", str(run.path), "--resume", "--trials=3"]) == 0
     run = RunFolder.open(run.path)
@@ -308,6 +308,26 @@ def test_cifar_runs_on_colour_images(tmp_path):
     assert main(Cifar10Options, "cifar10", [*flags, "--output", str(tmp_path / "run")]) == 0
     model = keras.saving.load_model(RunFolder.open(tmp_path / "run").best_model)
     assert model.input_shape == (None, 32, 32, 3)
+
+
+def test_cifar100_has_a_hundred_classes(tmp_path):
+    flags = [*TINY, "--train-limit", "400", "--trials", "1", "--seeds", "1"]
+    assert main(Cifar100Options, "cifar100", [*flags, "--output", str(tmp_path / "run")]) == 0
+    model = keras.saving.load_model(RunFolder.open(tmp_path / "run").best_model)
+    assert model.output_shape == (None, 100)
+
+
+def test_best_model_of_an_augmented_full_net_is_the_one_that_was_tested(search):
+    """It is built again without augmentation; the test accuracy is of the trained one."""
+    flags = ("--model", "vgg_bn", "--train-limit", 100, "--trials", 1, "--seeds", 1)
+    _, run = search("run", *flags, "--activation", "prelu", "--learning-rate-range", 1e-3, 1e-2)
+    data = data_module.split(
+        data_module.load(data_module.DATASETS["mnist"], "synthetic", None), None
+    )
+    model = keras.saving.load_model(run.best_model)
+    predicted = model.predict(data.x_test, verbose=0).argmax(-1)
+    tested = next(row for row in run.retrainings if row.arm == "prelu")
+    assert np.mean(predicted == data.y_test) == pytest.approx(tested.test_accuracy)
 
 
 def test_dry_run_writes_nothing(tmp_path, capsys):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from keras_leaky.tuning import Trainer
 from recipes.common import data as data_module
 from recipes.common.errors import RunError
 from recipes.common.options import MnistOptions, resolve
@@ -36,7 +37,7 @@ def data():
 
 
 def make_options(**changes):
-    base = MnistOptions(model="mlp", epochs=1, trials=3, batch_size=50)
+    base = MnistOptions(model="mlp", precision="float32", epochs=1, trials=3, batch_size=50)
     return resolve(dataclasses.replace(base, **changes))
 
 
@@ -44,7 +45,7 @@ def run_arm(options, data, path, index=0):
     """Runs one arm for real and returns its run folder."""
     run = RunFolder.open(path) if path.exists() else RunFolder.create(path, CONFIG, overwrite=False)
     progress = Progress(Console(quiet=True), 1, 1)
-    search_arm(arms(options)[index], options, data, run, progress)
+    search_arm(arms(options)[index], options, data, run, progress, Trainer())
     return run
 
 
@@ -61,7 +62,7 @@ def fake_training(monkeypatch):
     calls = []
 
     def install(score):
-        def train(build, data, *, seed, n_epochs, batch_size, on_epoch):
+        def train(trainer, build, data, *, seed, n_epochs, batch_size, on_epoch):
             point = build()
             calls.append((point, seed, n_epochs))
             value = score(*point, seed)

@@ -2,12 +2,13 @@ import keras
 import numpy as np
 import pytest
 
+from keras_leaky.tuning import Trainer
 from recipes.common.data import DATASETS, load, split
 from recipes.common.models import build_model
 from recipes.common.options import MnistOptions
 from recipes.common.training import train
 
-SGD_MLP = MnistOptions(model="mlp", optimizer="sgd")
+SGD_MLP = MnistOptions(model="mlp", optimizer="sgd", precision="float32", batch_size=50)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,8 @@ def data():
 def run(data, alpha=0.1, learning_rate=1e-3, seed=3, n_epochs=2, activation="leaky_relu"):
     epochs = []
     training = train(
-        lambda: build_model(SGD_MLP, (28, 28), activation, alpha, learning_rate),
+        Trainer(),
+        lambda: build_model(SGD_MLP, data, activation, alpha, learning_rate, n_epochs),
         data,
         seed=seed,
         n_epochs=n_epochs,
@@ -36,10 +38,10 @@ def test_same_seed_gives_the_same_bits(data):
     assert first.epochs != other.epochs
 
 
-def test_trials_start_from_the_same_draws_but_for_the_gain():
+def test_trials_start_from_the_same_draws_but_for_the_gain(data):
     def weights(activation, alpha):
         keras.utils.set_random_seed(5)
-        model = build_model(MnistOptions(), (28, 28), activation, alpha, 0.1)
+        model = build_model(MnistOptions(precision="float32"), data, activation, alpha, 0.1)
         return [w.numpy() for w in model.trainable_variables if w.name == "kernel"]
 
     relu, leaky, prelu = weights("relu", None), weights("leaky_relu", 0.5), weights("prelu", 0.5)
@@ -64,11 +66,11 @@ def test_trials_see_the_same_images_in_the_same_order(data):
                 super().reset_state()
 
         def build():
-            model = build_model(SGD_MLP, (28, 28), activation, alpha, 0.1)
+            model = build_model(SGD_MLP, data, activation, alpha, 0.1)
             model.compile(model.optimizer, model.loss, metrics=["accuracy", RankedLabels()])
             return model
 
-        train(build, data, seed=seed, n_epochs=2, batch_size=50, on_epoch=lambda _: None)
+        train(Trainer(), build, data, seed=seed, n_epochs=2, batch_size=50, on_epoch=lambda _: None)
         return [number for number in numbers if number]
 
     expected = order("relu", None, seed=1)

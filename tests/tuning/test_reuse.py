@@ -77,7 +77,7 @@ def search(build, folder, forget=False, max_trials=2, **kwargs):
     class Tuner(RandomSearch):
         def run_trial(self, trial, *args, **kwargs):
             if forget:
-                self._programs._programs.clear()
+                self._trainer._programs._programs.clear()
             results = super().run_trial(trial, *args, **kwargs)
             weights.append([results[0].history, self.last_weights])
             return results
@@ -112,7 +112,7 @@ def test_a_used_program_gives_the_bits_of_a_fresh_one(case, tmp_path):
         assert history == expected_history
         for variable, expected_variable in zip(variables, expected_variables, strict=True):
             np.testing.assert_array_equal(variable, expected_variable)
-    n_programs = len(used._programs._programs)
+    n_programs = len(used._trainer._programs._programs)
     has_live_numbers = case.get("rectifier") != "keras"
     assert n_programs == (len(case.get("widths", "1")) if has_live_numbers else n_trials)
 
@@ -157,7 +157,7 @@ def test_through_fit_as_well(tmp_path):
     used, results = search(build, tmp_path / "used", callbacks=[callback])
     _, expected = search(build, tmp_path / "fresh", forget=True, callbacks=[callback])
     assert [history for history, _ in results] == [history for history, _ in expected]
-    assert len(used._programs._programs) == 1
+    assert len(used._trainer._programs._programs) == 1
 
 
 def test_a_learning_rate_that_a_callback_lowered_starts_anew(tmp_path):

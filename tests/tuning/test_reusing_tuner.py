@@ -59,7 +59,7 @@ def test_each_tuner_searches(name, tmp_path):
     tuner = getattr(tuning, name)(build, "val_accuracy", seed=1, directory=tmp_path, **limit)
     trials = run(tuner)
     assert {trial.status for trial in trials} == {"COMPLETED"}
-    assert len(tuner._programs._programs) == 1
+    assert len(tuner._trainer._programs._programs) == 1
     x, y = make_data()
     model = tuner.get_best_models()[0]
     assert len(model.weights) == 4  # no slope in a variable
@@ -144,7 +144,7 @@ def test_hyperparameters_of_structure_share_programs_where_they_can(tmp_path):
 
     tuner = tuning.RandomSearch(build_wide, "loss", max_trials=8, seed=1, directory=tmp_path)
     run(tuner, y=np.zeros((64, 2)))
-    assert len(tuner._programs._programs) == 2
+    assert len(tuner._trainer._programs._programs) == 2
 
 
 def test_a_fit_of_ones_own_is_honoured(tmp_path, caplog):
@@ -159,7 +159,7 @@ def test_a_fit_of_ones_own_is_honoured(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "keras_leaky"):
         trials = run(tuner)
     assert {trial.hyperparameters.values["batch_size"] for trial in trials} == {16, 32}
-    assert len(tuner._programs._programs) == 1
+    assert len(tuner._trainer._programs._programs) == 1
     assert caplog.text.count("because the HyperModel has a `fit` of its own") == 1
 
 
@@ -214,7 +214,7 @@ def test_several_inputs_and_outputs(tmp_path, caplog):
     data = {"a": x, "b": 2 * x}, {"c": x[:, :1], "d": x[:, 1:2]}
     tuner.search(*data, validation_data=data, epochs=2, verbose=0)
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 3
-    assert len(tuner._programs._programs) == 1
+    assert len(tuner._trainer._programs._programs) == 1
     assert tuner.oracle.trials["0"].metrics.exists("val_c_mae")
 
 
@@ -393,7 +393,7 @@ def test_models_without_an_input_are_built_for_the_data(tmp_path):
 
     tuner = tuning.RandomSearch(build_late, "val_loss", max_trials=3, seed=1, directory=tmp_path)
     run(tuner, y=np.zeros((64, 2)))
-    assert len(tuner._programs._programs) == 1
+    assert len(tuner._trainer._programs._programs) == 1
     assert len(tuner.get_best_models()) == 1
 
 

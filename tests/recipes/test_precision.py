@@ -1,0 +1,46 @@
+import dataclasses
+
+import pytest
+
+from recipes.common import precision
+from recipes.common.data import DATASETS, load, split
+from recipes.common.options import MnistOptions, resolve
+
+OPTIONS = resolve(MnistOptions(model="mlp", batch_size=50))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return split(load(DATASETS["mnist"], "synthetic", None), 100)
+
+
+def test_what_was_asked_for_is_taken(data):
+    for name in ("float32", "mixed_bfloat16"):
+        asked = dataclasses.replace(OPTIONS, precision=name)
+        assert precision.choose_precision(asked, data) == (asked, "as asked for")
+
+
+def test_float32_where_bfloat16_is_not_native(data, monkeypatch):
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: False)
+    options, reason = precision.choose_precision(OPTIONS, data)
+    assert options.precision == "float32"
+    assert "does not multiply bfloat16" in reason
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "chosen"),
+    [(0.005, "mixed_bfloat16"), (0.0099, "float32"), (0.02, "float32")],
+)
+def test_bfloat16_only_where_it_is_clearly_faster(data, monkeypatch, bfloat16, chosen):
+    seconds = {"float32": 0.01, "mixed_bfloat16": bfloat16}
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "measure_step_seconds", lambda *_: seconds)
+    options, reason = precision.choose_precision(OPTIONS, data)
+    assert options.precision == chosen
+    assert f"{1000 * bfloat16:.1f} ms in mixed_bfloat16 and 10.0 ms in float32" in reason
+
+
+def test_both_precisions_are_measured(data):
+    seconds = precision.measure_step_seconds(OPTIONS, data)
+    assert set(seconds) == {"float32", "mixed_bfloat16"}
+    assert min(seconds.values()) > 0

@@ -32,7 +32,7 @@ def median_seconds(functions, budget_seconds=1.5, n_least=15):
 def environment():
     """One line: processor, cores and the versions of what is installed of the frameworks."""
     versions = []
-    for package in ("keras_leaky", "keras", "tensorflow", "jax", "torch", "numpy"):
+    for package in ("keras_leaky", "keras", "tensorflow", "jax", "torch", "optuna", "numpy"):
         try:
             versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

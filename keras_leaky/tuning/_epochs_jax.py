@@ -1,10 +1,11 @@
-"""JAX: an epoch as one call of a compiled function, over data on the device."""
+"""JAX: an epoch as one call of a compiled function, or one a step, over data on the device."""
 
 # pyright: reportMissingImports=false
 
 from functools import partial
 
 import jax
+import numpy as np
 
 from keras_leaky.tuning.data import map_arrays, n_samples_of
 
@@ -18,9 +19,8 @@ class Epochs:
 
     def __init__(self, model):
         self._model = model
-        compiled = partial(jax.jit, static_argnames="batch_size", donate_argnames="state")
-        self._train = compiled(partial(_run_epoch, model.train_step))
-        self._test = compiled(partial(_run_epoch, model.test_step))
+        self._train = _compile_epoch(model.train_step)
+        self._test = _compile_epoch(model.test_step)
 
     def train(self, data, order, batch_size):
         """Trains on the samples that `order` numbers, `batch_size` a step."""
@@ -40,33 +40,52 @@ class Epochs:
             model.non_trainable_variables,
             model.metrics_variables,
         )
-        order = jax.numpy.arange(n_samples_of(data))
-        _run(self._test, variables, data, order, batch_size)
+        _run(self._test, variables, data, np.arange(n_samples_of(data)), batch_size)
 
 
 def to_device(array):
     return jax.device_put(array)
 
 
+def is_one_call():
+    """Whether an epoch is one call here: in a loop on a CPU XLA takes 10 times as long for a
+    convolution, and a call costs little.
+    """
+    return jax.default_backend() != "cpu"
+
+
 def _run(epoch, variables, data, order, batch_size):
     state = [[v.value for v in group] for group in variables]
-    state = epoch(state=state, data=data, order=jax.numpy.asarray(order), batch_size=batch_size)
+    state = epoch(state, data, order, batch_size)
     for group, values in zip(variables, state, strict=True):
         for variable, value in zip(group, values, strict=True):
             variable.assign(value)
 
 
-def _run_epoch(step, state, data, order, batch_size):
-    n_whole = len(order) // batch_size
-    whole, rest = order[: n_whole * batch_size], order[n_whole * batch_size :]
+def _compile_epoch(step):
+    """`(state, data, order, batch_size) -> state` for Keras's `train_step` or `test_step`."""
 
-    def run_step(state, numbers):
-        batch = map_arrays(lambda x: x[numbers], data)
-        _, state = step(tuple(state), batch)
-        return [list(group) for group in state], None
+    def run_step(state, data, numbers):
+        _, state = step(tuple(state), map_arrays(lambda x: x[numbers], data))
+        return [list(group) for group in state]
 
-    if n_whole:
-        state, _ = jax.lax.scan(run_step, state, whole.reshape(n_whole, batch_size))
-    if len(rest):
-        state, _ = run_step(state, rest)
-    return state
+    def run_steps(state, data, numbers):
+        return jax.lax.scan(lambda s, n: (run_step(s, data, n), None), state, numbers)[0]
+
+    compile_with_state = partial(jax.jit, donate_argnames="state")
+    run_step_compiled, run_steps_compiled = map(compile_with_state, (run_step, run_steps))
+
+    def run_epoch(state, data, order, batch_size):
+        n_whole = len(order) // batch_size
+        whole, rest = np.split(order.astype("int32"), [n_whole * batch_size])
+        whole = whole.reshape(n_whole, batch_size)
+        if is_one_call() and n_whole:
+            state = run_steps_compiled(state, data, whole)
+        else:
+            for numbers in whole:
+                state = run_step_compiled(state, data, numbers)
+        if len(rest):
+            state = run_step_compiled(state, data, rest)
+        return state
+
+    return run_epoch

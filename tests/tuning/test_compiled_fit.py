@@ -103,6 +103,14 @@ def test_two_epochs_equal_fit(optimizer, middle):
     compare_with_fit(OPTIMIZERS[optimizer], MIDDLES[middle])
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of the JAX backend")
+@pytest.mark.parametrize("middle", ["plain", "batch norm", "augmented"])
+def test_one_call_an_epoch_equals_fit_as_well(middle, monkeypatch):
+    """As on a GPU; on a CPU it is a call a step."""
+    monkeypatch.setattr("keras_leaky.tuning._epochs_jax.is_one_call", lambda: True)
+    compare_with_fit(OPTIMIZERS["adam"], MIDDLES[middle])
+
+
 @pytest.mark.parametrize("weights", ["class_weight", "sample_weight"])
 def test_two_epochs_with_weights_equal_fit(weights):
     _, y = make_data()

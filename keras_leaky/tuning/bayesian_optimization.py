@@ -1,9 +1,64 @@
 """Bayesian optimization in reused programs."""
 
 import keras_tuner
+import numpy as np
 
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
+from keras_leaky.tuning.seeding import accepts_seed_0
 
 
+class BayesianOptimizationOracle(keras_tuner.oracles.BayesianOptimizationOracle):
+    """KerasTuner's oracle, its arguments too, without two of its traps.
+
+    A point that was tried already becomes a random one: with common random numbers it would give
+    the same score again. And a resumed search goes on as an undisturbed one would have: KerasTuner
+    does not save its random state, which derives from the seed and the number of trials here, and
+    reads the trials back in any order.
+    """
+
+    def populate_space(self, trial_id):
+        self._random_state = np.random.RandomState([self.seed, len(self.trials)])
+        proposal = super().populate_space(trial_id)
+        if proposal["values"] is not None and self._duplicate(proposal["values"]):
+            return self._random_populate_space()
+        return proposal
+
+    def set_state(self, state):
+        super().set_state(state)
+        self.trials = {name: self.trials[name] for name in self.start_order}
+
+
+@accepts_seed_0
 class BayesianOptimization(keras_tuner.BayesianOptimization, ReusingTuner):
     """`keras_tuner.BayesianOptimization`, its arguments too, with the trials of `ReusingTuner`."""
+
+    def __init__(
+        self,
+        hypermodel=None,
+        objective=None,
+        max_trials=10,
+        num_initial_points=None,
+        alpha=1e-4,
+        beta=2.6,
+        seed=None,
+        hyperparameters=None,
+        tune_new_entries=True,
+        allow_new_entries=True,
+        max_retries_per_trial=0,
+        max_consecutive_failed_trials=3,
+        **kwargs,
+    ):
+        oracle = BayesianOptimizationOracle(
+            objective=objective,
+            max_trials=max_trials,
+            num_initial_points=num_initial_points,
+            alpha=alpha,
+            beta=beta,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        ReusingTuner.__init__(self, oracle, hypermodel, **kwargs)

@@ -3,7 +3,9 @@
 import keras_tuner
 
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
+from keras_leaky.tuning.seeding import accepts_seed_0
 
 
+@accepts_seed_0
 class Hyperband(keras_tuner.Hyperband, ReusingTuner):
     """`keras_tuner.Hyperband`, its arguments too, with the trials of `ReusingTuner`."""

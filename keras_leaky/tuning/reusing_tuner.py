@@ -1,6 +1,7 @@
 """A KerasTuner tuner that compiles once and trains every trial in the same program."""
 
 import copy
+import json
 import math
 import sys
 from functools import partial
@@ -40,7 +41,8 @@ class ReusingTuner(keras_tuner.Tuner):
     layer that is no argument of it and was changed after the layer was made.
 
     Args:
-        oracle: `keras_tuner.Oracle`. With a seed of 0 KerasTuner draws a random one.
+        oracle: `keras_tuner.Oracle`. KerasTuner's draw a random seed where 0 is
+            given; the tuners named above do not.
         hypermodel: Function `build(hp)` that returns a compiled model, or a
             `keras_tuner.HyperModel`.
         **kwargs: As `keras_tuner.Tuner`: `executions_per_trial`, `directory`, `project_name`,
@@ -48,7 +50,8 @@ class ReusingTuner(keras_tuner.Tuner):
             search space or objective is another one.
 
     Raises:
-        ValueError: If the project to resume has another search space or objective.
+        ValueError: If the project to resume has another search space or objective, or a file of it
+            is damaged.
 
     Example:
 
@@ -147,6 +150,16 @@ class ReusingTuner(keras_tuner.Tuner):
             ValueError: If no trial was completed.
         """
         return [trial.hyperparameters for trial in self._best_trials(num_trials)]
+
+    def reload(self):
+        try:
+            super().reload()
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"A file of the project in {self.project_dir} is damaged, as if its search was "
+                "killed while writing. Give another `project_name`, or `overwrite=True`. "
+                f"Received: {error}"
+            ) from error
 
     def get_state(self):
         return {**super().get_state(), "objective": self._describe_objective()}

@@ -1,9 +1,29 @@
 """Seeds for the draws of a trial."""
 
+import functools
+import inspect
 import random
 
 import keras
 import numpy as np
+
+_SEED_FOR_0 = 2**31 - 1
+
+
+def accepts_seed_0(tuner_class):
+    """Gives a tuner created with `seed=0`, which KerasTuner takes for none, a fixed other seed."""
+    init = tuner_class.__init__
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def init_with_seed(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        if bound.arguments.get("seed") == 0:
+            bound.arguments["seed"] = _SEED_FOR_0
+        init(*bound.args, **bound.kwargs)
+
+    tuner_class.__init__ = init_with_seed
+    return tuner_class
 
 
 def derive_seed(seed, execution):

@@ -13,7 +13,10 @@ from typing import Any
 
 import keras
 
-PACKAGES = ("keras_leaky", "keras", "tensorflow", "keras-tuner", "numpy", "scipy", "scikit-learn")
+PACKAGES = (
+    *("keras_leaky", "keras", "tensorflow", "jax", "torch", "keras-tuner"),
+    *("numpy", "scipy", "scikit-learn"),
+)
 
 
 def describe_environment(command: Sequence[str]) -> dict[str, Any]:

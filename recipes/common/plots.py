@@ -173,7 +173,7 @@ def _learning_rate(figure: Figure, outcome: Outcome) -> None:
     title = f"{outcome.summary['data_title']}: every trial against its learning rate"
     axes.set_title(title, loc="left")
     axes.grid(alpha=0.25)
-    axes.legend(loc="lower left")  # where trials are rare: low rates are seldom that bad
+    axes.legend()
 
 
 def _learning_curves(figure: Figure, outcome: Outcome) -> None:

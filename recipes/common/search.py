@@ -13,7 +13,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_leaky.tuning import Trainer
+from keras_leaky.tuning import BayesianOptimizationOracle, Trainer
 from recipes.common.data import Split
 from recipes.common.errors import RunError
 from recipes.common.models import build_model
@@ -53,19 +53,6 @@ def n_trials_and_epochs(arm: Arm, n_epochs: int) -> tuple[int, int]:
     return n_trials, n_trained
 
 
-class Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):
-    """KerasTuner's oracle, but a point that was tried already becomes a random one.
-
-    With common random numbers a repeated point gives the same score again: a trial for nothing.
-    """
-
-    def populate_space(self, trial_id: str) -> dict:
-        proposal = super().populate_space(trial_id)
-        if proposal["values"] is not None and self._duplicate(proposal["values"]):
-            return self._random_populate_space()
-        return proposal
-
-
 class Hyperband(keras_tuner.oracles.HyperbandOracle):
     """KerasTuner's oracle, but a failed trial ranks last instead of not at all.
 
@@ -89,7 +76,7 @@ def make_oracle(kind: str, arm: Arm, seed: int, n_epochs: int) -> keras_tuner.Or
         return Hyperband(max_epochs=n_epochs, factor=3, **shared)
     oracle = {
         "random": keras_tuner.oracles.RandomSearchOracle,
-        "bayesian": Bayesian,
+        "bayesian": BayesianOptimizationOracle,
         "grid": keras_tuner.oracles.GridSearchOracle,
     }[kind]
     return oracle(max_trials=arm.n_trials, **shared)

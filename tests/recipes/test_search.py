@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from keras_leaky.tuning import Trainer
+from keras_leaky.tuning import BayesianOptimizationOracle, Trainer
 from recipes.common import data as data_module
 from recipes.common.errors import RunError
 from recipes.common.options import MnistOptions, resolve
@@ -210,33 +210,6 @@ def test_search_does_not_need_tensorboard(data, tmp_path, monkeypatch):
     assert run.trials[0].status == "COMPLETED"
 
 
-def test_bayesian_search_never_repeats_a_point(data, tmp_path, fake_training):
-    """The best point in a corner makes KerasTuner propose that corner again and again."""
-    fake_training(lambda alpha, rate, seed: 0.5 + 0.1 * np.log10(rate) + 0.1 * alpha)
-    options = make_options(tuner="bayesian", trials=16)
-    run = run_arm(options, data, tmp_path / "run")
-    points = [(row.alpha, row.learning_rate) for row in run.trials]
-    assert len(points) == len(set(points)) == 16
-
-    oracle = keras_tuner.oracles.BayesianOptimizationOracle(
-        keras_tuner.Objective("val_accuracy", "max"), 16, seed=derive_seed(0, 1)
-    )
-    oracle.verbose = 0
-    oracle._set_project_dir(str(tmp_path), "stock")
-    arm = arms(options)[0]
-    arm.declare(oracle.hyperparameters)
-    stock = []
-    for _ in range(16):
-        trial = oracle.create_trial("tuner0")
-        point = arm.declare(trial.hyperparameters)
-        stock.append(point)
-        score = 0.5 + 0.1 * np.log10(point[1]) + 0.1 * point[0]
-        oracle.update_trial(trial.trial_id, {"val_accuracy": score})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
-    assert len(set(stock)) < 16, "KerasTuner no longer repeats points: Bayesian can go"
-
-
 def test_score_is_the_best_epoch_of_the_mean_over_executions(data, tmp_path):
     options = make_options(executions=2, epochs=3, trials=1, learning_rate_range=(0.01, 0.02))
     run = run_arm(options, data, tmp_path / "run")
@@ -292,7 +265,7 @@ def test_oracles_are_kerastuners():
     oracles = keras_tuner.oracles
     for kind, cls in {
         "random": oracles.RandomSearchOracle,
-        "bayesian": oracles.BayesianOptimizationOracle,
+        "bayesian": BayesianOptimizationOracle,
         "grid": oracles.GridSearchOracle,
         "hyperband": oracles.HyperbandOracle,
     }.items():

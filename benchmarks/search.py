@@ -53,6 +53,8 @@ class Options:
     """Whose searches: 512 trials of stock take an hour."""
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with mnist.npz, or cifar10.npz for cifar-small, whose training images are used."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """Of ours alone: what the recipes' `--precision auto` may take. The peers train in float32."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """File for the rows: case, ours_seconds, stock_seconds, ratio, ... or those of the curve."""
 
@@ -126,7 +128,9 @@ def main(options: Options, console: Console):
     cases = options.cases or (mnist if counts else CASES)
     console.print(environment(), highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory() as folder:
-        peers = load_peers(options.curve_peers if counts else PEERS, Path(folder), console)
+        peers = load_peers(
+            options.curve_peers if counts else PEERS, Path(folder), options.precision, console
+        )
         if not peers:
             refuse(
                 "`--curve-peers` must name one that is installed. Received: "

@@ -38,22 +38,23 @@ LEARNING_RATE = (1e-4, 1e-2)
 SEED = 1  # KerasTuner ignores 0
 
 
-def make_build(case):
+def make_build(case, precision):
     """`build(hp)` as a user writes it: nothing in it is about reusing programs."""
+    policy = {"dtype": precision}
 
     def build(hp):
         alpha = hp.Float("alpha", *ALPHA, sampling="log")
         rate = hp.Float("learning_rate", *LEARNING_RATE, sampling="log")
-        net = keras.Sequential([keras.Input(case.image_shape), layers.Rescaling(1 / 255)])
+        net = keras.Sequential([keras.Input(case.image_shape), layers.Rescaling(1 / 255, **policy)])
         for filters in case.filters:
-            net.add(layers.Conv2D(filters, 3, padding="same"))
-            net.add(layers.MaxPooling2D())
-            net.add(LeakyReLU(alpha))
-        net.add(layers.Flatten())
+            net.add(layers.Conv2D(filters, 3, padding="same", **policy))
+            net.add(layers.MaxPooling2D(**policy))
+            net.add(LeakyReLU(alpha, **policy))
+        net.add(layers.Flatten(**policy))
         for _ in range(case.n_hidden):
-            net.add(layers.Dense(N_UNITS))
-            net.add(LeakyReLU(alpha))
-        net.add(layers.Dense(N_CLASSES))
+            net.add(layers.Dense(N_UNITS, **policy))
+            net.add(LeakyReLU(alpha, **policy))
+        net.add(layers.Dense(N_CLASSES, dtype="float32"))
         net.compile(
             keras.optimizers.Adam(rate),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -36,14 +36,15 @@ class Stopwatch:
         self.start()
 
 
-def load_peers(names, folder, console):
+def load_peers(names, folder, precision, console):
     """Those of `names` that are installed: name -> function (case, data, stopwatch).
 
-    What the function returns, called with n, runs n more trials of its search.
+    What the function returns, called with n, runs n more trials of its search. `precision` is that
+    of ours.
     """
     peers: dict[str, Any] = {
-        "ours": partial(keras_search, tuning.RandomSearch, folder / "ours"),
-        "stock": partial(keras_search, keras_tuner.RandomSearch, folder / "stock"),
+        "ours": partial(keras_search, tuning.RandomSearch, folder / "ours", precision),
+        "stock": partial(keras_search, keras_tuner.RandomSearch, folder / "stock", "float32"),
     }
     if "optuna" in names:
         try:
@@ -56,10 +57,15 @@ def load_peers(names, folder, console):
     return {name: peers[name] for name in names if name in peers}
 
 
-def keras_search(tuner_class, folder, case, data, stopwatch):
+def keras_search(tuner_class, folder, precision, case, data, stopwatch):
     (x, y), validation_data = data
     tuner = tuner_class(
-        make_build(case), "val_accuracy", max_trials=0, seed=SEED, directory=folder, overwrite=True
+        make_build(case, precision),
+        "val_accuracy",
+        max_trials=0,
+        seed=SEED,
+        directory=folder,
+        overwrite=True,
     )
     on_trial_end = tuner.on_trial_end
     # Tuners copy their callbacks for every trial; functions stay the same ones.

@@ -7,6 +7,8 @@ import keras
 
 __all__ = ["variable_slopes"]
 
+SLOPE_NAMES = ("negative_slope", "alpha", "lower", "upper")  # attributes, and keys of configs
+
 _wants_variables = contextvars.ContextVar("keras_leaky_variable_slopes", default=False)
 
 
@@ -53,6 +55,12 @@ class FixedRectifier(keras.layers.Layer):
             return value
         initializer = keras.initializers.Constant(value)
         return self.add_weight(name=name, shape=(), initializer=initializer, trainable=False)
+
+    def take_numbers(self, other):
+        """Makes the config that of `other`, whose variables this layer has got."""
+        for name in SLOPE_NAMES:
+            if hasattr(other, name):
+                setattr(self, name, getattr(other, name))
 
     def save_own_variables(self, store):
         """Nothing: the config holds the slope."""

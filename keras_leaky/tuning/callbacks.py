@@ -71,7 +71,8 @@ class BestEpoch(keras.callbacks.Callback):
     KerasTuner writes a file at every epoch that improves; this writes one, at the end.
 
     Args:
-        objective: `keras_tuner.Objective`. An epoch without it counts as the best.
+        objective: `keras_tuner.Objective`. An epoch without it counts as the best, and one in
+            which it is NaN as the worst; `failure` says so if there was no other.
     """
 
     model: Any
@@ -83,9 +84,16 @@ class BestEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         value = self.objective.get_value(logs) if self.objective.has_value(logs) else None
-        if value is None or self._value is None or self.objective.better_than(value, self._value):
+        is_first = self._value is None or math.isnan(self._value)
+        if value is None or is_first or self.objective.better_than(value, self._value):
             self._value = value
             self._weights = [weight.copy() for weight in self.model.get_weights()]
+
+    @property
+    def failure(self):
+        if self._value is None or not math.isnan(self._value):
+            return None
+        return f"The objective became {self._value} in every epoch: {self.objective.name}"
 
     def save(self, model, weights_file, build_config_file):
         """Writes the best weights, or those of `model` as they are if there was no epoch.

@@ -11,7 +11,8 @@ from keras_leaky.tuning.data import map_arrays, n_samples_of
 def compiled_fit(program, arguments, data, seed):
     """Trains as `fit(**arguments)` of the program's model does.
 
-    Where `fit` would shuffle, an epoch has the order that `seed` and its number give.
+    Where `fit` would shuffle, an epoch has the order that `seed` and its number give. The losses of
+    single outputs weigh a smaller last batch by its size, as the loss does; those of `fit` do not.
 
     Args:
         program: `Program` with the numbers to start from.

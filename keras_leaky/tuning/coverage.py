@@ -29,6 +29,8 @@ def reason_for_fit(model, arguments):
         return f"the backend is {keras.backend.backend()}"
     if not model.compiled:
         return "the model is not compiled"
+    if not model.built:
+        return "the model is not built"
     if model.run_eagerly:
         return "the model runs eagerly"
     for name in _STEPS:

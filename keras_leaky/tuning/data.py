@@ -10,7 +10,8 @@ OF_DATA = ("x", "y", "sample_weight", "class_weight", "validation_data", "valida
 
 
 class DeviceData:
-    """Moves the data of `fit` to the device, and keeps what was moved last.
+    """Moves the data of `fit` to the device, and keeps what was moved last. Arrays are the same if
+    they are the same objects.
 
     Args:
         to_device: Function from a NumPy array to a tensor.
@@ -27,11 +28,16 @@ class DeviceData:
             arguments: Arguments of `fit` by name.
         """
         arguments = [arguments[name] for name in OF_DATA]
+        if isinstance(class_weight := arguments[OF_DATA.index("class_weight")], dict):
+            arguments.append(tuple(class_weight))  # the keys, which flattening loses
         if self._arguments is None or not _are_same(arguments, self._arguments):
-            self._arguments = self._placed = None  # frees the memory first
-            self._placed = [self._move(part) for part in _split(*arguments)]
+            self.forget()  # frees the memory first
+            self._placed = [self._move(part) for part in _split(*arguments[: len(OF_DATA)])]
             self._arguments = arguments
         return self._placed
+
+    def forget(self):
+        self._arguments = self._placed = None
 
     def _move(self, data):
         def move(array):
@@ -60,7 +66,8 @@ def _split(x, y, sample_weight, class_weight, validation_data, validation_split)
     training: Any = (x, y, sample_weight)
     validation = None
     if validation_data is not None:
-        validation = (*validation_data, None)[:3]
+        is_many = isinstance(validation_data, tuple | list)
+        validation = (*(validation_data if is_many else [validation_data]), None, None)[:3]
     elif validation_split:
         n_training = math.floor(n_samples_of(x) * (1.0 - validation_split))
         validation = map_arrays(lambda a: a[n_training:], training)

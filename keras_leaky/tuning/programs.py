@@ -7,7 +7,9 @@ from typing import Any
 
 import keras
 
-from keras_leaky.tuning.scaled_schedule import hold_learning_rate
+from keras_leaky.layers.slope import FixedRectifier
+from keras_leaky.tuning.layers_of import layers_of
+from keras_leaky.tuning.scaled_schedule import hold_learning_rate, take_learning_rate
 from keras_leaky.tuning.structure import structure_of
 
 _EPOCHS_MODULES = {
@@ -41,6 +43,11 @@ class Program:
         sources = model.variables + model.optimizer.variables
         for target, source in zip(targets, sources, strict=True):
             target.assign(source)
+        # What a callback saves has the numbers of this trial in its config.
+        for target, source in zip(layers_of(self.model), layers_of(model), strict=True):
+            if isinstance(target, FixedRectifier):
+                target.take_numbers(source)
+        take_learning_rate(self.model.optimizer, model.optimizer)
 
 
 class ProgramCache:

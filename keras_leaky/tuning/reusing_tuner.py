@@ -1,6 +1,5 @@
 """A KerasTuner tuner that compiles once and trains every trial in the same program."""
 
-import copy
 import json
 import math
 import sys
@@ -25,7 +24,8 @@ class ReusingTuner(keras_tuner.Tuner):
     folder and results. For each trial `build(hp)` makes a new model. If one of the same structure
     is compiled already, the new model's numbers are loaded into it: weights, statistics, seeds,
     optimizer, learning rate, and the slopes of this package's layers. A hyperparameter that changes
-    the structure, such as a width, costs one compilation a value.
+    the structure, such as a width, costs one compilation a value; the eight programs that were
+    used last are kept.
 
     An epoch is one compiled call over data on the device, with TensorFlow or JAX. What that does
     not cover is trained by `fit` on the reused model, and the log says why: callbacks with hooks
@@ -34,11 +34,13 @@ class ReusingTuner(keras_tuner.Tuner):
     All trials see common random numbers, derived from the seed of the oracle: the same order of the
     data and, before they are scaled, the same initial draws.
 
-    A trial whose training loss is not finite is FAILED with that as its message, is never among the
-    best, and does not count as one of the consecutive failures that end a search.
+    A trial whose training loss is not finite, or whose objective is NaN in every epoch, is FAILED
+    with that as its message, is never among the best, and does not count as one of the consecutive
+    failures that end a search.
 
-    Not seen when structures are compared: a global that a function reads, and an attribute of a
-    layer that is no argument of it and was changed after the layer was made.
+    Not seen when structures are compared: a global that a function reads, an attribute of a layer
+    of Keras that was changed after the layer was made, and what a layer of your own draws with
+    `keras.random` without a `keras.random.SeedGenerator`.
 
     Args:
         oracle: `keras_tuner.Oracle`. KerasTuner's draw a random seed where 0 is
@@ -50,8 +52,8 @@ class ReusingTuner(keras_tuner.Tuner):
             search space or objective is another one.
 
     Raises:
-        ValueError: If the project to resume has another search space or objective, or a file of it
-            is damaged.
+        ValueError: If `distribution_strategy` is given. If the project to resume has
+            another search space or objective, or a file of it is damaged.
 
     Example:
 
@@ -86,16 +88,27 @@ class ReusingTuner(keras_tuner.Tuner):
                 "`hypermodel` must be a function `build(hp)` or a HyperModel, unless a subclass "
                 f"has a `run_trial` of its own. Received: {hypermodel=}"
             )
+        if kwargs.get("distribution_strategy") is not None:
+            raise ValueError(
+                "`distribution_strategy` must be left out: a compiled program runs on one device. "
+                f"Received: distribution_strategy={kwargs['distribution_strategy']!r}"
+            )
         self._trainer = Trainer()
         self._diverged = {}  # trial id -> why
         self._was_reloaded = False
+        given_space = oracle.get_space()
         super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
-        if self._was_reloaded:
-            self._check_space()
+        if self._was_reloaded and self.hypermodel is not None:
+            self._check_space(given_space)
         # The oracle would count trials that diverged as well, and end the search without a reason.
         self._n_failures_allowed = oracle.max_consecutive_failed_trials
         self._n_failures = 0
         oracle.max_consecutive_failed_trials = sys.maxsize
+
+    def search(self, *fit_args, **fit_kwargs):
+        """As `keras_tuner.Tuner.search`."""
+        self._trainer.forget_data()  # it may have changed since the last search
+        return super().search(*fit_args, **fit_kwargs)
 
     def run_trial(self, trial, *args, **kwargs):
         """Trains the model of `trial` as often as `executions_per_trial` says."""
@@ -109,9 +122,10 @@ class ReusingTuner(keras_tuner.Tuner):
             callbacks += [tuner_hooks(self, trial), best, finite_loss]
             arguments = {**kwargs, "callbacks": callbacks}
             model, result = self._train(trial.hyperparameters, seed, args, arguments)
-            if finite_loss.failure:
-                self._diverged[trial.trial_id] = finite_loss.failure
-                raise keras_tuner.errors.FailedTrialError(finite_loss.failure)
+            failure = finite_loss.failure or best.failure
+            if failure:
+                self._diverged[trial.trial_id] = failure
+                raise keras_tuner.errors.FailedTrialError(failure)
             results.append(result)
         best.save(
             model,
@@ -201,7 +215,7 @@ class ReusingTuner(keras_tuner.Tuner):
         return model
 
     def _copy_callbacks(self, callbacks, trial, execution):
-        callbacks = list(copy.deepcopy(callbacks))
+        callbacks = list(self._deepcopy_callbacks(callbacks))
         if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
             # KerasTuner calls it for every trial, and it imports tensorboard.
             self._configure_tensorboard_dir(callbacks, trial, execution)
@@ -222,13 +236,18 @@ class ReusingTuner(keras_tuner.Tuner):
         objectives = getattr(self.oracle.objective, "objectives", [self.oracle.objective])
         return [f"{objective.direction} {objective.name}" for objective in objectives]
 
-    def _check_space(self):
-        """Refuses to go on with trials of another search space."""
-        hp = keras_tuner.HyperParameters()
+    def _check_space(self, hp):
+        """Refuses to go on with trials of another search space.
+
+        Args:
+            hp: `keras_tuner.HyperParameters` that the oracle was given. `build` adds to it.
+        """
+        given = [parameter.name for parameter in hp.space]
         self.hypermodel.build(hp)
         known = [parameter.get_config() for parameter in self.oracle.get_space().space]
         for parameter in hp.space:
-            if parameter.get_config() not in known:
+            is_tuned = self.oracle.tune_new_entries or parameter.name in given
+            if is_tuned and parameter.get_config() not in known:
                 raise ValueError(
                     f"The search space must be that of the project in {self.project_dir} to "
                     "resume it; or give another `project_name`, or `overwrite=True`. "

@@ -79,6 +79,14 @@ def hold_learning_rate(optimizer):
     optimizer.learning_rate = schedule
 
 
+def take_learning_rate(optimizer, other):
+    """Makes the config of a schedule that of the one in `other`."""
+    optimizers = [getattr(o, "inner_optimizer", o) for o in (optimizer, other)]
+    schedule, source = (o._learning_rate for o in optimizers)
+    if isinstance(schedule, ScaledSchedule):
+        schedule.learning_rate = source.learning_rate
+
+
 def _scaled(schedule):
     """One of Keras's schedules as a shape of height 1 times a learning rate, where it has any."""
     config = schedule.get_config()

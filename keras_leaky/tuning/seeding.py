@@ -3,9 +3,12 @@
 import functools
 import inspect
 import random
+from types import FunctionType, MethodType
 
 import keras
 import numpy as np
+
+from keras_leaky.tuning.layers_of import layers_of
 
 _SEED_FOR_0 = 2**31 - 1
 
@@ -46,14 +49,18 @@ def set_seed(seed, fully):
 
 def draws_by_itself(model):
     """Whether parts of `model` that are neither Keras's nor ours may draw in ways of their own."""
-    layers = model._flatten_layers(include_self=False)  # Keras has no public walk
     parts = [
         part
-        for layer in layers
-        for part in (layer, *(v for k, v in vars(layer).items() if k.endswith("_initializer")))
+        for layer in layers_of(model)
+        for part in (layer, *(value for name, value in vars(layer).items() if _may_draw(name)))
     ]
     return not all(_package(part) in ("keras", "keras_leaky", "builtins") for part in parts)
 
 
+def _may_draw(name):
+    return name.endswith("_initializer") or name in ("function", "activation")
+
+
 def _package(part):
-    return type(part).__module__.split(".")[0]
+    owner = part if isinstance(part, FunctionType | MethodType) else type(part)
+    return owner.__module__.split(".")[0]

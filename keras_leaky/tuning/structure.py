@@ -1,19 +1,19 @@
 """What a compiled program depends on: models of one structure differ in numbers alone."""
 
 import json
-import sys
-from types import FunctionType, MethodType
-from typing import Any
 
 import keras
 import numpy as np
 
+from keras_leaky.layers.slope import SLOPE_NAMES, FixedRectifier
+from keras_leaky.tuning.details import UnknownError, details_of
+from keras_leaky.tuning.layers_of import layers_of
+from keras_leaky.tuning.scaled_schedule import ScaledSchedule
+
 # What only decides the numbers that variables start from; `compile` is looked at by itself.
 _OF_THE_START = ("seed", "build_config", "compile_config")
 # What rectifiers inside `variable_slopes()` and a `ScaledSchedule` keep in a variable.
-_IN_VARIABLES = ("negative_slope", "alpha", "lower", "upper", "learning_rate")
-# Keras wraps these methods anew in every layer.
-_WRAPPED_METHODS = ("build", "call", "quantize")
+_IN_VARIABLES = (*SLOPE_NAMES, "learning_rate")
 
 
 def structure_of(model):
@@ -24,8 +24,8 @@ def structure_of(model):
     part of the structure, automatic names too, so models to compare are built after
     `clear_session`.
 
-    Not seen: a global that a function reads, and an attribute of a layer that is no argument of it
-    and was changed after the layer was made.
+    Not seen: a global that a function reads, and an attribute of a layer of Keras that was changed
+    after the layer was made.
 
     Args:
         model: A built and compiled Keras model.
@@ -36,8 +36,8 @@ def structure_of(model):
     """
     if not type(model).__module__.startswith("keras."):
         return None
-    layers: Any = model._flatten_layers(include_self=False)  # Keras has no public walk
-    layers, optimizer = list(layers), model.optimizer
+    layers = layers_of(model)
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of loss scaling
     if any(hasattr(layer, "get_vocabulary") for layer in layers):
         return None  # a table beside the variables
     try:
@@ -45,26 +45,29 @@ def structure_of(model):
         configs = (
             _less_the_start(keras.saving.serialize_keras_object(model)),
             _less_the_start({**model.get_compile_config(), "optimizer": None}),
-            _less_the_start(_optimizer_config(optimizer)),
+            _less_the_start(_optimizer_config(model.optimizer)),
         )
-        functions = tuple(map(_function_identity, _functions(layers + given)))
-    except (NotImplementedError, TypeError, ValueError, _UnknownError):
+        things = [*layers, *given, model.optimizer, optimizer, *_schedules(optimizer)]
+        details = tuple(detail for thing in things for detail in details_of(thing))
+    except (NotImplementedError, TypeError, ValueError, UnknownError):
         return None
     return (
         json.dumps(configs, sort_keys=True, default=str),
-        functions,
-        tuple(map(type, [model, optimizer, *layers, *given])),
+        details,
+        tuple(map(type, [model, *things])),
         tuple((tuple(v.shape), v.dtype, v.trainable) for v in model.variables),
-        tuple((tuple(v.shape), v.dtype) for v in optimizer.variables),
+        tuple((tuple(v.shape), v.dtype) for v in model.optimizer.variables),
         # Excluded by name, which no config holds.
         tuple(optimizer._use_weight_decay(v) for v in model.trainable_variables),
         # `adapt` makes constants of them.
         tuple(_values(layer) for layer in layers if hasattr(layer, "adapt")),
+        # Made before, outside `variable_slopes()`: constants.
+        tuple(
+            tuple(getattr(layer, name, None) for name in SLOPE_NAMES)
+            for layer in layers
+            if isinstance(layer, FixedRectifier) and not layer.weights
+        ),
     )
-
-
-class _UnknownError(Exception):
-    """The structure cannot be told."""
 
 
 def _less_the_start(node):
@@ -92,44 +95,20 @@ def _optimizer_config(optimizer):
     return config
 
 
+def _schedules(optimizer):
+    """What a user may have written of the learning rate."""
+    schedule = optimizer._learning_rate  # `learning_rate` is the rate at this step
+    if isinstance(schedule, ScaledSchedule):
+        schedule = schedule.shape
+    is_schedule = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+    return [schedule] if is_schedule else []
+
+
 def _given_to_compile(model):
     """The losses and metrics as they were given, where they are no names."""
     config = model._compile_config.config  # public only in its serialized form
     given = [config.get(key) for key in ("loss", "metrics", "weighted_metrics")]
     return [thing for thing in keras.tree.flatten(given) if callable(thing)]
-
-
-def _functions(things):
-    """The Python functions that layers, losses and metrics apply."""
-    for thing in things:
-        attributes = {} if isinstance(thing, FunctionType) else vars(thing)
-        for name, value in {"": thing, **attributes}.items():
-            if name in _WRAPPED_METHODS:
-                continue
-            if isinstance(value, FunctionType):
-                yield value
-            elif callable(value) and not _has_config(value):
-                raise _UnknownError  # such as functools.partial
-
-
-def _has_config(thing):
-    """Whether the config tells what a callable does, or that of its owner."""
-    is_of_keras = type(thing).__module__.startswith("keras.")
-    return is_of_keras or hasattr(thing, "get_config") or isinstance(thing, type | MethodType)
-
-
-def _function_identity(function):
-    """Equal for functions that do the same: imported ones, and closures over plain values."""
-    found: Any = sys.modules.get(function.__module__)
-    for part in function.__qualname__.split("."):
-        found = getattr(found, part, None)
-    if found is function:
-        return function.__module__, function.__qualname__
-    values = [cell.cell_contents for cell in function.__closure__ or ()]
-    values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    if not all(isinstance(value, int | float | str | None) for value in values):
-        raise _UnknownError
-    return function.__code__, tuple(values)
 
 
 def _values(layer):

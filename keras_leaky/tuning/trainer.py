@@ -2,7 +2,6 @@
 
 import gc
 import logging
-from typing import Any
 
 import keras
 
@@ -11,6 +10,7 @@ from keras_leaky.tuning.callbacks import Seed
 from keras_leaky.tuning.compiled_fit import compiled_fit
 from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
 from keras_leaky.tuning.data import DeviceData
+from keras_leaky.tuning.layers_of import layers_of
 from keras_leaky.tuning.new_session import in_new_session
 from keras_leaky.tuning.programs import ProgramCache, epochs_module
 from keras_leaky.tuning.seeding import draws_by_itself, set_seed
@@ -80,7 +80,8 @@ class Trainer:
 
         Args:
             model: From `build`. It must not be used afterwards.
-            *args: As for `keras.Model.fit`.
+            *args: As for `keras.Model.fit`. Arrays stay on the device for the next `fit` with
+                the same ones; see `forget_data`.
             seed: int in [0, 2**31). The order of the data derives from it.
             own_fit: Function `(model, *args, **kwargs)` to call in the place of `model.fit`. Then
                 nothing is compiled in advance.
@@ -108,6 +109,11 @@ class Trainer:
         finally:
             self._programs.forget_if_changed(program)
 
+    def forget_data(self):
+        """Frees the data on the device. To be called when arrays have changed in place."""
+        if self._data is not None:
+            self._data.forget()
+
     def copy(self, trained, build):
         """The model that `build()` returns, with the weights of a trained one: one to keep.
 
@@ -119,10 +125,8 @@ class Trainer:
         Raises:
             ValueError: If the weights differ in number or shape.
         """
-        layers: Any = trained._flatten_layers(include_self=False)  # Keras has no public walk
-        slopes = {
-            id(v) for layer in layers if isinstance(layer, FixedRectifier) for v in layer.weights
-        }
+        layers = [layer for layer in layers_of(trained) if isinstance(layer, FixedRectifier)]
+        slopes = {id(v) for layer in layers for v in layer.weights}
         model = in_new_session(build)
         model.set_weights(
             [keras.ops.convert_to_numpy(v) for v in trained.weights if id(v) not in slopes]

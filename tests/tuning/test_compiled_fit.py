@@ -147,6 +147,14 @@ def test_validation_split_takes_the_last_samples_as_fit_does():
     assert history["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
 
 
+def test_validation_data_may_be_inputs_alone():
+    x, y = make_data()
+    arguments = read_arguments((x, y), {"validation_data": x})
+    validation = DeviceData(epochs_module().to_device).place(arguments)[1]
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(validation[0]), x)
+    assert validation[1:] == (None, None)
+
+
 def test_every_epoch_has_an_order_of_its_own():
     orders = []
 

@@ -74,3 +74,82 @@ def test_what_the_compiled_epoch_does_not_cover_goes_through_fit(caplog):
     trainer.fit(model, X, Y, seed=1, batch_size=8, callbacks=[batches], verbose=0)
     assert batches.n == 5
     assert "because Batches has `on_train_batch_end`" in caplog.text
+
+
+def test_what_a_callback_saves_has_the_slope_and_rate_of_its_training(tmp_path):
+    def build_with_schedule(alpha):
+        model = build(alpha)
+        rate = keras.optimizers.schedules.CosineDecay(alpha, 10)
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        return model
+
+    trainer = Trainer()
+    for alpha in (0.1, 0.3):
+        path = tmp_path / f"{alpha}.keras"
+        saving = keras.callbacks.ModelCheckpoint(str(path))
+        model = trainer.build(lambda a=alpha: build_with_schedule(a), seed=1)
+        trainer.fit(model, X, Y, seed=1, callbacks=[saving], verbose=0)
+        loaded = keras.saving.load_model(path)
+        assert loaded.layers[3].negative_slope == alpha
+        assert loaded.optimizer.get_config()["learning_rate"]["config"]["learning_rate"] == alpha
+    assert len(trainer._programs._programs) == 1
+
+
+def test_weight_decay_that_is_excluded_behind_loss_scaling_is_another_structure():
+    def build_excluding(names):
+        model = build()
+        optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.5)
+        optimizer.exclude_from_weight_decay(var_names=names)
+        model.compile(keras.optimizers.LossScaleOptimizer(optimizer), "mse")
+        return model
+
+    trainer = Trainer()
+    for names in (["kernel"], ["nothing"]):
+        trainer.fit(trainer.build(lambda n=names: build_excluding(n), 1), X, Y, seed=1, verbose=0)
+    assert len(trainer._programs._programs) == 2
+
+
+def test_data_that_changed_in_place_has_to_be_forgotten():
+    trainer, x = Trainer(), X.copy()
+
+    def loss():
+        model = trainer.build(build, seed=1)
+        return trainer.fit(model, x, Y, seed=1, verbose=0)[1].history["loss"]
+
+    before = loss()
+    x *= 10
+    assert loss() == before
+    trainer.forget_data()
+    assert loss() != before
+
+
+def test_class_weights_of_other_classes_are_other_weights():
+    trainer, labels = Trainer(), (X[:, 0] > 0).astype("int64")
+
+    def loss(class_weight):
+        model = trainer.build(build, seed=1)
+        arguments = {"class_weight": class_weight, "seed": 1, "verbose": 0}
+        return trainer.fit(model, X, labels, **arguments)[1].history["loss"]
+
+    weight = 5.0
+    assert loss({0: weight}) != loss({1: weight})
+
+
+def test_a_subclassed_model_that_is_not_built_goes_through_fit(caplog):
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    def build_subclass():
+        model = Model()
+        model.compile("sgd", "mse")
+        return model
+
+    trainer = Trainer()
+    _, history = trainer.fit(trainer.build(build_subclass, 1), X, Y, seed=1, verbose=0)
+    assert len(history.history["loss"]) == 1
+    assert "because the model is not built" in caplog.text

@@ -1,5 +1,7 @@
 """Traps of KerasTuner 1.4.8 that our tuners do not have."""
 
+import threading
+
 import keras
 import keras_tuner
 import numpy as np
@@ -98,3 +100,82 @@ def test_a_damaged_project_is_refused_with_a_way_out(file, tmp_path):
     with pytest.raises(ValueError, match="is damaged, as if its search was killed while writing"):
         make()
     assert len(search(make(overwrite=True))) == 3
+
+
+class Nan(keras.metrics.Metric):
+    def update_state(self, *args, **kwargs):
+        pass
+
+    def result(self):
+        return keras.ops.convert_to_tensor(np.nan)
+
+
+def test_nan_objectives_are_failures_with_a_reason_that_end_nothing(tmp_path):
+    def build_with_nan(hp):
+        model = build(hp)
+        model.compile("sgd", "mse", metrics=[Nan(name="odd")])
+        return model
+
+    objective = keras_tuner.Objective("val_odd", "min")
+    tuner = tuning.RandomSearch(build_with_nan, objective, max_trials=4, seed=1, directory=tmp_path)
+    search(tuner)
+    trials = list(tuner.oracle.trials.values())
+    assert [trial.status for trial in trials] == ["FAILED"] * 4
+    assert {trial.message for trial in trials} == {
+        "The objective became nan in every epoch: val_odd"
+    }
+
+
+def resume(tmp_path, **kwargs):
+    arguments = {"max_trials": 2, "seed": 1, "directory": tmp_path, **kwargs}
+    return tuning.RandomSearch(build, "val_loss", **arguments)
+
+
+@pytest.mark.parametrize("tune_new_entries", [True, False])
+def test_a_space_that_is_overridden_is_resumed(tune_new_entries, tmp_path):
+    def make():
+        hp = keras_tuner.HyperParameters()
+        name = "learning_rate" if tune_new_entries else "another"
+        hp.Float(name, 1e-3, 1e-2, sampling="log")
+        return resume(tmp_path, hyperparameters=hp, tune_new_entries=tune_new_entries)
+
+    assert len(search(make())) == len(search(make())) == 2
+
+
+def test_a_tuner_with_its_own_run_trial_is_resumed(tmp_path):
+    class Tuner(tuning.RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            return trial.hyperparameters.Float("a", 0.0, 1.0)
+
+    def make(n_trials):
+        return Tuner(objective=None, max_trials=n_trials, seed=1, directory=tmp_path)
+
+    assert len(search(make(2))) == 2
+    assert len(search(make(4))) == 4
+
+
+def test_a_callback_that_cannot_be_copied_ends_the_search_with_kerastuners_words(tmp_path):
+    class Callback(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.lock = threading.Lock()
+
+    with pytest.raises(keras_tuner.errors.FatalValueError, match="should be deep-copyable"):
+        resume(tmp_path).search(X, X[:, 0], callbacks=[Callback()], verbose=0)
+
+
+def test_a_distribution_strategy_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="`distribution_strategy` must be left out"):
+        resume(tmp_path, distribution_strategy=object())
+
+
+def test_data_that_changed_between_searches_are_read_again(tmp_path):
+    x, targets = X.copy(), X[:, 0]
+    scores = []
+    tuner = resume(tmp_path, max_trials=0)
+    for _ in range(2):
+        tuner.oracle.max_trials += 1
+        tuner.search(x, targets, validation_data=(x, targets), verbose=0)
+        scores.append(tuner.oracle.get_best_trials(2)[-1].score)
+        x *= 100
+    assert scores[1] > 100 * scores[0]

@@ -30,6 +30,7 @@ def test_split_of_mnist():
 @pytest.mark.slow
 def test_search_learns_and_repeats(search):
     flags = (f"--data-dir={FOLDER}", "--train-limit=6000", "--epochs=1", "--trials=2", "--seeds=2")
+    flags += ("--precision=float32",)  # auto may find another in each run
     narrow = ("--learning-rate-range", 1e-3, 5e-3)
     (code, first), (_, again) = (search(name, *narrow, tiny=flags) for name in "ab")
     assert code == 0

@@ -14,7 +14,8 @@ from recipes.common.run_folder import RunFolder
 from tests.recipes.conftest import TINY
 
 ROOT = Path(__file__).parents[2]
-FLAGS = [*TINY, "--trials=3", "--seeds=4", "--seed=1"]
+# Epochs enough for a signal to arrive before the trainings that are left have ended.
+FLAGS = [*TINY, "--epochs=100", "--trials=3", "--seeds=4", "--seed=1"]
 N_RUNS = 2 * 3 + 2 * 4
 
 

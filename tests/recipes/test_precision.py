@@ -32,7 +32,9 @@ def test_float32_where_bfloat16_is_not_native(data, monkeypatch):
     [(0.005, "mixed_bfloat16"), (0.0099, "float32"), (0.02, "float32")],
 )
 def test_bfloat16_only_where_it_is_clearly_faster(data, monkeypatch, bfloat16, chosen):
-    seconds = {"float32": 0.01, "mixed_bfloat16": bfloat16}
+    # Other work on the machine slowed two of the turns down.
+    seconds = {"float32": [0.01, 0.01, 0.01, 0.05, 0.01]}
+    seconds["mixed_bfloat16"] = [bfloat16, bfloat16, bfloat16, 5 * bfloat16, 4 * bfloat16]
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
     monkeypatch.setattr(precision, "measure_step_seconds", lambda *_: seconds)
     options, reason = precision.choose_precision(OPTIONS, data)
@@ -43,4 +45,4 @@ def test_bfloat16_only_where_it_is_clearly_faster(data, monkeypatch, bfloat16, c
 def test_both_precisions_are_measured(data):
     seconds = precision.measure_step_seconds(OPTIONS, data)
     assert set(seconds) == {"float32", "mixed_bfloat16"}
-    assert min(seconds.values()) > 0
+    assert min(map(min, seconds.values())) > 0

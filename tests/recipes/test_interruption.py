@@ -1,6 +1,7 @@
 """A search that is stopped by Ctrl-C or kill -9 goes on as if it had not been."""
 
 import dataclasses
+import functools
 import re
 import shlex
 import signal
@@ -15,7 +16,7 @@ from tests.recipes.conftest import TINY
 
 ROOT = Path(__file__).parents[2]
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
-FLAGS = [*TINY, "--epochs=100", "--trials=3", "--seeds=4", "--seed=1"]
+FLAGS = [*TINY, "--epochs=30", "--trials=3", "--seeds=4", "--seed=1"]
 N_RUNS = 2 * 3 + 2 * 4
 
 
@@ -26,6 +27,8 @@ def start(path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # The background jobs of a shell ignore Ctrl-C and hand that down to all they start.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 

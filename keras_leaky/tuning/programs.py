@@ -21,7 +21,7 @@ _EPOCHS_MODULES = {
 def epochs_module():
     """How an epoch is compiled on this backend, None where it is not."""
     name = _EPOCHS_MODULES.get(keras.backend.backend())
-    return name and importlib.import_module(name)
+    return importlib.import_module(name) if name else None
 
 
 class Program:

@@ -17,7 +17,7 @@ from keras_leaky.tuning.seeding import draws_by_itself, set_seed
 
 _logger = logging.getLogger(__name__)
 _N_PROGRAMS = 8
-_N_BUILDS_A_COLLECTION = 50
+_N_BUILDS_A_COLLECTION = 25
 
 
 class Trainer:
@@ -46,7 +46,7 @@ class Trainer:
     def __init__(self):
         self._programs = ProgramCache(_N_PROGRAMS)
         module = epochs_module()
-        self._data = module and DeviceData(module.to_device)
+        self._data = DeviceData(module.to_device) if module else None
         self._n_builds = 0
         self._seeds_fully = False
         self._reasons_told = set()

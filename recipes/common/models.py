@@ -99,7 +99,8 @@ def _body(x: Any, options: SearchOptions, activation: str, alpha: float | None) 
 
     def rectify(x: Any) -> Any:
         if norm:
-            x = keras.layers.BatchNormalization(dtype=dtype)(x)
+            # Keras's 0.99 would still remember the start after a short training.
+            x = keras.layers.BatchNormalization(momentum=0.9, dtype=dtype)(x)
         return activation_layer(activation, alpha, dtype)(x)
 
     for group in _filters(kind, n_colors=x.shape[-1]):

@@ -66,10 +66,21 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return cls(shape, config["learning_rate"])
 
 
+def inner_optimizer_of(optimizer):
+    """The optimizer that updates the weights, also where it is wrapped for loss scaling."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def schedule_of(optimizer):
+    """The schedule, or where there is none the variable, of an optimizer's learning rate."""
+    # `learning_rate` is the rate at this step.
+    return inner_optimizer_of(optimizer)._learning_rate
+
+
 def hold_learning_rate(optimizer):
     """Puts the height of a schedule that `optimizer` may have into a variable of it."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of loss scaling
-    schedule = optimizer._learning_rate  # `learning_rate` is the rate at this step
+    optimizer = inner_optimizer_of(optimizer)
+    schedule = schedule_of(optimizer)
     if type(schedule) in _HEIGHTS:
         schedule = _scaled(schedule)
     if not isinstance(schedule, ScaledSchedule):
@@ -81,10 +92,9 @@ def hold_learning_rate(optimizer):
 
 def take_learning_rate(optimizer, other):
     """Makes the config of a schedule that of the one in `other`."""
-    optimizers = [getattr(o, "inner_optimizer", o) for o in (optimizer, other)]
-    schedule, source = (o._learning_rate for o in optimizers)
+    schedule = schedule_of(optimizer)
     if isinstance(schedule, ScaledSchedule):
-        schedule.learning_rate = source.learning_rate
+        schedule.learning_rate = schedule_of(other).learning_rate
 
 
 def _scaled(schedule):

@@ -8,7 +8,7 @@ import numpy as np
 from keras_leaky.layers.slope import SLOPE_NAMES, FixedRectifier
 from keras_leaky.tuning.details import UnknownError, details_of
 from keras_leaky.tuning.layers_of import layers_of
-from keras_leaky.tuning.scaled_schedule import ScaledSchedule
+from keras_leaky.tuning.scaled_schedule import ScaledSchedule, inner_optimizer_of, schedule_of
 
 # What only decides the numbers that variables start from; `compile` is looked at by itself.
 _OF_THE_START = ("seed", "build_config", "compile_config")
@@ -21,8 +21,8 @@ def structure_of(model):
 
     The numbers in which they may differ are those in variables: weights, statistics, seeds, slopes
     made inside `variable_slopes()`, a learning rate; and what these were drawn with. All else is
-    part of the structure, automatic names too, so models to compare are built after
-    `clear_session`.
+    part of the structure, automatic names too, so models to compare are built
+    `in_new_session`.
 
     Not seen: a global that a function reads, and an attribute of a layer of Keras that was changed
     after the layer was made.
@@ -37,7 +37,7 @@ def structure_of(model):
     if not type(model).__module__.startswith("keras."):
         return None
     layers = layers_of(model)
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of loss scaling
+    optimizer = inner_optimizer_of(model.optimizer)
     if any(hasattr(layer, "get_vocabulary") for layer in layers):
         return None  # a table beside the variables
     try:
@@ -97,7 +97,7 @@ def _optimizer_config(optimizer):
 
 def _schedules(optimizer):
     """What a user may have written of the learning rate."""
-    schedule = optimizer._learning_rate  # `learning_rate` is the rate at this step
+    schedule = schedule_of(optimizer)
     if isinstance(schedule, ScaledSchedule):
         schedule = schedule.shape
     is_schedule = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)

@@ -70,7 +70,7 @@ class Trainer:
 
         set_seed(seed, fully=self._seeds_fully)
         model = in_new_session(build_with_variables)
-        if draws_by_itself(model) and not self._seeds_fully:
+        if not self._seeds_fully and draws_by_itself(model):
             self._seeds_fully = True
             return self.build(build, seed)
         return model

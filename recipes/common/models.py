@@ -50,7 +50,7 @@ def build_model(
             keep: a constant learning rate, and no augmentation.
     """
     inputs = keras.Input(data.image_shape, dtype="uint8", name="image")
-    # Given to every layer, because `clear_session` also forgets a global policy.
+    # Given to every layer: a global policy would stay set for the next net.
     dtype = options.precision
     x = keras.layers.Rescaling(1 / 255, dtype=dtype)(inputs)
     if len(data.image_shape) == 2:

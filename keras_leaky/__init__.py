@@ -4,7 +4,7 @@ Importing this package registers every class with Keras, so that `keras.models.l
 finds them without `custom_objects`.
 """
 
-from keras_leaky import initializers, layers, ops
+from keras_leaky import diagnostics, initializers, layers, ops
 from keras_leaky.saving import load_model
 from keras_leaky.surgery import replace_activations, to_keras
 
@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "diagnostics",
     "initializers",
     "layers",
     "load_model",

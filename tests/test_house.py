@@ -166,7 +166,7 @@ def test_examples_in_docstrings(module):
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
-@pytest.mark.parametrize("folder", ["layers", "ops", "initializers"])
+@pytest.mark.parametrize("folder", ["layers", "ops", "initializers", "diagnostics"])
 def test_every_public_name_has_a_full_docstring_with_an_example(folder):
     for name in getattr(keras_leaky, folder).__all__:
         doc = getattr(getattr(keras_leaky, folder), name).__doc__

@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_leaky.surgery._configs import activation_name, rewrite
+from keras_leaky.layers._names import activation_name
+from keras_leaky.surgery._configs import rewrite
 
 # Layers whose output is that of their `activation`, so that its shape is known.
 _ACTIVATION_LAST = (

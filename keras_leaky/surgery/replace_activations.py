@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_leaky.surgery._configs import ALIASES, activation_name
+from keras_leaky.layers._names import ALIASES, activation_name
 from keras_leaky.surgery._copy import check_graph, copy_model, parts_and_functions_of
 
 _OF_PLACE = ("name", "dtype", "trainable")  # what a layer has from where it is put

@@ -1,0 +1,103 @@
+"""Dead units over the epochs of a training."""
+
+import keras
+import numpy as np
+
+from keras_leaky.diagnostics._activations import parts_of
+from keras_leaky.diagnostics.dead_units import NanPreActivation, dead_units
+from keras_leaky.layers import PReLU
+
+
+class DeadUnitMonitor(keras.callbacks.Callback):
+    """Counts dead units before the training and after epochs, and keeps the slopes of PReLU.
+
+    `dead_fraction` and `inactive_fraction`, over the units of all activations, and the same of each
+    layer (`dead_fraction/dense`) go into the logs of the epoch. So `CSVLogger`, `TensorBoard` and
+    `EarlyStopping(monitor="dead_fraction")` see them if they come after this callback in the list.
+    Between two measurements the logs repeat the last one. What is not a number, because the model
+    has diverged, is NaN there. `dead_units` defines the terms.
+
+    A measurement is a forward pass over `data`. It has no hooks for batches, so that a training
+    by `keras_leaky.tuning` stays compiled.
+
+    Args:
+        data: The sample, as `dead_units` takes it. Of an iterable it needs one that can be
+            iterated over again. A thousand validation samples tell fractions apart and cost little.
+        every: Epochs from one measurement to the next, at least 1. Defaults to 1.
+        batch_size: As in `dead_units`. Defaults to 256.
+
+    Attributes:
+        reports: Dict from the number of finished epochs to a `DeadUnitReport`, or None where the
+            model had diverged; 0 is before the training.
+        alphas: Dict from the same numbers to a dict from the name of every PReLU to its `alpha`.
+
+    Raises:
+        ValueError: If `every` is no whole number of at least 1; and when the training begins, for
+            what `dead_units` refuses.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_leaky.diagnostics import DeadUnitMonitor
+    >>> x = np.random.default_rng(0).normal(size=(256, 4))
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu")])
+    >>> model.compile("sgd", "mse")
+    >>> monitor = DeadUnitMonitor(x)
+    >>> history = model.fit(x, np.ones((256, 8)), epochs=2, callbacks=[monitor], verbose=0)
+    >>> sorted(monitor.reports), len(history.history["dead_fraction"])
+    ([0, 1, 2], 2)
+
+    References:
+        Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
+        Models", section 2. He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", table 1
+        (learned slopes).
+    """
+
+    def __init__(self, data, every=1, batch_size=256):
+        super().__init__()
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            raise ValueError(f"`every` must be a whole number of at least 1. Received: {every=}")
+        self.data, self.every, self.batch_size = data, every, batch_size
+        self.reports, self.alphas = {}, {}
+        self._logs = {}
+
+    def on_train_begin(self, logs=None):
+        self.reports, self.alphas = {}, {}
+        self._measure(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every == 0:
+            self._measure(epoch + 1)
+        if logs is not None:
+            logs.update(self._logs)
+
+    def plot(self):
+        """A `matplotlib.figure.Figure`: dead and inactive fractions, and alphas, over epochs."""
+        from keras_leaky.diagnostics._plots import draw_epochs
+
+        return draw_epochs(self.reports, self.alphas)
+
+    def _measure(self, n_epochs):
+        model = self.model
+        try:
+            report = dead_units(model, self.data, batch_size=self.batch_size)
+            self._logs = _as_logs(report)
+        except NanPreActivation:
+            report = None
+            self._logs = dict.fromkeys(self._logs or _TOTALS, float("nan"))
+        self.reports[n_epochs] = report
+        prelus = [p for p in parts_of(model) if isinstance(p, PReLU | keras.layers.PReLU)]
+        self.alphas[n_epochs] = {
+            layer.name: np.array(keras.ops.convert_to_numpy(layer.alpha)) for layer in prelus
+        }
+
+
+_TOTALS = ("dead_fraction", "inactive_fraction")
+
+
+def _as_logs(report):
+    logs = {name: getattr(report, name) for name in _TOTALS}
+    for units in report.layers:
+        for state in ("dead", "inactive"):
+            logs[f"{state}_fraction/{units.layer}"] = units.count(state) / units.n_units
+    return logs

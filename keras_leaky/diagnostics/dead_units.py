@@ -1,0 +1,143 @@
+"""Which units of a model are dead."""
+
+import numbers
+import warnings
+
+import keras
+import numpy as np
+
+from keras_leaky.diagnostics._activations import find_activations, parts_of
+from keras_leaky.diagnostics._batches import batches, n_samples_of
+from keras_leaky.diagnostics._tally import Tally
+from keras_leaky.diagnostics._watching import watching
+from keras_leaky.diagnostics.report import DeadUnitReport
+
+
+class NanPreActivation(ValueError):
+    """A pre-activation is NaN: the model has diverged, or the data hold NaN."""
+
+
+def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
+    """Finds the dead units of a model, and tells how active the others are.
+
+    The model is shown a sample, in inference mode, and the inputs of its activations are looked at:
+    of layers (`ReLU`, `LeakyReLU`, `Activation`), of functions of `keras.ops` and
+    `keras.activations` in functional models, and of the argument `activation` of any layer; in
+    nested models, wrappers and subclassed models as well. Softmax is left out, and so is what a
+    layer of your own computes without an activation layer or an attribute `activation`.
+
+    - *unit*: a feature of a dense layer or a channel of a convolution, at all its positions. A
+      layer that is used several times has its units once, active where they are in any use.
+    - *pre-activation*: the number that the activation is applied to.
+    - *active fraction*: the share of positive ones among the pre-activations of a unit.
+    - *inactive*: no pre-activation in the sample is positive.
+    - *dead*: inactive, and the derivative of the activation is 0 there: ReLU, or a slope or `alpha`
+      of 0. Its weights get no gradient from the sample. Leaky and exponential units get one, so
+      they are at most inactive. Under a function of your own a unit is called dead if it is
+      inactive and every output is 0.
+    - *always on*: all pre-activations are positive: the unit is linear.
+    - *dormant*: the mean magnitude of the output is at most `tau` times the mean of that over the
+      layer (Sokar et al.).
+
+    What is inactive in a sample may be active elsewhere: printing the report says how often.
+
+    Args:
+        model: `keras.Model`. It is left as it is.
+        data: The sample, as the model takes it: an array, a list or dict of arrays for several
+            inputs, or an iterable of batches (`tf.data.Dataset`, `keras.utils.PyDataset`), each
+            `x`, `(x, y)` or `(x, y, sample_weight)`.
+        batch_size: Samples at a time where `data` are arrays, at least 1. It changes memory and
+            time, not the counts. Defaults to 256.
+        per_element: Whether every element of an activation's input is a unit of its own, such as
+            each pixel of a channel. Defaults to False.
+        tau: Threshold of dormant units, in [0, 1). Defaults to 0.025.
+
+    Returns:
+        `DeadUnitReport`.
+
+    Raises:
+        ValueError: If an argument is of another kind or out of range; if `data` are empty or of
+            several lengths; if the model has no activation, or a pre-activation is NaN.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_leaky.diagnostics import dead_units
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu", name="hidden")])
+    >>> kernel, bias = model.get_weights()
+    >>> bias[2] = -100.0
+    >>> model.set_weights([kernel, bias])
+    >>> report = dead_units(model, np.random.default_rng(0).normal(size=(1000, 4)))
+    >>> report["hidden"].is_dead.nonzero()[0]
+    array([2])
+    >>> report.dead_fraction
+    0.125
+
+    References:
+        Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
+        Models", section 2. Sokar, Agarwal, Castro and Evci, 2023, "The Dormant Neuron Phenomenon
+        in Deep Reinforcement Learning", definition 3.1 (the score is `relative_output`).
+    """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: model={model!r}")
+    if not isinstance(per_element, bool):
+        raise ValueError(f"`per_element` must be True or False. Received: {per_element=}")
+    is_number = isinstance(tau, numbers.Real) and not isinstance(tau, bool)
+    if not (is_number and 0 <= tau < 1):
+        raise ValueError(f"`tau` must be a number of at least 0 and below 1. Received: {tau=}")
+    tallies = {}
+
+    def record(site, source, x, y):
+        if _is_traced(x):
+            warnings.warn(
+                f"Layer {site.name!r} runs in a compiled loop, so its units are left out. "
+                "`unroll=True` shows them.",
+                stacklevel=2,
+            )
+        elif tuple(x.shape) == tuple(y.shape):  # else it is not elementwise
+            key = id(site), id(source)
+            if key not in tallies:
+                tallies[key] = Tally(site, source, per_element)
+            tallies[key].add(x, y, n_copies)
+
+    n_samples, n_copies, sites, parts = 0, 1, [], []
+    for batch in batches(data, batch_size):
+        n_samples += n_samples_of(batch)
+        # TensorFlow multiplies a single row by another kernel, which rounds differently.
+        n_copies = 2 if n_samples_of(batch) == 1 else 1
+        if n_copies == 2:
+            batch = keras.tree.map_structure(lambda a: np.repeat(a, 2, axis=0), batch)
+        if not sites:
+            if not model.built:
+                model(batch, training=False)
+            parts, sites = parts_of(model), find_activations(model)
+        with watching(sites, parts, record):
+            model(batch, training=False)
+    if not tallies:
+        raise ValueError(f"`model` must apply an activation. Received: model={model!r}")
+    for tally in tallies.values():
+        if tally.has_nan:
+            raise NanPreActivation(
+                f"Pre-activations of layer {tally.site.name!r} are NaN: the model has diverged, or "
+                "`data` hold NaN"
+            )
+    names = _unique_names(list(tallies.values()))
+    layers = [tally.finish(name, tau) for name, tally in zip(names, tallies.values(), strict=True)]
+    return DeadUnitReport(n_samples, tuple(layers))
+
+
+def _is_traced(x):
+    """Whether JAX is compiling: Keras's recurrent layers run in a scan there."""
+    return keras.backend.backend() == "jax" and "Tracer" in type(x).__name__
+
+
+def _unique_names(tallies):
+    """The names of the layers; of one that activates the units of several, with theirs."""
+    names = []
+    for tally in tallies:
+        name = tally.site.name
+        if sum(other.site is tally.site for other in tallies) > 1:
+            name = f"{name} ({getattr(tally.source, 'name', None)})"
+        n_before = sum(name == other.partition("#")[0] for other in names)
+        names.append(f"{name}#{n_before + 1}" if n_before else name)
+    return names

@@ -1,0 +1,150 @@
+"""What `dead_units` found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_COLUMNS = ("dead", "inactive", "always_on", "dormant")
+
+
+@dataclass(frozen=True)
+class LayerUnits:
+    """The units of one activation.
+
+    Arrays have one entry a unit: shape (n_units,), or with `per_element` that of the layer's output
+    without batch.
+
+    Attributes:
+        layer: Name of the layer that has the activation, or that is one.
+        kind: Name of the activation.
+        n_values: Pre-activations of a unit in the sample; those of a channel are at many positions.
+        active_fraction: Share of positive ones among them, in [0, 1].
+        is_dead: Whether the unit is inactive and its derivative is 0 there.
+        relative_output: Mean magnitude of its output over the mean of that in the layer, at
+            least 0.
+        tau: A unit with a `relative_output` of at most this is dormant.
+    """
+
+    layer: str
+    kind: str
+    n_values: int
+    active_fraction: np.ndarray
+    is_dead: np.ndarray
+    relative_output: np.ndarray
+    tau: float
+
+    @property
+    def n_units(self) -> int:
+        return self.active_fraction.size
+
+    @property
+    def is_inactive(self) -> np.ndarray:
+        return self.active_fraction == 0
+
+    @property
+    def is_always_on(self) -> np.ndarray:
+        return self.active_fraction == 1
+
+    @property
+    def is_dormant(self) -> np.ndarray:
+        return self.relative_output <= self.tau
+
+    def count(self, column: str) -> int:
+        """How many units are "dead", "inactive", "always_on" or "dormant"."""
+        return int(np.sum(getattr(self, f"is_{column}")))
+
+    def to_dict(self) -> dict:
+        counts = {}
+        for column in _COLUMNS:
+            counts[f"n_{column}"] = self.count(column)
+            counts[f"{column}_fraction"] = self.count(column) / self.n_units
+        active = self.active_fraction.ravel().tolist()
+        head = {"layer": self.layer, "kind": self.kind, "n_units": self.n_units}
+        return {**head, **counts, "active_fraction": active}
+
+
+@dataclass(frozen=True)
+class DeadUnitReport:
+    """What `dead_units` returns: print it, `plot` it, or take `to_dict()`.
+
+    `report["dense"]` is the `LayerUnits` of the layer called "dense", and `report.layers` are all.
+
+    Attributes:
+        n_samples: Samples that the model was shown.
+        layers: `LayerUnits`, in the order in which the model applies the activations.
+    """
+
+    n_samples: int
+    layers: tuple[LayerUnits, ...]
+
+    def __getitem__(self, layer: str) -> LayerUnits:
+        for units in self.layers:
+            if units.layer == layer:
+                return units
+        names = ", ".join(units.layer for units in self.layers)
+        raise KeyError(f"No activation of layer {layer!r}. There are: {names}")
+
+    @property
+    def n_units(self) -> int:
+        return sum(units.n_units for units in self.layers)
+
+    @property
+    def dead_fraction(self) -> float:
+        """Share of dead units among the units of all layers."""
+        return self._count("dead") / self.n_units
+
+    @property
+    def inactive_fraction(self) -> float:
+        """Share of inactive units among the units of all layers."""
+        return self._count("inactive") / self.n_units
+
+    @property
+    def missed_fraction(self) -> float:
+        """What a unit may be active on although it was not on any sample.
+
+        It is the upper bound, at 95 %, of the share of samples with a positive pre-activation,
+        where 0 of `n_samples` had one: 1 - 0.05 ** (1 / n_samples), about 3 / n_samples.
+        """
+        return 1 - 0.05 ** (1 / self.n_samples)
+
+    def to_dict(self) -> dict:
+        """The counts as JSON takes them, with the active fraction of every unit."""
+        return {"n_samples": self.n_samples, "layers": [units.to_dict() for units in self.layers]}
+
+    def plot(self):
+        """A `matplotlib.figure.Figure`: the shares of units, and the active fraction of each."""
+        from keras_leaky.diagnostics._plots import draw_report
+
+        return draw_report(self)
+
+    def _count(self, column):
+        return sum(units.count(column) for units in self.layers)
+
+    def __str__(self) -> str:
+        columns = [column.replace("_", " ") for column in _COLUMNS]
+        rows = [["layer", "activation", "units", *columns, "active fraction"]]
+        for units in self.layers:
+            counts = [f"{units.count(column):,}" for column in _COLUMNS]
+            low, middle, high = np.quantile(units.active_fraction, [0, 0.5, 1])
+            active = f"{low:.2f} .. {middle:.2f} .. {high:.2f}"
+            rows.append([units.layer, units.kind, f"{units.n_units:,}", *counts, active])
+        counts = [f"{self._count(column):,}" for column in _COLUMNS]
+        rows.append(["all", "", f"{self.n_units:,}", *counts, ""])
+        legend = f"""
+dead: inactive, and the derivative is 0 there
+inactive: no positive pre-activation in {self.n_samples:,} samples, which allows (95 %) that up to
+    {self.missed_fraction:.2%} of all samples have one
+always on: all pre-activations are positive
+dormant: mean |output| of at most {self.layers[0].tau:g} of the layer's mean (ReDo)
+active fraction: share of positive pre-activations; smallest .. median .. largest of the units
+"""
+        return "\n".join([*_align(rows), legend])
+
+
+def _align(rows):
+    """Lines of a table: two columns of text, then numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        names = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        yield "  ".join(names + numbers).rstrip()

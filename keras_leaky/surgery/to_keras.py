@@ -1,5 +1,7 @@
 """A model without this package."""
 
+import math
+
 import keras
 
 from keras_leaky.surgery._configs import rewrite
@@ -26,6 +28,8 @@ def to_keras(model):
     | `SELU()` | `Activation("selu")` |
     | `RReLU(lower, upper)` | `LeakyReLU((lower + upper) / 2)`: as in inference |
     | `RectifierNormal`, `RectifierUniform` | `VarianceScaling` |
+    | `RandomizedAsymmetric()` | `VarianceScaling`: its second moment, not its asymmetry |
+    | `RandomizedAsymmetric(fan_in)` | `RandomNormal`, likewise |
 
     In inference the outputs are the same within a few roundings (Keras's ELU and CELU lose negative
     numbers that are small beside 1). In training they may differ: RReLU draws no more slopes, and
@@ -132,7 +136,13 @@ def _translate_initializer(node, hosts):
     if not isinstance(initializer, keras.initializers.VarianceScaling):
         raise _no_twin(node["registered_name"], (*hosts, node))
     config = keras.initializers.VarianceScaling.get_config(initializer)
-    return _of_keras("initializers", "VarianceScaling", config)
+    fan_in = getattr(initializer, "fan_in", None)
+    if fan_in is None:
+        return _of_keras("initializers", "VarianceScaling", config)
+    # The shape of a bias does not tell the fan-in, so the deviation is spelled out.
+    deviation = math.sqrt(config["scale"] / (fan_in + 1))
+    normal = {"mean": 0.0, "stddev": deviation, "seed": config["seed"]}
+    return _of_keras("initializers", "RandomNormal", normal)
 
 
 def _of_keras(module, kind, config):

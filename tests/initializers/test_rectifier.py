@@ -157,4 +157,11 @@ def test_second_moment_stays_within_a_fifth_of_the_input():
 def test_registered_under_the_name_of_the_pack():
     for cls in (RectifierNormal, RectifierUniform):
         assert keras.saving.get_registered_name(cls) == f"keras_leaky>{cls.__name__}"
-    assert set(keras_leaky.initializers.__all__) == {"gain", "RectifierNormal", "RectifierUniform"}
+    assert set(keras_leaky.initializers.__all__) == {
+        "RandomizedAsymmetric",
+        "RectifierNormal",
+        "RectifierUniform",
+        "gain",
+        "lsuv",
+        "randomized_asymmetric",
+    }

@@ -10,7 +10,12 @@ import pytest
 from keras import layers as stock
 
 from keras_leaky import layers, ops, to_keras
-from keras_leaky.initializers import RectifierNormal, RectifierUniform
+from keras_leaky.initializers import (
+    RandomizedAsymmetric,
+    RectifierNormal,
+    RectifierUniform,
+    randomized_asymmetric,
+)
 from keras_leaky.layers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 
 
@@ -70,6 +75,10 @@ MODELS = {
             )
         ),
         shape=(5, 3),
+    ),
+    "randomized asymmetric": lambda: sequential(
+        stock.Conv2D(4, 2, activation=ELU(), **randomized_asymmetric(12)),
+        stock.Dense(4, use_bias=False, kernel_initializer=RandomizedAsymmetric()),
     ),
     "nested": nested,
 }
@@ -169,6 +178,28 @@ def test_initializers_draw_the_same(cls, kwargs):
     new = to_keras(sequential(stock.Conv2D(4, 2, kernel_initializer=initializer))).layers[0]
     assert type(new.kernel_initializer) is keras.initializers.VarianceScaling
     np.testing.assert_array_equal(new.kernel_initializer((9, 8)), initializer((9, 8)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "n_entries"),
+    [
+        (randomized_asymmetric(50, seed=7), 51),
+        ({"kernel_initializer": RandomizedAsymmetric(seed=7)}, 50),
+    ],
+)
+def test_the_stand_in_for_randomized_asymmetric_has_its_second_moment(arguments, n_entries):
+    model = shake(sequential(stock.Dense(4, **arguments), shape=(50,)))
+    new = to_keras(model).layers[0]
+    for weight, value in zip(new.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, value)
+    shapes = {"kernel_initializer": (50, 8000), "bias_initializer": (400_000,)}
+    for name, ours in arguments.items():
+        twin = getattr(new, name)
+        assert type(twin).__module__.startswith("keras.")
+        for initializer in (ours, twin):
+            # 4e5 draws, of which 8,000 are asymmetric: error below 1 %.
+            draws = np.asarray(initializer(shapes[name]), "float64")
+            assert np.mean(draws**2) * n_entries == pytest.approx(0.6007**2 + 0.5, rel=3e-2)
 
 
 def test_a_model_without_anything_of_ours_is_copied():

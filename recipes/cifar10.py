@@ -3,7 +3,7 @@
 import sys
 
 from recipes.common.main import main
-from recipes.common.options import Cifar10Options
+from recipes.common.search_options import Cifar10Options
 
 if __name__ == "__main__":
     sys.exit(main(Cifar10Options, "cifar10"))

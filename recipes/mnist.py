@@ -3,7 +3,7 @@
 import sys
 
 from recipes.common.main import main
-from recipes.common.options import MnistOptions
+from recipes.common.search_options import MnistOptions
 
 if __name__ == "__main__":
     sys.exit(main(MnistOptions, "mnist"))

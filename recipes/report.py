@@ -14,13 +14,15 @@ def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
     """Draw the plots and report.html of a finished run again, without training.
 
     Args:
-        run: The run folder, as the search printed it.
+        run: The run folder, as the recipe printed it.
     """
-    from recipes.common.page import write_page
+    from recipes.common import page
+    from recipes.common.comparing import page as comparison_page
     from recipes.common.run_folder import RunFolder
 
     folder = RunFolder.open(run)
-    write_page(folder)
+    is_comparison = folder.config.get("recipe") == "compare"
+    (comparison_page if is_comparison else page).write_page(folder)
     print(f"Page: {folder.page.resolve()}")
 
 

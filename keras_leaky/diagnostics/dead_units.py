@@ -57,7 +57,8 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
 
     Raises:
         ValueError: If an argument is of another kind or out of range; if `data` are empty or of
-            several lengths; if the model has no activation, or a pre-activation is NaN.
+            several lengths; if the model has no activation.
+        NanPreActivation: If a pre-activation is NaN. It is a ValueError.
 
     Example:
 

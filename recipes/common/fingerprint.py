@@ -1,31 +1,34 @@
 """What has to be the same for a run to be gone on with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from recipes.common.data import Arrays
 from recipes.common.environment import n_threads
 from recipes.common.errors import InputError
-from recipes.common.options import SearchOptions, settings
+from recipes.common.options import RunOptions, settings
 from recipes.common.run_folder import RunFolder
-from recipes.common.space import arms
+from recipes.common.space import Arm
 
 # More trials or more seeds leave the finished ones as they are, and where the images come from does
 # not matter: their hash says which they are.
 _MAY_CHANGE = ("trials", "seeds", "data", "data_dir")
 
 
-def make_fingerprint(options: SearchOptions, arrays: Arrays) -> dict[str, Any]:
+def make_fingerprint(options: RunOptions, arms: Sequence[Arm], arrays: Arrays) -> dict[str, Any]:
     """Everything that changes a trial's result, as JSON keeps it."""
     fingerprint = {k: v for k, v in settings(options).items() if k not in _MAY_CHANGE}
     fingerprint["objective"] = "val_accuracy, max"
     fingerprint["data_sha256"] = arrays.sha256()
     fingerprint["n_threads"] = n_threads()
-    if options.tuner == "grid":  # its points move with their number
-        fingerprint["n_grid"] = arms(options)[0].n_grid
+    if arms[0].n_grid is not None:  # the points of a grid move with their number
+        fingerprint["n_grid"] = arms[0].n_grid
     return fingerprint
 
 
-def check_resumable(run: RunFolder, now: dict[str, Any], options: SearchOptions) -> None:
+def check_resumable(
+    run: RunFolder, now: dict[str, Any], options: RunOptions, arms: Sequence[Arm]
+) -> None:
     """Refuses to mix two searches in one folder.
 
     Raises:
@@ -44,12 +47,12 @@ def check_resumable(run: RunFolder, now: dict[str, Any], options: SearchOptions)
             + "\nLeave such flags out, bring back the same data and number of threads, or start a "
             "new run in another folder."
         )
-    for arm in arms(options):
-        n_done = sum(row.arm == arm.activation for row in run.trials)
+    for arm in arms:
+        n_done = sum(row.arm == arm.name for row in run.trials)
         if arm.n_trials is not None and n_done > arm.n_trials:
             raise InputError(
                 f"`--trials` must not be fewer than the run has. Received: --trials "
-                f"{options.trials}, but {n_done} trials of {arm.activation} are finished."
+                f"{options.trials}, but {n_done} trials of {arm.name} are finished."
             )
     n_seeds = len({row.seed for row in run.retrainings})
     if n_seeds > options.seeds:

@@ -4,12 +4,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console
 
 from recipes.common.errors import InputError, RunError
-from recipes.common.options import SearchOptions, parse_options
+from recipes.common.options import OptionsT, parse_options
 from recipes.common.run_folder import RunFolder
+from recipes.common.search_options import SearchOptions
 
 # TensorFlow and KerasTuner take seconds to import, so `--help` and a mistyped flag do not wait
 # for them: they are imported where they are first needed.
@@ -45,24 +47,45 @@ def main(
     options_class: type[SearchOptions], dataset: str, arguments: Sequence[str] | None = None
 ) -> int:
     """Runs the search recipe for `dataset` and returns the exit code."""
+
+    def run(options: SearchOptions, *rest: Any) -> None:
+        from recipes.common.job import run_search
+
+        run_search(options, dataset, *rest)
+
+    return run_recipe(dataset, options_class, run, arguments)
+
+
+def run_recipe(
+    recipe: str,
+    options_class: type[OptionsT],
+    run: Callable[[OptionsT, list[str], Console, Callable[[RunFolder], None]], None],
+    arguments: Sequence[str] | None,
+) -> int:
+    """Runs a recipe that can be resumed and returns the exit code.
+
+    Args:
+        recipe: As in `python -m recipes.RECIPE`.
+        run: Called with the options, the command line, the console, and what to call with the run
+            folder once there is one to go on with.
+        arguments: Of the command line; None for those of this process.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes are not for our users
-    program = f"python -m recipes.{dataset}"
+    program = f"python -m recipes.{recipe}"
     given = list(sys.argv[1:] if arguments is None else arguments)
     running: list[RunFolder] = []
 
     def work() -> None:
         options = parse_options(options_class, given, program)
-        from recipes.common.job import run_search
-
         console = SteadyConsole(highlight=False, soft_wrap=True)
-        run_search(options, dataset, [*program.split(), *given], console, running.append)
+        run(options, [*program.split(), *given], console, running.append)
 
     code = exit_code(work)
     if code == EXIT_INTERRUPTED and running:
-        run = running[0]
+        folder = running[0]
         print(
-            f"{len(run.trials)} finished trials are kept. Go on with:\n"
-            f"  {program} --output {shlex.quote(str(run.path))} --resume",
+            f"{len(folder.trials)} finished trials are kept. Go on with:\n"
+            f"  {program} --output {shlex.quote(str(folder.path))} --resume",
             file=sys.stderr,
         )
     return code

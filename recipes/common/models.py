@@ -1,38 +1,51 @@
 """The nets of the recipes: raw uint8 images in, logits out, the rectifier under test inside."""
 
+import re
 from typing import Any
 
 import keras
+import numpy as np
 
 import keras_leaky
 from keras_leaky.tuning import ScaledSchedule
 from recipes.common.data import Split
-from recipes.common.options import SearchOptions
+from recipes.common.options import RunOptions
 from recipes.common.schedule import Triangle
+from recipes.common.space import Arm
 
 HIDDEN_UNITS = 100
 SHIFT_PIXELS = 2
+DEPTHS = {"mlp": 2, "cnn": 1, "vgg": 2}  # of a net whose name does not say it
 
 
-def activation_layer(activation: str, alpha: float | None, dtype: str) -> keras.layers.Layer:
-    """The rectifier that a recipe's flag names."""
-    layers = keras_leaky.layers
+def activation_layer(
+    activation: str, alpha: float | None, dtype: str, name: str | None = None
+) -> keras.layers.Layer:
+    """The rectifier that a recipe's flag names. ReLU, SELU and RReLU have no alpha to choose."""
+    layers, shared = keras_leaky.layers, {"dtype": dtype, "name": name}
     if activation == "relu":
-        return keras.layers.ReLU(dtype=dtype)
+        return keras.layers.ReLU(**shared)
+    if activation == "selu":
+        return layers.SELU(**shared)
+    if activation == "rrelu":
+        # Not from Keras's seed: weights drawn after it would not be those of the other rectifiers.
+        return layers.RReLU(seed=int(np.random.randint(2**31)), **shared)
     assert alpha is not None, activation
     if activation == "leaky_relu":
-        return layers.LeakyReLU(negative_slope=alpha, dtype=dtype)
+        return layers.LeakyReLU(negative_slope=alpha, **shared)
     if activation == "prelu":
-        return layers.PReLU(alpha_initializer=alpha, dtype=dtype)
+        return layers.PReLU(alpha_initializer=alpha, **shared)
     if activation == "elu":
-        return layers.ELU(alpha=alpha, dtype=dtype)
-    raise ValueError(f"`activation` must name a searched rectifier. Received: {activation=}")
+        return layers.ELU(alpha=alpha, **shared)
+    if activation == "celu":
+        return layers.CELU(alpha=alpha, **shared)
+    raise ValueError(f"`activation` must name a rectifier of the recipes. Received: {activation=}")
 
 
 def build_model(
-    options: SearchOptions,
+    options: RunOptions,
     data: Split,
-    activation: str,
+    arm: Arm,
     alpha: float | None,
     learning_rate: float,
     n_epochs: int | None = None,
@@ -44,8 +57,11 @@ def build_model(
     all alphas start from the same draws but for the gain.
 
     Args:
-        options: For the kind of net, the optimizer and the precision.
+        options: For the optimizer, the augmentation and the precision.
         data: For the shape of an image and the number of classes.
+        arm: For the activation and the net: mlp, cnn or vgg, then its depth unless it is that of
+            `DEPTHS`, then _bn for batch normalization, such as mlp8_bn. The depth of an mlp is
+            the number of hidden layers, that of the others of convolutions at each resolution.
         n_epochs: Epochs of the whole training, for the learning-rate schedule. None for a model to
             keep: a constant learning rate, and no augmentation.
     """
@@ -57,7 +73,7 @@ def build_model(
         x = keras.layers.Reshape((*data.image_shape, 1), dtype=dtype)(x)
     if n_epochs is not None and options.augment == "yes":
         x = _augment(x, data, dtype)
-    x = _body(x, options, activation, alpha)
+    x = _body(x, arm, alpha, dtype)
     # Softmax in bfloat16 loses small probabilities, so the logits stay float32.
     logits = keras.layers.Dense(
         data.n_classes, kernel_initializer="lecun_normal", dtype="float32", name="logits"
@@ -88,23 +104,27 @@ def _augment(x: Any, data: Split, dtype: str) -> Any:
     return keras.layers.RandomTranslation(*shifts, interpolation="nearest", dtype=dtype)(x)
 
 
-def _body(x: Any, options: SearchOptions, activation: str, alpha: float | None) -> Any:
+def _body(x: Any, arm: Arm, alpha: float | None, dtype: str) -> Any:
     """Everything between the images and the logits."""
-    dtype = options.precision
-    kind, _, norm = options.model.partition("_")
+    name = re.fullmatch(r"([a-z]+)(\d*)(_bn)?", arm.model)
+    assert name, arm.model
+    kind, depth, norm = name[1], int(name[2] or DEPTHS[name[1]]), bool(name[3])
+    n_rectifiers = 0
 
     def weights() -> dict[str, Any]:
-        initializer: Any = keras_leaky.initializers.RectifierNormal(activation, alpha=alpha)
+        initializer: Any = keras_leaky.initializers.RectifierNormal(arm.activation, alpha=alpha)
         return {"kernel_initializer": initializer, "use_bias": not norm, "dtype": dtype}
 
     def rectify(x: Any) -> Any:
+        nonlocal n_rectifiers
         if norm:
             # Keras's 0.99 would still remember the start after a short training.
             x = keras.layers.BatchNormalization(momentum=0.9, dtype=dtype)(x)
-        return activation_layer(activation, alpha, dtype)(x)
+        n_rectifiers += 1  # the same name whatever the activation, for dead_units.csv
+        return activation_layer(arm.activation, alpha, dtype, f"rectifier_{n_rectifiers}")(x)
 
-    for group in _filters(kind, n_colors=x.shape[-1]):
-        for i, filters in enumerate(group):
+    for filters in _filters(kind, n_colors=x.shape[-1]):
+        for i in range(depth):
             x = keras.layers.Conv2D(filters, 3, padding="same", **weights())(x)
             if i == 0:
                 # Pooling first gives what pooling last gives where the rectifier is monotone,
@@ -114,15 +134,15 @@ def _body(x: Any, options: SearchOptions, activation: str, alpha: float | None) 
     if kind == "vgg":
         return keras.layers.GlobalMaxPooling2D(dtype=dtype)(x)
     x = keras.layers.Flatten(dtype=dtype)(x)
-    for _ in range(2 if kind == "mlp" else 1):
+    for _ in range(depth if kind == "mlp" else 1):
         x = rectify(keras.layers.Dense(HIDDEN_UNITS, **weights())(x))
     return x
 
 
-def _filters(kind: str, n_colors: int) -> tuple[tuple[int, ...], ...]:
-    """Filters of the convolutions, grouped by the resolution they work at."""
+def _filters(kind: str, n_colors: int) -> tuple[int, ...]:
+    """Filters of the convolutions at each resolution."""
     if kind == "mlp":
         return ()
     if kind == "vgg":
-        return ((64, 64), (256, 256), (256, 256))
-    return ((16,), (32,)) if n_colors == 1 else ((16,), (32,), (64,))
+        return 64, 256, 256
+    return (16, 32) if n_colors == 1 else (16, 32, 64)

@@ -1,4 +1,4 @@
-"""The flags of a search: one typed class, its checks, and how a command line becomes one."""
+"""The flags that recipes share: one typed class, its checks, and how a command line becomes one."""
 
 import argparse
 import dataclasses
@@ -15,43 +15,27 @@ from recipes.common.data import Arrays
 from recipes.common.errors import InputError
 from recipes.common.run_folder import RunFolder, read_config
 
-DEFAULT_ALPHA_RANGES = {"leaky_relu": (1e-3, 0.5), "prelu": (0.01, 0.5), "elu": (0.1, 2.0)}
-MAX_ALPHA = 1000.0  # far beyond use; where Keras's initializers underflow it is too late to say so
-DEFAULT_N_TRIALS = 10
-DEFAULT_HYPERBAND_EPOCHS = 9
-
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 CountOrDefault = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
 
 @dataclass(frozen=True)
-class SearchOptions:
-    """The settings of a search; a command line becomes one by `parse_options`.
+class RunOptions:
+    """What every recipe that searches and retrains lets its user set.
 
     Attributes:
-        activation: The rectifier to search. ReLU is searched beside it under the same budget.
-        alpha_range: Alpha to search. leaky_relu: the negative slope, 0.001 0.5 by default, log
-            scale. prelu: the initial slope, 0.01 0.5, log. elu: the saturation value, 0.1 2,
-            linear. relu has none.
         learning_rate_range: Learning rates to search, on a log scale.
         optimizer: adam, or sgd with momentum 0.9.
-        tuner: Which KerasTuner oracle proposes the trials. Hyperband trains a promoted trial again
-            from the start with more epochs.
-        trials: Trials of each arm: the activation's, then ReLU's with the learning rate alone; 10
-            by default. A grid takes the largest k x k that fits. Hyperband refuses this flag: its
-            number of trials follows from the epochs.
+        trials: Trials of each arm.
         epochs: Epochs of a trial and of a retraining; by default what suits the data (the dry run
-            shows it). With hyperband the largest number of epochs: 9 by default, at least 3.
+            shows it).
         executions: Trainings of each trial, each with its own seed; the score is their mean.
         seeds: Retrainings of each arm's chosen point, paired by seed. The test split is used for
             them alone.
         batch_size: Images a step.
         train_limit: Use only this many training images, stratified. Validation and test images
             stay the same.
-        model: mlp has two hidden layers of 100 units, cnn is a small convolutional net for a CPU,
-            vgg a full one of six convolutions for a GPU. cnn_bn and vgg_bn have batch
-            normalization, which hides much of what a rectifier does.
         augment: Shift the training images by up to 2 pixels, and flip those of CIFAR. auto does so
             with the vgg nets, which train for longer.
         precision: Keras dtype policy. auto takes mixed_bfloat16 where the machine multiplies it
@@ -69,21 +53,18 @@ class SearchOptions:
         dry_run: Check everything, print what would be done, and stop.
     """
 
-    activation: Literal["relu", "leaky_relu", "prelu", "elu"] = "leaky_relu"
-    alpha_range: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     learning_rate_range: Annotated[tuple[float, float], tyro.conf.arg(metavar="LOW HIGH")] = (
         1e-4,
         1e-1,
     )
     optimizer: Literal["adam", "sgd"] = "adam"
-    tuner: Literal["random", "bayesian", "hyperband", "grid"] = "random"
     trials: CountOrDefault = None
     epochs: CountOrDefault = None
     executions: Count = 1
     seeds: Count = 5
     batch_size: Count = 128
     train_limit: CountOrDefault = None
-    model: Literal["mlp", "cnn", "cnn_bn", "vgg", "vgg_bn"] = "cnn"
+    model: str = "cnn"
     augment: Literal["auto", "yes", "no"] = "auto"
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     data: str = "auto"
@@ -95,54 +76,16 @@ class SearchOptions:
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     dry_run: bool = False
 
+    def resolve_own(self) -> dict[str, Any]:
+        """Checks the options of the recipe's own and returns what they fill in.
 
-@dataclass(frozen=True)
-class MnistOptions(SearchOptions):
-    """Which alpha, which learning rate, and does it help? Searched on MNIST.
-
-    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
-    same budget, retrains both winners with several seeds, evaluates them once on the held-out test
-    split, and writes a page with pictures and a verdict.
-
-    Attributes:
-        data: auto takes MNIST, or scikit-learn's 1,797 digits where MNIST cannot be had. synthetic
-            takes made-up images, to try the machinery.
-    """
-
-    data: Literal["auto", "mnist", "digits", "synthetic"] = "auto"
+        Raises:
+            InputError: As `resolve`.
+        """
+        return {}
 
 
-@dataclass(frozen=True)
-class Cifar10Options(SearchOptions):
-    """Which alpha, which learning rate, and does it help? Searched on CIFAR-10.
-
-    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
-    same budget, retrains both winners with several seeds, evaluates them once on the held-out test
-    split, and writes a page with pictures and a verdict.
-
-    Attributes:
-        data: auto takes CIFAR-10, synthetic takes made-up images, to try the machinery.
-    """
-
-    data: Literal["auto", "cifar10", "synthetic"] = "auto"
-
-
-@dataclass(frozen=True)
-class Cifar100Options(SearchOptions):
-    """Which alpha, which learning rate, and does it help? Searched on CIFAR-100.
-
-    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
-    same budget, retrains both winners with several seeds, evaluates them once on the held-out test
-    split, and writes a page with pictures and a verdict.
-
-    Attributes:
-        data: auto takes CIFAR-100, synthetic takes made-up images, to try the machinery.
-    """
-
-    data: Literal["auto", "cifar100", "synthetic"] = "auto"
-
-
-OptionsT = TypeVar("OptionsT", bound=SearchOptions)
+OptionsT = TypeVar("OptionsT", bound=RunOptions)
 
 # These say where and how to run, not what: a run does not keep them.
 _NOT_SETTINGS = ("output", "resume", "overwrite", "config", "dry_run")
@@ -194,7 +137,7 @@ def _as_flags(stored: dict[str, Any]) -> list[str]:
     return flags
 
 
-def settings(options: SearchOptions) -> dict[str, Any]:
+def settings(options: RunOptions) -> dict[str, Any]:
     """What a run keeps of its options, as JSON keeps it."""
     kept = {k: v for k, v in dataclasses.asdict(options).items() if k not in _NOT_SETTINGS}
     return {
@@ -213,61 +156,34 @@ def resolve(options: OptionsT, arrays: Arrays | None = None) -> OptionsT:
         InputError: Names the flag, the rule and what was received.
     """
     for name in ("executions", "seeds", "batch_size"):
-        _require(getattr(options, name) >= 1, name, "a whole number >= 1", getattr(options, name))
+        require(getattr(options, name) >= 1, name, "a whole number >= 1", getattr(options, name))
     for name in ("trials", "epochs", "train_limit"):
         value = getattr(options, name)
-        _require(value is None or value >= 1, name, "a whole number >= 1", value)
-    _require(0 <= options.seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", options.seed)
+        require(value is None or value >= 1, name, "a whole number >= 1", value)
+    require(0 <= options.seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", options.seed)
 
     low, high = options.learning_rate_range
-    _require(0 < low < high < math.inf, "learning_rate_range", "0 < LOW < HIGH", f"{low} {high}")
-
-    alpha_range = options.alpha_range
-    if options.activation == "relu":
-        _require(alpha_range is None, "alpha_range", "left out: relu has no alpha", alpha_range)
-    else:
-        alpha_range = alpha_range or DEFAULT_ALPHA_RANGES[options.activation]
-        low, high = alpha_range
-        if options.activation == "elu":
-            holds, rule = 0 <= low < high <= MAX_ALPHA, f"0 <= LOW < HIGH <= {MAX_ALPHA}"
-        else:
-            holds = 0 < low < high <= MAX_ALPHA
-            rule = (
-                f"0 < LOW < HIGH <= {MAX_ALPHA} (log scale; alpha = 0 is the ReLU arm, which "
-                "always runs)"
-            )
-        _require(holds, "alpha_range", rule, f"{low} {high}")
-
-    trials, epochs = options.trials, options.epochs
-    if options.tuner == "hyperband":
-        rule = "left out: hyperband derives the number of trials from --epochs"
-        _require(trials is None, "trials", rule, trials)
-        epochs = epochs or DEFAULT_HYPERBAND_EPOCHS
-        rule = ">= 3 with hyperband, which starts with a third of them"
-        _require(epochs >= 3, "epochs", rule, epochs)
-    else:
-        trials = trials or DEFAULT_N_TRIALS
+    require(0 < low < high < math.inf, "learning_rate_range", "0 < LOW < HIGH", f"{low} {high}")
 
     if options.data_dir is not None:
         rule = "left out with --data digits or synthetic, which are not read from a folder"
-        _require(options.data not in ("digits", "synthetic"), "data_dir", rule, options.data_dir)
+        require(options.data not in ("digits", "synthetic"), "data_dir", rule, options.data_dir)
     if options.resume and options.overwrite:
         raise InputError("`--resume` keeps the run and `--overwrite` deletes it: give one of them.")
     if options.overwrite and options.output is None:
         raise InputError("`--overwrite` needs `--output RUN`, the folder of the run to delete.")
+    options = dataclasses.replace(options, **options.resolve_own())
     return dataclasses.replace(
         options,
-        alpha_range=alpha_range,
-        trials=trials,
         augment=_augment(options),
-        epochs=epochs or (arrays.n_epochs if arrays else None),
+        epochs=options.epochs or (arrays.n_epochs if arrays else None),
         data=arrays.kind if arrays else options.data,
         data_dir=_expand(options.data_dir).absolute() if options.data_dir else None,
         output=_expand(options.output) if options.output else None,
     )
 
 
-def _augment(options: SearchOptions) -> Literal["yes", "no"]:
+def _augment(options: RunOptions) -> Literal["yes", "no"]:
     if options.augment == "auto":
         return "yes" if options.model.startswith("vgg") else "no"
     return options.augment
@@ -278,7 +194,8 @@ def _expand(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
-def _require(holds: bool, name: str, rule: str, received: object) -> None:
+def require(holds: bool, name: str, rule: str, received: object) -> None:
+    """Refuses what was given for an option unless `holds`."""
     if not holds:
         flag = "--" + name.replace("_", "-")
         raise InputError(f"`{flag}` must be {rule}. Received: {flag} {received}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from recipes.common.dead_units import LayerShares, layer_shares
 from recipes.common.errors import InputError
 from recipes.common.run_folder import EpochRow, RetrainingRow, RunFolder, TrialRow
 from recipes.common.statistics import TITLES
@@ -18,15 +19,13 @@ class ArmOutcome:
     """One arm: its trials, and the retrainings of the one that was chosen."""
 
     name: str
+    title: str
     trials: list[TrialRow]
     best: dict[str, Any]  # as in summary.json
     test: dict[str, Any]
     retrainings: list[RetrainingRow]
     epochs: list[EpochRow]  # of the retrainings
-
-    @property
-    def title(self) -> str:
-        return TITLES[self.name]
+    layers: list[LayerShares]  # none where the run did not count units
 
     @property
     def scored(self) -> list[TrialRow]:
@@ -54,13 +53,23 @@ def read_outcome(run: RunFolder) -> Outcome:
     Raises:
         InputError: The run is not finished, or its files do not fit each other.
     """
+    summary, environment = read_summary(run, _SUMMARY)
+    arms = [read_arm(run, name, TITLES[name], *rest) for name, *rest in arm_results(summary)]
+    return Outcome(run, run.config, environment, summary, arms)
+
+
+def read_summary(run: RunFolder, required: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The summary, which must have some keys, and the environment of a finished run.
+
+    Raises:
+        InputError: The run is not finished, or one of the two is damaged.
+    """
     summary, environment = run.read_json("summary"), run.read_json("environment")
-    if missing := _SUMMARY - set(summary):
+    if missing := required - set(summary):
         raise InputError(f"{run.path}/summary.json is damaged: it lacks {sorted(missing)}.")
     if not isinstance(environment.get("versions"), dict):
         raise InputError(f"{run.path}/environment.json is damaged: it lacks the versions.")
-    arms = [_read_arm(run, *result) for result in arm_results(summary)]
-    return Outcome(run, run.config, environment, summary, arms)
+    return summary, environment
 
 
 def arm_results(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -71,7 +80,14 @@ def arm_results(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any], dict
     return results
 
 
-def _read_arm(run: RunFolder, name: str, best: dict[str, Any], test: dict[str, Any]) -> ArmOutcome:
+def read_arm(
+    run: RunFolder, name: str, title: str, best: dict[str, Any], test: dict[str, Any]
+) -> ArmOutcome:
+    """The rows of an arm and of its chosen point.
+
+    Raises:
+        InputError: They are not all there.
+    """
     trials = [row for row in run.trials if row.arm == name]
     chosen = [row for row in trials if row.trial_id == best["trial_id"]]
     retrainings = run.retrainings_of(chosen[0]) if chosen else []
@@ -80,12 +96,12 @@ def _read_arm(run: RunFolder, name: str, best: dict[str, Any], test: dict[str, A
         for row in run.epochs
         if (row.phase, row.arm, row.trial_id) == ("retrain", name, best["trial_id"])
     ]
-    if len(retrainings) != test["n"] or {row.seed for row in epochs} != {
-        row.seed for row in retrainings
-    }:
+    seeds = {row.seed for row in retrainings}
+    if len(retrainings) != test["n"] or {row.seed for row in epochs} != seeds:
         raise InputError(
             f"{run.path} is damaged: trials.csv, retrainings.csv and epochs.csv do not hold the "
             f"{test['n']} retrainings of {name} that summary.json names. Delete retrainings.csv "
             "and resume the run to make them again."
         )
-    return ArmOutcome(name, trials, best, test, retrainings, epochs)
+    layers = layer_shares(run.dead_units_of(chosen[0]))
+    return ArmOutcome(name, title, trials, best, test, retrainings, epochs, layers)

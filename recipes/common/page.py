@@ -1,17 +1,14 @@
 """report.html: one self-contained file, and the table that a terminal shows at the end."""
 
-import base64
-import importlib.resources
 from typing import Any
 
-import jinja2
+import numpy as np
 from rich.table import Table
 
-from recipes.common.atomic import write_atomically
-from recipes.common.errors import InputError
+from recipes.common.dead_units import missed_fraction
 from recipes.common.outcome import Outcome, arm_results, read_outcome
 from recipes.common.plots import draw_plots
-from recipes.common.progress import format_point
+from recipes.common.rendering import failures, format_interval, write_report
 from recipes.common.run_folder import RunFolder
 from recipes.common.statistics import TITLES
 
@@ -33,41 +30,53 @@ def write_page(run: RunFolder) -> None:
     """
     outcome = read_outcome(run)
     plots = draw_plots(outcome)
-    template = importlib.resources.files("recipes.common").joinpath("report.html.j2").read_text()
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     saved = [row.seed for row in outcome.arms[0].retrainings if row.best_epoch]
-    html = environment.from_string(template).render(
+    write_report(
+        run,
+        "report.html.j2",
+        plots,
+        {**CAPTIONS, "dead_units": _dead_units_caption(run)},
         outcome=outcome,
         summary=outcome.summary,
         title=f"{outcome.arms[0].title} on {outcome.summary['data_title']}",
         rows=result_rows(outcome.summary),
-        images={name: base64.b64encode(png).decode("ascii") for name, png in plots.items()},
-        captions=CAPTIONS,
-        failed=_failures(outcome),
+        units=unit_rows(outcome),
+        failed=failures(outcome.arms),
         n_other_tests=len(run.retrainings) - sum(len(arm.retrainings) for arm in outcome.arms),
         saved_seed=saved[0] if saved else None,
         load_lines=load_lines(run),
     )
-    try:
-        for name, png in plots.items():
-            write_atomically(run.plot(name), png)
-        write_atomically(run.page, html.encode())
-    except OSError as error:
-        raise InputError(f"The page cannot be written into {run.path}: {error}") from error
 
 
-def _failures(outcome: Outcome) -> list[tuple[str, str, str, str]]:
-    """Arm, which training, where, and why: every training that ended early."""
-    failures = []
-    for arm in outcome.arms:
-        for trial in arm.failed:
-            point = format_point(trial.alpha, trial.learning_rate)
-            failures.append((arm.title, f"trial {trial.trial_id}", point, trial.reason))
-        for row in arm.retrainings:
-            if row.reason:
-                point = format_point(arm.best["alpha"], arm.best["learning_rate"])
-                failures.append((arm.title, f"retraining, seed {row.seed}", point, row.reason))
-    return failures
+def _dead_units_caption(run: RunFolder) -> str:
+    n_samples = run.dead_units[0].n_samples if run.dead_units else 1
+    return (
+        "Units are the features of a dense layer and the channels of a convolution, at the best "
+        "epoch of each retraining. Inactive: no positive pre-activation on the first "
+        f"{n_samples:,} validation images. Dead: inactive, and the derivative is 0 there, so that "
+        "it gets no gradient from them; only ReLU can do that, and the units of other rectifiers "
+        f"are at most inactive. Counting 0 of {n_samples:,} still allows (95 %) that a unit is "
+        f"active on up to {missed_fraction(n_samples):.2%} of such images. Left: means over the "
+        "seeds. Right: the active fraction, the share of positive pre-activations; box: quartiles "
+        "and median of the units of all seeds, whiskers: the least and the most active."
+    )
+
+
+def unit_rows(outcome: Outcome) -> list[dict[str, str]]:
+    """The table of dead units, one row an arm and layer, as text."""
+    return [
+        {
+            "arm": arm.title,
+            "layer": layer.layer.replace("_", " "),
+            "units": str(layer.n_units),
+            "dead": f"{layer.dead_fraction:.1%}",
+            "inactive": f"{layer.inactive_fraction:.1%}",
+            "median active fraction": f"{np.median(layer.active_fraction):.2f}",
+            "n": str(layer.n_seeds),
+        }
+        for arm in reversed(outcome.arms)  # the baseline on top
+        for layer in arm.layers
+    ]
 
 
 def load_lines(run: RunFolder) -> list[str]:
@@ -89,7 +98,7 @@ def result_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
             "validation": f"{best['val_accuracy']:.2%}",
             "test": f"{test['mean']:.2%}",
             "std": "" if test["std"] is None else f"{100 * test['std']:.2f}",
-            "95 % interval": _interval(test["ci95"], "{:.2f}"),
+            "95 % interval": format_interval(test["ci95"], "{:.2f}"),
             "n": str(test["n"]),
         }
         for arm, best, test in reversed(arm_results(summary))  # the baseline on top
@@ -103,15 +112,11 @@ def result_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
                 "validation": "",
                 "test": f"{100 * difference['mean']:+.2f}",
                 "std": "",
-                "95 % interval": _interval(difference["ci95"], "{:+.2f}"),
+                "95 % interval": format_interval(difference["ci95"], "{:+.2f}"),
                 "n": str(difference["n"]),
             }
         )
     return rows
-
-
-def _interval(ci95: list[float] | None, form: str) -> str:
-    return "" if ci95 is None else " to ".join(form.format(100 * bound) for bound in ci95)
 
 
 def result_table(summary: dict[str, Any]) -> Table:

@@ -1,6 +1,5 @@
 """The pictures of a run, drawn from what its folder holds."""
 
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,14 +7,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FuncFormatter
 
+from recipes.common.drawing import (
+    FAILED_COLOR,
+    accuracy_ticks,
+    draw_png,
+    error_norm,
+    errors,
+    percent_axis,
+)
 from recipes.common.outcome import ArmOutcome, Outcome
 from recipes.common.run_folder import TrialRow
 from recipes.common.statistics import summarize
 
 COLORS = {"relu": "#555555", "leaky_relu": "#0b6fb8", "prelu": "#c2570c", "elu": "#0a7d4f"}
-FAILED_COLOR = "#c0392b"
 ALPHA_LABELS = {
     "leaky_relu": "alpha (negative slope)",
     "prelu": "alpha (initial negative slope)",
@@ -33,15 +39,9 @@ def draw_plots(outcome: Outcome) -> dict[str, bytes]:
     }
     if outcome.summary["activation"] == "relu":
         del draw["trials"]  # there is no alpha
-    plots = {}
-    for name, function in draw.items():
-        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-        function(figure, outcome)
-        png = io.BytesIO()
-        # Without matplotlib's own stamp equal runs make equal pictures.
-        figure.savefig(png, dpi=130, metadata={"Software": None})
-        plots[name] = png.getvalue()
-    return plots
+    if any(arm.layers for arm in outcome.arms):
+        draw["dead_units"] = _dead_units
+    return {name: draw_png(function, outcome) for name, function in draw.items()}
 
 
 def _trials(figure: Figure, outcome: Outcome) -> None:
@@ -50,14 +50,14 @@ def _trials(figure: Figure, outcome: Outcome) -> None:
     axes = figure.add_subplot()
     axes.set_xscale("log" if options["alpha_range"][0] > 0 else "linear")
     axes.set_yscale("log")
-    norm = _error_norm(arm.scored)
+    norm = error_norm(arm.scored)
     if options["tuner"] == "grid":
         mappable = _grid_cells(axes, arm, norm)
     else:
         # Hyperband visits a point once a rung; the one trained longest comes last, on top.
         mappable = axes.scatter(
             *_points(arm.scored),
-            c=_errors(arm.scored, norm),
+            c=errors(arm.scored, norm),
             norm=norm,
             cmap="viridis_r",
             s=70,
@@ -86,7 +86,7 @@ def _trials(figure: Figure, outcome: Outcome) -> None:
     title = f"{arm.title} on {outcome.summary['data_title']}: {len(arm.trials)} trials"
     axes.set_title(title, loc="left")
     bar = figure.colorbar(mappable, ax=axes, label="validation accuracy")
-    _accuracy_ticks(bar.ax, norm)
+    accuracy_ticks(bar.ax, norm)
     figure.legend(loc="outside lower left", ncols=2)
     axes.grid(alpha=0.25)
 
@@ -100,7 +100,7 @@ def _grid_cells(axes: Axes, arm: ArmOutcome, norm: LogNorm) -> Any:
     """Fills one cell a grid point; a failed one stays empty."""
     alphas, rates = (sorted(set(values)) for values in _points(arm.trials))
     cells = np.full((len(rates), len(alphas)), np.nan)
-    for row, error in zip(arm.scored, _errors(arm.scored, norm), strict=True):
+    for row, error in zip(arm.scored, errors(arm.scored, norm), strict=True):
         cells[rates.index(row.learning_rate), alphas.index(row.alpha or 0.0)] = error
     edges = cell_edges(alphas, axes.get_xscale() == "log"), cell_edges(rates, log=True)
     return axes.pcolormesh(*edges, cells, norm=norm, cmap="viridis_r")
@@ -117,27 +117,6 @@ def cell_edges(points: Sequence[float], log: bool) -> np.ndarray:
     return np.exp(edges) if log else edges
 
 
-def _error_norm(rows: Sequence[TrialRow]) -> LogNorm:
-    """Accuracies crowd together near their best; their errors on a log scale stay apart."""
-    errors = [1 - (row.score or 0.0) for row in rows]
-    low = max(min(errors), 1e-4)  # an error of 0 has no logarithm
-    return LogNorm(low, max(*errors, low * 1.01))
-
-
-def _errors(rows: Sequence[TrialRow], norm: LogNorm) -> list[float]:
-    return [max(1 - (row.score or 0.0), norm.vmin or 0.0) for row in rows]
-
-
-def _accuracy_ticks(axes: Axes, norm: LogNorm) -> None:
-    """Labels a log axis of errors with the accuracies they stand for, the best one on top."""
-    low, high = norm.vmin or 1e-4, norm.vmax or 1.0
-    n_ticks = 6
-    axes.yaxis.set_major_locator(FixedLocator(np.geomspace(low, high, n_ticks).tolist()))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda error, _: f"{1 - error:.2%}"))
-    axes.yaxis.set_minor_locator(FixedLocator([]))
-    axes.invert_yaxis()
-
-
 def _span(set_limits: Callable[[float, float], Any], bounds: Sequence[float]) -> None:
     """Sets the limits of an axis to `bounds` and a little more."""
     low, high = bounds
@@ -151,11 +130,11 @@ def _span(set_limits: Callable[[float, float], Any], bounds: Sequence[float]) ->
 def _learning_rate(figure: Figure, outcome: Outcome) -> None:
     """Validation accuracy against learning rate, both arms: whose region of good rates is wider?"""
     axes = figure.add_subplot()
-    norm = _error_norm([row for arm in outcome.arms for row in arm.scored])
+    norm = error_norm([row for arm in outcome.arms for row in arm.scored])
     for arm in outcome.arms:
         axes.scatter(
             [row.learning_rate for row in arm.scored],
-            _errors(arm.scored, norm),
+            errors(arm.scored, norm),
             color=COLORS[arm.name],
             marker="s" if arm.name == "relu" else "o",
             s=38,
@@ -167,7 +146,7 @@ def _learning_rate(figure: Figure, outcome: Outcome) -> None:
         axes.plot(failed, [0.02] * len(failed), "x", color=COLORS[arm.name], transform=bottom)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    _accuracy_ticks(axes, norm)
+    accuracy_ticks(axes, norm)
     axes.set_xlabel("learning rate (crosses on the axis: failed trials)")
     axes.set_ylabel("validation accuracy")
     title = f"{outcome.summary['data_title']}: every trial against its learning rate"
@@ -223,3 +202,40 @@ def _test_accuracy(figure: Figure, outcome: Outcome) -> None:
     axes.set_ylabel("accuracy on the held-out test split")
     axes.set_title(f"{outcome.summary['data_title']}: retrainings, tested", loc="left")
     axes.grid(alpha=0.25, axis="y")
+
+
+def _dead_units(figure: Figure, outcome: Outcome) -> None:
+    """Shares of dead and inactive units by layer, and how active each unit is."""
+    left, right = figure.subplots(1, 2)
+    arms = [arm for arm in outcome.arms[::-1] if arm.layers]
+    names = [layer.layer.replace("_", " ") for layer in arms[0].layers]
+    width = 0.8 / len(arms)
+    for i, arm in enumerate(arms):
+        color = COLORS[arm.name]
+        places = np.arange(len(names)) + (i - (len(arms) - 1) / 2) * width
+        bars: dict[str, Any] = {"width": 0.9 * width, "color": color}
+        inactive = [layer.inactive_fraction for layer in arm.layers]
+        left.bar(places, inactive, alpha=0.4, label=f"{arm.title}: inactive", **bars)
+        dead = [layer.dead_fraction for layer in arm.layers]
+        left.bar(places, dead, hatch="///", label=f"{arm.title}: dead", **bars)
+        drawn = right.boxplot(
+            [layer.active_fraction for layer in arm.layers],
+            positions=places.tolist(),
+            widths=0.8 * width,
+            whis=(0, 100),
+            patch_artist=True,
+            manage_ticks=False,
+            medianprops={"color": "white"},
+        )
+        for box in drawn["boxes"]:
+            box.set(facecolor=color, edgecolor=color, alpha=0.8)
+    figure.suptitle(f"{outcome.summary['data_title']}: units of the retrained nets")
+    left.set_title("Share of units", loc="left")
+    right.set_title("Active fraction of the units", loc="left")
+    for axes in (left, right):
+        axes.set_xticks(range(len(names)), names, rotation=0 if len(names) < 4 else 30)
+        axes.grid(alpha=0.25, axis="y")
+        percent_axis(axes.yaxis)
+    left.set_ylim(0, max(0.01, 1.1 * left.get_ylim()[1]))
+    right.set_ylim(0, 1)
+    figure.legend(loc="outside lower left", ncols=2 * len(arms), fontsize="small")

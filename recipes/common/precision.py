@@ -12,26 +12,26 @@ import keras
 from keras_leaky.tuning import Trainer
 from recipes.common.data import Split
 from recipes.common.models import build_model
-from recipes.common.options import OptionsT, SearchOptions
-from recipes.common.space import arms
+from recipes.common.options import OptionsT, RunOptions
+from recipes.common.space import Arm
 
 N_STEPS = 10
 N_TIMES = 9
 LEAST_GAIN = 1.1  # below that, the precision is worth more
 
 
-def choose_precision(options: OptionsT, data: Split) -> tuple[OptionsT, str]:
+def choose_precision(options: OptionsT, data: Split, arm: Arm) -> tuple[OptionsT, str]:
     """Settles `--precision auto` and returns the options and the reason, for a person.
 
     mixed_bfloat16 is taken where the processor or an accelerator multiplies it natively and a
-    short training of this net is clearly faster with it.
+    short training of the net of `arm` is clearly faster with it.
     """
     if options.precision != "auto":
         return options, "as asked for"
     if not multiplies_bfloat16():
         reason = "this machine does not multiply bfloat16 natively"
         return dataclasses.replace(options, precision="float32"), reason
-    seconds = measure_step_seconds(options, data)
+    seconds = measure_step_seconds(options, data, arm)
     low, full = seconds["mixed_bfloat16"], seconds["float32"]
     gain = median(b / a for a, b in zip(low, full, strict=True))  # steady beside other work
     return (
@@ -54,19 +54,17 @@ def multiplies_bfloat16() -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
-def measure_step_seconds(options: SearchOptions, data: Split) -> dict[str, list[float]]:
-    """Seconds of a training step of the first arm's net, by precision, measured in turns."""
+def measure_step_seconds(options: RunOptions, data: Split, arm: Arm) -> dict[str, list[float]]:
+    """Seconds of a training step, by precision, measured in turns."""
     n_images = min(N_STEPS * options.batch_size, len(data.x_train))
     images = data.x_train[:n_images], data.y_train[:n_images]
-    arm = arms(options)[0]
-    alpha = arm.alpha.low if arm.alpha else None
     trainers = {name: Trainer() for name in ("float32", "mixed_bfloat16")}
     times: dict[str, list[float]] = {name: [] for name in trainers}
     quiet: Any = 0
     for _ in range(1 + N_TIMES):  # the first compiles
         for name, trainer in trainers.items():
             tried: Any = dataclasses.replace(options, precision=name)
-            build = partial(build_model, tried, data, arm.activation, alpha, 1e-4, n_epochs=1)
+            build = partial(build_model, tried, data, arm, arm.some_alpha, 1e-4, n_epochs=1)
             model = trainer.build(build, seed=1)
             start = time.perf_counter()
             trainer.fit(model, *images, seed=1, batch_size=options.batch_size, verbose=quiet)

@@ -1,7 +1,6 @@
 """What a person sees while a search runs: a live bar on a terminal, a line a trial elsewhere."""
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -49,10 +48,10 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def trial_started(self, arm: str, values: Mapping[str, float]) -> None:
+    def trial_started(self, arm: str, alpha: float | None, learning_rate: float) -> None:
         best = self._best.get(arm)
         found = f", best so far {best.score:.4f}" if best else ""
-        self._begin(f"{arm} {format_point(values.get('alpha'), values['learning_rate'])}{found}")
+        self._begin(f"{arm} {format_point(alpha, learning_rate)}{found}")
 
     def retraining_started(self, arm: str, number: int, of: int) -> None:
         self._begin(f"retraining {arm}, seed {number} of {of}")

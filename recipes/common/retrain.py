@@ -5,20 +5,31 @@ from typing import Any
 
 import keras
 
+from keras_leaky.diagnostics import NanPreActivation, dead_units
 from keras_leaky.tuning import Trainer
 from recipes.common.atomic import write_model
 from recipes.common.data import Split
 from recipes.common.models import build_model
-from recipes.common.options import SearchOptions
+from recipes.common.options import RunOptions
 from recipes.common.progress import Progress
-from recipes.common.run_folder import EpochRow, RetrainingRow, RunFolder, TrialRow
+from recipes.common.run_folder import (
+    DeadUnitRow,
+    EpochRow,
+    RetrainingRow,
+    RunFolder,
+    TrialRow,
+)
 from recipes.common.search import RETRAIN_STREAM, derive_seed
+from recipes.common.space import Arm
 from recipes.common.training import train
+
+N_DEAD_UNIT_IMAGES = 2000  # the first of the validation images
 
 
 def retrain(
+    arm: Arm,
     chosen: TrialRow,
-    options: SearchOptions,
+    options: RunOptions,
     data: Split,
     run: RunFolder,
     progress: Progress,
@@ -26,6 +37,8 @@ def retrain(
     save_model: bool,
 ) -> None:
     """Retrains `chosen` with `--seeds` seeds on the training split; tests each at its best epoch.
+
+    There its units are counted too, on validation images.
 
     The seeds depend on the run's seed alone, so the i-th of every arm form a pair, and none of
     them is a seed of the search. A retraining that diverges counts with the accuracy of what it
@@ -38,7 +51,7 @@ def retrain(
 
     def build(n_epochs: int | None) -> keras.Model:
         point = chosen.alpha, chosen.learning_rate
-        return build_model(options, data, chosen.arm, *point, n_epochs)
+        return build_model(options, data, arm, *point, n_epochs)
 
     kept = {row.seed: row for row in run.retrainings_of(chosen)}
     saved = any(row.best_epoch for row in kept.values())
@@ -77,10 +90,21 @@ def retrain(
                 EpochRow("retrain", row.arm, row.trial_id, seed, **vars(epoch))
                 for epoch in training.epochs
             ],
+            count_dead_units(training.model, data, row),
         )
         progress.retraining_done(row, options.epochs)
     if save_model and not saved:  # what an earlier choice of point may have left
         run.best_model.unlink(missing_ok=True)
+
+
+def count_dead_units(model: keras.Model, data: Split, row: RetrainingRow) -> list[DeadUnitRow]:
+    """The rectifiers of a retrained net, on validation images. None where the net is one of NaN."""
+    try:
+        report = dead_units(model, data.x_validation[:N_DEAD_UNIT_IMAGES]).to_dict()
+    except NanPreActivation:
+        return []
+    identity = row.arm, row.trial_id, row.seed, report["n_samples"]
+    return [DeadUnitRow(*identity, **layer) for layer in report["layers"]]
 
 
 def _test(model: keras.Model, data: Split, batch_size: int) -> float:

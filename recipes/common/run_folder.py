@@ -3,22 +3,17 @@
 Every file is written whole and moved into place (`atomic.py`).
 """
 
-import csv
-import dataclasses
 import errno
-import io
-import json
 import os
 import shutil
-import types
-import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError
+from recipes.common.json_files import read_json, write_json
+from recipes.common.tables import RowT, read_rows, write_rows
 
 FORMAT = "keras_leaky run 1"  # in config.json; tells a run of ours from anybody's folder
 
@@ -68,7 +63,38 @@ class RetrainingRow:
     reason: str
 
 
-RowT = TypeVar("RowT", TrialRow, EpochRow, RetrainingRow)
+@dataclass(frozen=True)
+class DeadUnitRow:
+    """One row of dead_units.csv: a rectifier of a retrained net, at its best epoch.
+
+    From `layer` on as in `to_dict()` of what `dead_units` returns. A unit is a feature of a dense
+    layer or a channel of a convolution.
+    """
+
+    arm: str
+    trial_id: str
+    seed: int
+    n_samples: int
+    layer: str
+    kind: str
+    n_units: int
+    n_dead: int
+    dead_fraction: float
+    n_inactive: int
+    inactive_fraction: float
+    n_always_on: int
+    always_on_fraction: float
+    n_dormant: int
+    dormant_fraction: float
+    active_fraction: list[float]  # one a unit
+
+
+_TABLES: dict[type, str] = {
+    TrialRow: "trials.csv",
+    EpochRow: "epochs.csv",
+    RetrainingRow: "retrainings.csv",
+    DeadUnitRow: "dead_units.csv",
+}
 
 
 class RunFolder:
@@ -77,7 +103,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: The content of config.json.
-        trials, epochs, retrainings: The rows written so far. Only `add_trial` and
+        trials, epochs, retrainings, dead_units: The rows written so far. Only `add_trial` and
             `add_retraining` change them, and leave the files in step.
     """
 
@@ -87,6 +113,7 @@ class RunFolder:
         self.trials: list[TrialRow] = []
         self.epochs: list[EpochRow] = []
         self.retrainings: list[RetrainingRow] = []
+        self.dead_units: list[DeadUnitRow] = []
 
     @property
     def config_file(self) -> Path:
@@ -94,7 +121,7 @@ class RunFolder:
 
     @property
     def trials_file(self) -> Path:
-        return self.path / "trials.csv"
+        return self.path / _TABLES[TrialRow]
 
     @property
     def best_model(self) -> Path:
@@ -144,16 +171,20 @@ class RunFolder:
         """
         run = cls(path)
         run.config = read_config(run.config_file)
-        run.trials = run._read_rows("trials", TrialRow)
-        run.retrainings = run._read_rows("retrainings", RetrainingRow)
-        finished = {("search", row.arm, row.trial_id) for row in run.trials}
-        finished |= {("retrain", row.arm, row.trial_id, row.seed) for row in run.retrainings}
-        # Epochs are written before the row that closes them: those of an interrupted one go.
+        run.trials = run._read(TrialRow)
+        run.retrainings = run._read(RetrainingRow)
+        trained = {(row.arm, row.trial_id, row.seed) for row in run.retrainings}
+        searched = {(row.arm, row.trial_id) for row in run.trials}
+        # Epochs and units are written before the row that closes them: those of an interrupted
+        # training go.
         run.epochs = [
             row
-            for row in run._read_rows("epochs", EpochRow)
-            if (row.phase, row.arm, row.trial_id) in finished
-            or (row.phase, row.arm, row.trial_id, row.seed) in finished
+            for row in run._read(EpochRow)
+            if (row.phase == "search" and (row.arm, row.trial_id) in searched)
+            or (row.phase == "retrain" and (row.arm, row.trial_id, row.seed) in trained)
+        ]
+        run.dead_units = [
+            row for row in run._read(DeadUnitRow) if (row.arm, row.trial_id, row.seed) in trained
         ]
         return run
 
@@ -170,59 +201,39 @@ class RunFolder:
             if (row.arm, row.trial_id) == (trial.arm, trial.trial_id)
         ]
 
-    def add_trial(self, row: TrialRow, epochs: Iterable[EpochRow]) -> None:
-        self.epochs.extend(epochs)
-        self._write_rows("epochs", self.epochs, EpochRow)
-        self.trials.append(row)
-        self._write_rows("trials", self.trials, TrialRow)
+    def dead_units_of(self, trial: TrialRow) -> list[DeadUnitRow]:
+        """The rectifiers of those retrainings, from the first layer of the first seed on."""
+        return [
+            row for row in self.dead_units if (row.arm, row.trial_id) == (trial.arm, trial.trial_id)
+        ]
 
-    def add_retraining(self, row: RetrainingRow, epochs: Iterable[EpochRow]) -> None:
-        self.epochs.extend(epochs)
-        self._write_rows("epochs", self.epochs, EpochRow)
-        self.retrainings.append(row)
-        self._write_rows("retrainings", self.retrainings, RetrainingRow)
+    def add_trial(self, row: TrialRow, epochs: Iterable[EpochRow]) -> None:
+        self._add(self.epochs, EpochRow, epochs)
+        self._add(self.trials, TrialRow, [row])
+
+    def add_retraining(
+        self, row: RetrainingRow, epochs: Iterable[EpochRow], dead_units: Iterable[DeadUnitRow]
+    ) -> None:
+        self._add(self.epochs, EpochRow, epochs)
+        self._add(self.dead_units, DeadUnitRow, dead_units)
+        self._add(self.retrainings, RetrainingRow, [row])
 
     def write_config(self, config: dict[str, Any]) -> None:
         self.config = {"format": FORMAT, **config}
         self.write_json("config", self.config)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        text = json.dumps(content, indent=2, allow_nan=False, default=str) + "\n"
-        write_atomically(self.path / f"{name}.json", text.encode())
+        write_json(self.path / f"{name}.json", content)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        return _read_json(self.path / f"{name}.json", "the run did not get that far")
+        return read_json(self.path / f"{name}.json", "the run did not get that far")
 
-    def _write_rows(self, name: str, rows: list[RowT], cls: type[RowT]) -> None:
-        text = io.StringIO()
-        columns = [field.name for field in dataclasses.fields(cls)]
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(row) for row in rows)  # None becomes an empty cell
-        write_atomically(self.path / f"{name}.csv", text.getvalue().encode())
+    def _add(self, rows: list[RowT], cls: type[RowT], new: Iterable[RowT]) -> None:
+        rows.extend(new)
+        write_rows(self.path / _TABLES[cls], rows, cls)
 
-    def _read_rows(self, name: str, cls: type[RowT]) -> list[RowT]:
-        path = self.path / f"{name}.csv"
-        if not path.exists():
-            return []
-        try:
-            with path.open(newline="") as file:
-                reader = csv.DictReader(file, strict=True)
-                if reader.fieldnames != [field.name for field in dataclasses.fields(cls)]:
-                    raise ValueError(f"wrong header {reader.fieldnames}")
-                return [_parse_row(cls, row) for row in reader]
-        except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
-            raise InputError(f"{path} cannot be read as a table of a run: {error!r}") from error
-
-
-def _parse_row(cls: type[RowT], row: dict[str, str]) -> RowT:
-    """Turns the cells of one row back into what was written; `repr` of a float reads back exact."""
-    values: dict[str, Any] = {}
-    for name, kind in typing.get_type_hints(cls).items():
-        if isinstance(kind, types.UnionType):
-            kind = typing.get_args(kind)[0] if row[name] else lambda _: None
-        values[name] = kind(row[name])
-    return cls(**values)
+    def _read(self, cls: type[RowT]) -> list[RowT]:
+        return read_rows(self.path / _TABLES[cls], cls)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -231,24 +242,12 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It is absent, not JSON, or not a run's.
     """
-    config = _read_json(path, "there is no run to read")
+    config = read_json(path, "there is no run to read")
     parts = ("given", "options", "fingerprint")
     is_dict = [isinstance(config.get(part), dict) for part in parts]
     if config.get("format") != FORMAT or not all(is_dict):
         raise InputError(f"{path} is not the config.json of a run of these recipes.")
     return config
-
-
-def _read_json(path: Path, if_absent: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: {if_absent}.") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds no JSON object.")
-    return content
 
 
 def check_output(path: Path, overwrite: bool) -> None:

@@ -8,6 +8,7 @@ and answers from trials.csv those that have finished.
 
 import math
 import sys
+from typing import Any
 
 import keras
 import keras_tuner
@@ -17,13 +18,15 @@ from keras_leaky.tuning import BayesianOptimizationOracle, Trainer
 from recipes.common.data import Split
 from recipes.common.errors import RunError
 from recipes.common.models import build_model
-from recipes.common.options import SearchOptions
+from recipes.common.options import RunOptions
 from recipes.common.progress import Progress
 from recipes.common.run_folder import EpochRow, RunFolder, TrialRow
 from recipes.common.space import Arm
 from recipes.common.training import Training, train
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
+# Of `SpreadOracle`: no two of these and 1 are multiples of each other.
+_STEPS = {"learning_rate": 5**0.5 / 2 - 0.5, "alpha": 2**0.5 - 1}
 SEARCH_STREAM, ORACLE_STREAM, RETRAIN_STREAM = range(3)
 
 
@@ -65,20 +68,42 @@ class Hyperband(keras_tuner.oracles.HyperbandOracle):
         super().end_trial(trial)
 
 
-def make_oracle(kind: str, arm: Arm, seed: int, n_epochs: int) -> keras_tuner.Oracle:
+class SpreadOracle(keras_tuner.oracles.RandomSearchOracle):
+    """Draws values that are spread evenly, the same ones in every search of the same seed.
+
+    The i-th value of a hyperparameter depends on the seed, its name and i alone, so arms that have
+    one in common try the same values of it, whatever else they search. From a random start it goes
+    round by an irrational part of the range: any number of trials covers the range without large
+    gaps, which a few independent draws would leave to luck.
+
+    References:
+        Bousquet, Gelly, Kurach, Teytaud and Vincent, 2017, "Critical Hyper-Parameters: No Random,
+        No Cry".
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        values = {}
+        for hp in self.hyperparameters.space:
+            start = np.random.default_rng([self.seed, *hp.name.encode()]).random()
+            values[hp.name] = hp.prob_to_value((start + int(trial_id) * _STEPS[hp.name]) % 1)
+        return {"status": keras_tuner.engine.trial.TrialStatus.RUNNING, "values": values}
+
+
+def make_oracle(arm: Arm, seed: int, n_epochs: int) -> keras_tuner.Oracle:
     """KerasTuner's oracle for an arm; failed trials never end its search."""
     shared = {
         "objective": OBJECTIVE,
         "seed": derive_seed(seed, ORACLE_STREAM),
         "max_consecutive_failed_trials": sys.maxsize,  # the default ends a search after three
     }
-    if kind == "hyperband":
+    if arm.tuner == "hyperband":
         return Hyperband(max_epochs=n_epochs, factor=3, **shared)
     oracle = {
         "random": keras_tuner.oracles.RandomSearchOracle,
         "bayesian": BayesianOptimizationOracle,
         "grid": keras_tuner.oracles.GridSearchOracle,
-    }[kind]
+        "spread": SpreadOracle,
+    }[arm.tuner]
     return oracle(max_trials=arm.n_trials, **shared)
 
 
@@ -88,7 +113,7 @@ class ArmTuner(keras_tuner.Tuner):
     def __init__(
         self,
         arm: Arm,
-        options: SearchOptions,
+        options: RunOptions,
         data: Split,
         run: RunFolder,
         progress: Progress,
@@ -97,21 +122,21 @@ class ArmTuner(keras_tuner.Tuner):
         assert options.epochs is not None
         self.arm, self.options, self.data = arm, options, data
         self.run_folder, self.progress, self.trainer = run, progress, trainer
-        self.finished = {int(row.trial_id): row for row in run.trials if row.arm == arm.activation}
-        oracle = make_oracle(options.tuner, arm, options.seed, options.epochs)
+        self.finished = {int(row.trial_id): row for row in run.trials if row.arm == arm.name}
+        oracle = make_oracle(arm, options.seed, options.epochs)
         oracle.verbose = 0
         super().__init__(
             oracle=oracle,
             hypermodel=self.build,
             directory=str(run.search),
-            project_name=arm.activation,
+            project_name=arm.name,
             overwrite=True,
         )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         point = self.arm.declare(hp)
         n_epochs = self._n_epochs(hp)
-        return build_model(self.options, self.data, self.arm.activation, *point, n_epochs)
+        return build_model(self.options, self.data, self.arm, *point, n_epochs)
 
     def run_trial(self, trial: keras_tuner.engine.trial.Trial, *args, **kwargs) -> dict[str, float]:
         try:
@@ -131,9 +156,10 @@ class ArmTuner(keras_tuner.Tuner):
 
     def _train(self, trial: keras_tuner.engine.trial.Trial) -> TrialRow:
         """Trains a trial as often as `--executions` says and records it."""
-        options, values = self.options, trial.hyperparameters.values
+        options = self.options
+        alpha, learning_rate = self.arm.declare(trial.hyperparameters)
         n_epochs = self._n_epochs(trial.hyperparameters)
-        self.progress.trial_started(self.arm.activation, values)
+        self.progress.trial_started(self.arm.name, alpha, learning_rate)
         seeds = [derive_seed(options.seed, SEARCH_STREAM, i) for i in range(options.executions)]
         trainings = []
         for seed in seeds:
@@ -152,11 +178,11 @@ class ArmTuner(keras_tuner.Tuner):
         failure = trainings[-1].failure
         score, best_epoch = (None, None) if failure else _score(trainings)
         row = TrialRow(
-            arm=self.arm.activation,
+            arm=self.arm.name,
             trial_id=f"{int(trial.trial_id):04d}",
             status="FAILED" if failure else "COMPLETED",
-            alpha=values.get("alpha"),
-            learning_rate=values["learning_rate"],
+            alpha=alpha,
+            learning_rate=learning_rate,
             seed=seeds[0],
             score=score,
             best_epoch=best_epoch,
@@ -181,8 +207,7 @@ class ArmTuner(keras_tuner.Tuner):
         row = self.finished.get(int(trial.trial_id))
         if row is None:
             return None
-        values = trial.hyperparameters.values
-        proposed = (values.get("alpha"), values["learning_rate"])
+        proposed = self.arm.declare(trial.hyperparameters)
         if proposed != (row.alpha, row.learning_rate):
             raise RunError(
                 f"Trial {row.trial_id} of {row.arm} was run at alpha={row.alpha}, "
@@ -206,7 +231,7 @@ def _score(trainings: list[Training]) -> tuple[float, int]:
 
 def search_arm(
     arm: Arm,
-    options: SearchOptions,
+    options: RunOptions,
     data: Split,
     run: RunFolder,
     progress: Progress,
@@ -221,7 +246,7 @@ def search_arm(
         ArmTuner(arm, options, data, run, progress, trainer).search()
     except keras_tuner.errors.FatalRuntimeError as error:
         raise error.__cause__ or error from None
-    return best_trial(run, arm.activation)
+    return best_trial(run, arm.name)
 
 
 def best_trial(run: RunFolder, arm: str) -> TrialRow:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from recipes.common.options import SearchOptions
+from recipes.common.search_options import SearchOptions
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,52 @@ class Axis:
 
 @dataclass(frozen=True)
 class Arm:
-    """One activation and the space that is searched for it."""
+    """One activation in one net, and the space that is searched for it.
 
+    Attributes:
+        name: Of its rows in the run folder.
+        activation: The rectifier.
+        alpha: Searched, or a number that stays, or None where there is none to choose.
+        learning_rate: Searched.
+        model: The net, as `models.build_model` reads it.
+        tuner: Which oracle proposes the trials.
+        n_trials: None: the tuner decides (Hyperband).
+        n_grid: Points an axis, for a grid.
+    """
+
+    name: str
     activation: str
-    alpha: Axis | None
+    alpha: Axis | float | None
     learning_rate: Axis
-    n_trials: int | None  # None: the tuner decides (Hyperband)
-    n_grid: int | None = None  # points an axis, for a grid
+    model: str
+    tuner: str
+    n_trials: int | None
+    n_grid: int | None = None
 
     def declare(self, hp: Any) -> tuple[float | None, float]:
         """Declares the space on `hp` and returns (alpha, learning rate) of the trial."""
-        alpha = self.alpha.declare(hp, "alpha", self.n_grid) if self.alpha else None
+        alpha = self.alpha
+        if isinstance(alpha, Axis):
+            alpha = alpha.declare(hp, "alpha", self.n_grid)
         return alpha, self.learning_rate.declare(hp, "learning_rate", self.n_grid)
+
+    @property
+    def some_alpha(self) -> float | None:
+        """An alpha of the space, where any will do."""
+        return self.alpha.low if isinstance(self.alpha, Axis) else self.alpha
 
 
 def arms(options: SearchOptions) -> list[Arm]:
     """The activation's arm, then the ReLU arm under the same number of trials."""
     learning_rate = Axis(*options.learning_rate_range, log=True)
     is_grid = options.tuner == "grid"
-    n_trials, found = options.trials, []
+    n_trials = options.trials
+
+    def arm(activation: str, alpha: Axis | None, n_grid: int | None) -> Arm:
+        net_and_tuner = options.model, options.tuner
+        return Arm(activation, activation, alpha, learning_rate, *net_and_tuner, n_trials, n_grid)
+
+    found = []
     if options.activation != "relu":
         assert options.alpha_range is not None
         alpha = Axis(*options.alpha_range, log=options.activation != "elu")
@@ -63,5 +90,5 @@ def arms(options: SearchOptions) -> list[Arm]:
             assert n_trials is not None
             n_grid = int(n_trials**0.5)
             n_trials = n_grid**2
-        found = [Arm(options.activation, alpha, learning_rate, n_trials, n_grid)]
-    return [*found, Arm("relu", None, learning_rate, n_trials, n_trials if is_grid else None)]
+        found = [arm(options.activation, alpha, n_grid)]
+    return [*found, arm("relu", None, n_trials if is_grid else None)]

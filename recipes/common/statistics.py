@@ -71,7 +71,7 @@ def verdict(activation: str, ours: Summary, baseline: Summary, difference: Summa
     return f"No difference that {difference.n} seeds can show: {name} gets {facts} ({interval})."
 
 
-def as_json(summary: Summary, names: Sequence[str]) -> dict[str, Any]:
+def as_json(summary: Any, names: Sequence[str]) -> dict[str, Any]:
     """The named fields of a summary, as they stand in summary.json."""
     fields = {name: getattr(summary, name) for name in names}
     return {key: list(v) if isinstance(v, tuple) else v for key, v in fields.items()}

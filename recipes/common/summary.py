@@ -21,15 +21,9 @@ def make_summary(run: RunFolder, chosen: Sequence[TrialRow], arrays: Arrays) -> 
     accuracies = [[row.test_accuracy for row in rows] for rows in retrainings]
     test = summarize(accuracies[0])
     summary = {
-        "dataset": arrays.kind,
-        "data_title": arrays.title,
-        "data_source": arrays.source,
-        "warning": arrays.warning,
+        **about(run, arrays),
         "activation": ours.arm,
-        "n_trials": len(run.trials),
-        "n_failed": sum(row.status == "FAILED" for row in run.trials),
-        "seconds": round(sum(row.seconds for row in (*run.trials, *run.retrainings)), 1),
-        "best": _best(ours),
+        "best": best_point(ours),
         "test": as_json(test, TEST_FIELDS),
         "relu_baseline": None,
         "difference": None,
@@ -40,7 +34,7 @@ def make_summary(run: RunFolder, chosen: Sequence[TrialRow], arrays: Arrays) -> 
         baseline = summarize(accuracies[1])
         difference = paired_difference(*accuracies)
         summary["relu_baseline"] = {
-            "best": _best(chosen[1]),
+            "best": best_point(chosen[1]),
             "test": as_json(baseline, TEST_FIELDS),
         }
         summary["difference"] = as_json(difference, ("mean", "ci95", "n"))
@@ -54,7 +48,21 @@ def make_summary(run: RunFolder, chosen: Sequence[TrialRow], arrays: Arrays) -> 
     return summary
 
 
-def _best(row: TrialRow) -> dict[str, Any]:
+def about(run: RunFolder, arrays: Arrays) -> dict[str, Any]:
+    """What the summary of every recipe begins with: the data, and the size of the run."""
+    return {
+        "dataset": arrays.kind,
+        "data_title": arrays.title,
+        "data_source": arrays.source,
+        "warning": arrays.warning,
+        "n_trials": len(run.trials),
+        "n_failed": sum(row.status == "FAILED" for row in run.trials),
+        "seconds": round(sum(row.seconds for row in (*run.trials, *run.retrainings)), 1),
+    }
+
+
+def best_point(row: TrialRow) -> dict[str, Any]:
+    """A chosen trial as it stands in summary.json."""
     return {
         "trial_id": row.trial_id,
         "alpha": row.alpha,

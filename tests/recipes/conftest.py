@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from recipes.common.main import main
-from recipes.common.options import MnistOptions
 from recipes.common.run_folder import RunFolder
+from recipes.common.search_options import MnistOptions
 
 TINY = (
     "--data=synthetic",

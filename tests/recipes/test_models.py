@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +7,9 @@ import pytest
 import keras_leaky
 from recipes.common.data import DATASETS, load, split
 from recipes.common.models import activation_layer, build_model
-from recipes.common.options import MnistOptions, resolve
+from recipes.common.options import resolve
+from recipes.common.search_options import MnistOptions
+from recipes.common.space import arms
 
 DATA = split(load(DATASETS["mnist"], "synthetic", None), 300)
 
@@ -17,18 +21,27 @@ DATA = split(load(DATASETS["mnist"], "synthetic", None), 300)
         ("leaky_relu", keras_leaky.layers.LeakyReLU),
         ("prelu", keras_leaky.layers.PReLU),
         ("elu", keras_leaky.layers.ELU),
+        ("celu", keras_leaky.layers.CELU),
+        ("selu", keras_leaky.layers.SELU),
+        ("rrelu", keras_leaky.layers.RReLU),
     ],
 )
 def test_flag_names_its_rectifier(activation, kind):
-    alpha = None if activation == "relu" else 0.3
+    alpha = None if activation in ("relu", "selu", "rrelu") else 0.3
     layer = activation_layer(activation, alpha, "float32")
     assert isinstance(layer, kind)
-    expected = {"relu": 0.0, "elu": 0.3 * np.expm1(-2.0)}.get(activation, -0.6)
+    expected = {
+        "relu": 0.0,
+        "elu": 0.3 * np.expm1(-2.0),
+        "celu": 0.3 * np.expm1(-2.0 / 0.3),
+        "selu": 1.7580993 * np.expm1(-2.0),
+        "rrelu": -2 * (1 / 8 + 1 / 3) / 2,
+    }.get(activation, -0.6)
     assert float(layer(np.array([[-2.0]]))[0, 0]) == pytest.approx(expected)
 
 
 def test_unknown_rectifier_is_refused():
-    with pytest.raises(ValueError, match="`activation` must name a searched rectifier"):
+    with pytest.raises(ValueError, match="`activation` must name a rectifier of the recipes"):
         activation_layer("swish", 0.1, "float32")
 
 
@@ -40,15 +53,33 @@ def test_pooling_first_changes_nothing(activation):
     rectifier = activation_layer(activation, alpha, "float32")
     pooling = keras.layers.MaxPooling2D()
     np.testing.assert_array_equal(rectifier(pooling(x)), pooling(rectifier(x)))
-    options = MnistOptions(activation=activation, precision="float32")
-    model = build_model(options, DATA, activation, alpha, 1e-3)
+    options = resolve(MnistOptions(activation=activation, precision="float32"))
+    model = build_model(options, DATA, arms(options)[0], alpha, 1e-3)
     kinds = [type(layer) for layer in model.layers]
     assert kinds.index(keras.layers.MaxPooling2D) + 1 == kinds.index(type(rectifier))
 
 
 def make_model(data=DATA, n_epochs=None, **settings):
     options = resolve(MnistOptions(precision="float32", **settings))
-    return build_model(options, data, "leaky_relu", 0.1, 0.3, n_epochs)
+    return build_model(options, data, arms(options)[0], 0.1, 0.3, n_epochs)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_dense", "n_convolutions", "n_norms"),
+    [
+        *(("mlp", 2, 0, 0), ("mlp5", 5, 0, 0), ("mlp3_bn", 3, 0, 3)),
+        *(("cnn", 1, 2, 0), ("cnn3_bn", 1, 6, 7), ("vgg_bn", 0, 6, 6), ("vgg1", 0, 3, 0)),
+    ],
+)
+def test_name_of_a_net_tells_its_depth_and_norm(name, n_dense, n_convolutions, n_norms):
+    options = resolve(MnistOptions(precision="float32"))
+    arm = dataclasses.replace(arms(options)[0], model=name)
+    net = build_model(options, DATA, arm, 0.1, 0.3)
+    assert kinds(net).count("Dense") == n_dense + 1  # the logits
+    assert kinds(net).count("Conv2D") == n_convolutions
+    assert kinds(net).count("BatchNormalization") == n_norms
+    rectifiers = [layer.name for layer in net.layers if type(layer).__name__ == "LeakyReLU"]
+    assert rectifiers == [f"rectifier_{i + 1}" for i in range(n_dense + n_convolutions)]
 
 
 def kinds(model):

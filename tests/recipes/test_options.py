@@ -5,8 +5,9 @@ import pytest
 
 from recipes.common.errors import InputError
 from recipes.common.main import main
-from recipes.common.options import Cifar10Options, MnistOptions, parse_options, resolve, settings
+from recipes.common.options import parse_options, resolve, settings
 from recipes.common.run_folder import FORMAT
+from recipes.common.search_options import Cifar10Options, MnistOptions
 
 
 def parse(*flags, cls=MnistOptions):

@@ -4,9 +4,12 @@ import pytest
 
 from recipes.common import precision
 from recipes.common.data import DATASETS, load, split
-from recipes.common.options import MnistOptions, resolve
+from recipes.common.options import resolve
+from recipes.common.search_options import MnistOptions
+from recipes.common.space import arms
 
 OPTIONS = resolve(MnistOptions(model="mlp", batch_size=50))
+ARM = arms(OPTIONS)[0]
 
 
 @pytest.fixture(scope="module")
@@ -17,12 +20,12 @@ def data():
 def test_what_was_asked_for_is_taken(data):
     for name in ("float32", "mixed_bfloat16"):
         asked = dataclasses.replace(OPTIONS, precision=name)
-        assert precision.choose_precision(asked, data) == (asked, "as asked for")
+        assert precision.choose_precision(asked, data, ARM) == (asked, "as asked for")
 
 
 def test_float32_where_bfloat16_is_not_native(data, monkeypatch):
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: False)
-    options, reason = precision.choose_precision(OPTIONS, data)
+    options, reason = precision.choose_precision(OPTIONS, data, ARM)
     assert options.precision == "float32"
     assert "does not multiply bfloat16" in reason
 
@@ -37,12 +40,12 @@ def test_bfloat16_only_where_it_is_clearly_faster(data, monkeypatch, bfloat16, c
     seconds["mixed_bfloat16"] = [bfloat16, bfloat16, bfloat16, 5 * bfloat16, 4 * bfloat16]
     monkeypatch.setattr(precision, "multiplies_bfloat16", lambda: True)
     monkeypatch.setattr(precision, "measure_step_seconds", lambda *_: seconds)
-    options, reason = precision.choose_precision(OPTIONS, data)
+    options, reason = precision.choose_precision(OPTIONS, data, ARM)
     assert options.precision == chosen
     assert f"{1000 * bfloat16:.1f} ms in mixed_bfloat16 and 10.0 ms in float32" in reason
 
 
 def test_both_precisions_are_measured(data):
-    seconds = precision.measure_step_seconds(OPTIONS, data)
+    seconds = precision.measure_step_seconds(OPTIONS, data, ARM)
     assert set(seconds) == {"float32", "mixed_bfloat16"}
     assert min(map(min, seconds.values())) > 0

@@ -31,7 +31,7 @@ def show(clock, terminal):
     with Progress(console, n_runs=4, n_epochs=8) as progress:
         progress.trial_kept(trial(0, 0.7), 2)
         for number, score in ((1, None), (2, 0.9)):
-            progress.trial_started("elu", {"alpha": 0.5, "learning_rate": 0.01})
+            progress.trial_started("elu", 0.5, 0.01)
             for _ in range(2):
                 clock[0] += 10
                 progress.epoch_done(EPOCH)

@@ -13,10 +13,11 @@ import keras
 import numpy as np
 import pytest
 
+from keras_leaky.diagnostics import dead_units
 from recipes.common import data as data_module
 from recipes.common.main import main
-from recipes.common.options import Cifar10Options, Cifar100Options, MnistOptions
 from recipes.common.run_folder import RunFolder
+from recipes.common.search_options import Cifar10Options, Cifar100Options, MnistOptions
 from recipes.report import main as report
 from tests.recipes.conftest import TINY, write_mnist
 
@@ -41,7 +42,7 @@ def test_run_leaves_what_the_design_names(search, capsys):
     names = {path.name for path in run.path.iterdir()}
     assert names == {
         *("config.json", "environment.json", "summary.json", "trials.csv", "epochs.csv"),
-        *("retrainings.csv", "best.keras", "report.html", "plots", "search"),
+        *("retrainings.csv", "dead_units.csv", "best.keras", "report.html", "plots", "search"),
     }
     summary = run.read_json("summary")
     keys = "dataset data_source activation n_trials n_failed seconds best test relu_baseline"
@@ -109,7 +110,7 @@ def test_page_is_one_self_contained_file_and_can_be_drawn_again(search, capsys):
     assert run.read_json("summary")["verdict"].replace("'", "&#39;") in page
     plots = sorted(run.path.glob("plots/*.png"))
     assert [path.stem for path in plots] == [
-        *("learning_curves", "learning_rate", "test_accuracy", "trials")
+        *("dead_units", "learning_curves", "learning_rate", "test_accuracy", "trials")
     ]
     for plot in plots:
         assert base64.b64encode(plot.read_bytes()).decode() in page
@@ -138,6 +139,7 @@ def test_report_of_no_run_or_half_a_run_exits_with_2(tmp_path, search, capsys):
         *(("trials.csv", text) for text in (None, "", "header")),
         *(("retrainings.csv", text) for text in (None, "header")),
         *(("epochs.csv", text) for text in (None, "header")),
+        ("dead_units.csv", ""),
         ("plots", "a file"),
     ],
 )
@@ -160,6 +162,38 @@ def test_report_of_a_damaged_run_exits_with_2_and_changes_nothing(
     assert error.startswith("error: ")
     assert "Traceback" not in error
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_units_of_relu_and_of_the_chosen_point_are_counted(search):
+    code, run = search("run", "--trials", 1, "--seeds", 2, "--model", "cnn")
+    assert code == 0
+    seeds = [row.seed for row in run.retrainings if row.arm == "relu"]
+    for trial in run.trials:
+        rows = run.dead_units_of(trial)
+        assert [(row.seed, row.layer, row.n_units) for row in rows] == [
+            (seed, f"rectifier_{i + 1}", n) for seed in seeds for i, n in enumerate((16, 32, 100))
+        ]
+        assert {(row.arm, row.kind, row.n_samples) for row in rows} == {(trial.arm, trial.arm, 300)}
+    # best.keras is the first retraining of the activation, so its units can be counted again.
+    images = data_module.split(
+        data_module.load(data_module.DATASETS["mnist"], "synthetic", None), None
+    ).x_validation
+    again = dead_units(keras.saving.load_model(run.best_model), images).to_dict()["layers"]
+    found = run.dead_units_of(run.trials[0])[:3]
+    assert [layer["active_fraction"] for layer in again] == [row.active_fraction for row in found]
+    page = run.page.read_text()
+    assert "<td>rectifier 3</td><td>100</td>" in page
+    assert "up to 0.99% of such images" in page  # 1 - 0.05 ** (1 / 300)
+
+
+def test_run_of_a_version_that_counted_no_units_is_drawn(finished, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(finished, path)
+    (path / "dead_units.csv").unlink()
+    (path / "plots" / "dead_units.png").unlink()
+    assert report([str(path)]) == 0
+    assert "there is no dead_units.csv with these retrainings" in (path / "report.html").read_text()
+    assert not (path / "plots" / "dead_units.png").exists()
 
 
 def test_advice_over_lost_epochs_works(finished, tmp_path, capsys):
@@ -249,6 +283,7 @@ def test_diverged_retrainings_are_said(search, monkeypatch):
     assert code == 0
     assert "2 of 2 retrainings diverged" in run.read_json("summary")["verdict"]
     assert {row.best_epoch for row in run.retrainings} == {None}
+    assert run.dead_units == []
     assert not run.best_model.exists()
     assert "There is no best.keras" in run.page.read_text()
 

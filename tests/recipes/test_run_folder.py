@@ -8,6 +8,7 @@ import pytest
 from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError
 from recipes.common.run_folder import (
+    DeadUnitRow,
     EpochRow,
     RetrainingRow,
     RunFolder,
@@ -22,23 +23,36 @@ EPOCH = EpochRow("search", "leaky_relu", "03", 7, 1, float("inf"), 1 / 3, 0.1, 0
 RETRAINING = RetrainingRow(
     "relu", "04", 5, None, 0.098, None, 3.0, "training loss became nan in epoch 1"
 )
+RETRAINED_EPOCH = EpochRow("retrain", "relu", "04", 5, 1, float("inf"), 0.1, 2.0, 0.1)
+UNITS = DeadUnitRow(
+    *("relu", "04", 5, 2000, "rectifier_1", "relu"),
+    *(3, 1, 1 / 3, 1, 1 / 3, 1, 1 / 3, 0, 0.0),
+    active_fraction=[0.0, 2 / 3, 1.0],
+)
 
 
 def test_rows_read_back_exactly(tmp_path):
     run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     run.add_trial(TRIAL, [EPOCH])
     run.add_trial(FAILED, [])
-    run.add_retraining(RETRAINING, [])
+    run.add_retraining(RETRAINING, [RETRAINED_EPOCH], [UNITS])
     again = RunFolder.open(tmp_path / "run")
     assert again.trials == [TRIAL, FAILED]
-    assert again.epochs == [EPOCH]
+    assert again.epochs == [EPOCH, RETRAINED_EPOCH]
     assert again.retrainings == [RETRAINING]
+    assert again.dead_units == [UNITS]
+    assert again.dead_units_of(FAILED) == [UNITS]
+    assert again.dead_units_of(TRIAL) == []
 
 
-def test_epochs_of_an_unfinished_trial_are_dropped(tmp_path):
+def test_rows_of_what_was_not_finished_are_dropped(tmp_path):
     run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     run.add_trial(TRIAL, [EPOCH])
-    (run.path / "trials.csv").unlink()  # killed between the two files
+    run.add_retraining(RETRAINING, [RETRAINED_EPOCH], [UNITS])
+    (run.path / "retrainings.csv").unlink()  # killed between two files
+    again = RunFolder.open(run.path)
+    assert (again.epochs, again.dead_units) == ([EPOCH], [])
+    (run.path / "trials.csv").unlink()
     assert RunFolder.open(run.path).epochs == []
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from keras_leaky.tuning import BayesianOptimizationOracle, Trainer
 from recipes.common import data as data_module
 from recipes.common.errors import RunError
-from recipes.common.options import MnistOptions, resolve
+from recipes.common.options import resolve
 from recipes.common.progress import Progress
 from recipes.common.run_folder import RunFolder, TrialRow
 from recipes.common.search import (
@@ -23,7 +23,8 @@ from recipes.common.search import (
     n_trials_and_epochs,
     search_arm,
 )
-from recipes.common.space import Arm, Axis, arms
+from recipes.common.search_options import MnistOptions
+from recipes.common.space import Axis, arms
 from recipes.common.training import Epoch, Training
 
 CONFIG = {"given": {}, "options": {}, "fingerprint": {}}
@@ -250,6 +251,29 @@ def test_promoted_hyperband_trial_starts_again(data, tmp_path, fake_training):
     assert len(run.trials) == len(calls)
 
 
+def test_spread_trials_cover_the_range_and_are_the_same_for_every_arm(
+    data, tmp_path, fake_training
+):
+    fake_training(smooth)
+    points = {}
+    for n in (6, 12):
+        for i, arm in enumerate(arms(make_options(trials=n))):
+            arm = dataclasses.replace(arm, tuner="spread")
+            path = tmp_path / f"{n}-{i}"
+            run = RunFolder.create(path, CONFIG, overwrite=False)
+            progress = Progress(Console(quiet=True), 1, 1)
+            search_arm(arm, make_options(), data, run, progress, Trainer())
+            points[n, i] = [(row.alpha, row.learning_rate) for row in run.trials]
+    rates = [learning_rate for _, learning_rate in points[6, 0]]
+    assert [learning_rate for _, learning_rate in points[6, 1]] == rates
+    assert points[12, 0][:6] == points[6, 0], "more trials leave the first as they are"
+    # Six parts of three decades; independent draws would fill them all in 1.5 % of cases.
+    assert np.diff(np.log10([1e-4, *sorted(rates), 0.1])).max() < 2 * 3 / 6
+    for n in (6, 12):
+        alphas = np.log(np.array([alpha for alpha, _ in points[n, 0]]) / 1e-3) / np.log(500)
+        assert np.diff([0, *sorted(alphas), 1]).max() < 2.5 / n
+
+
 def test_versions_that_propose_other_trials_are_refused(data, tmp_path, fake_training):
     fake_training(smooth)
     options = make_options()
@@ -261,7 +285,7 @@ def test_versions_that_propose_other_trials_are_refused(data, tmp_path, fake_tra
 
 
 def test_oracles_are_kerastuners():
-    arm = Arm("leaky_relu", Axis(1e-3, 0.5, True), Axis(1e-4, 0.1, True), 4, 2)
+    arm = arms(make_options(tuner="grid", trials=4))[0]
     oracles = keras_tuner.oracles
     for kind, cls in {
         "random": oracles.RandomSearchOracle,
@@ -269,4 +293,4 @@ def test_oracles_are_kerastuners():
         "grid": oracles.GridSearchOracle,
         "hyperband": oracles.HyperbandOracle,
     }.items():
-        assert isinstance(make_oracle(kind, arm, 0, 4), cls)
+        assert isinstance(make_oracle(dataclasses.replace(arm, tuner=kind), 0, 4), cls)

@@ -2,10 +2,12 @@ import keras
 import numpy as np
 import pytest
 
+from keras_leaky.initializers import gain
 from keras_leaky.tuning import Trainer
 from recipes.common.data import DATASETS, load, split
 from recipes.common.models import build_model
-from recipes.common.options import MnistOptions
+from recipes.common.search_options import MnistOptions
+from recipes.common.space import Arm, Axis
 from recipes.common.training import train
 
 SGD_MLP = MnistOptions(model="mlp", optimizer="sgd", precision="float32", batch_size=50)
@@ -16,11 +18,16 @@ def data():
     return split(load(DATASETS["mnist"], "synthetic", None), 300)
 
 
+def arm(activation, model="mlp"):
+    """What `build_model` reads of one: activation and net."""
+    return Arm(activation, activation, 0.1, Axis(0.1, 1, log=True), model, "random", 1)
+
+
 def run(data, alpha=0.1, learning_rate=1e-3, seed=3, n_epochs=2, activation="leaky_relu"):
     epochs = []
     training = train(
         Trainer(),
-        lambda: build_model(SGD_MLP, data, activation, alpha, learning_rate, n_epochs),
+        lambda: build_model(SGD_MLP, data, arm(activation), alpha, learning_rate, n_epochs),
         data,
         seed=seed,
         n_epochs=n_epochs,
@@ -41,14 +48,27 @@ def test_same_seed_gives_the_same_bits(data):
 def test_trials_start_from_the_same_draws_but_for_the_gain(data):
     def weights(activation, alpha):
         keras.utils.set_random_seed(5)
-        model = build_model(MnistOptions(precision="float32"), data, activation, alpha, 0.1)
+        model = build_model(SGD_MLP, data, arm(activation, "cnn"), alpha, 0.1)
         return [w.numpy() for w in model.trainable_variables if w.name == "kernel"]
 
     relu, leaky, prelu = weights("relu", None), weights("leaky_relu", 0.5), weights("prelu", 0.5)
     for a, b, c in zip(relu[:-1], leaky[:-1], prelu[:-1], strict=True):
         np.testing.assert_allclose(b, a / (1 + 0.5**2) ** 0.5, rtol=1e-5)
         np.testing.assert_array_equal(b, c)
+    # RReLU's own numbers come from elsewhere, or they would shift those of the weights.
+    factors = {"celu": gain("celu", 0.5), "selu": gain("selu"), "rrelu": gain("rrelu")}
+    for activation, factor in factors.items():
+        alpha = 0.5 if activation == "celu" else None
+        for a, b in zip(relu[:-1], weights(activation, alpha)[:-1], strict=True):
+            np.testing.assert_allclose(b, a * factor / gain("relu"), rtol=1e-5)
     np.testing.assert_array_equal(relu[-1], leaky[-1])  # the logits have no rectifier behind them
+
+
+def test_randomness_of_rrelu_follows_the_seed(data):
+    first, again, other = (
+        run(data, alpha=None, activation="rrelu", seed=seed)[0].epochs for seed in (3, 3, 4)
+    )
+    assert first == again != other
 
 
 def test_trials_see_the_same_images_in_the_same_order(data):
@@ -66,7 +86,7 @@ def test_trials_see_the_same_images_in_the_same_order(data):
                 super().reset_state()
 
         def build():
-            model = build_model(SGD_MLP, data, activation, alpha, 0.1)
+            model = build_model(SGD_MLP, data, arm(activation), alpha, 0.1)
             model.compile(model.optimizer, model.loss, metrics=["accuracy", RankedLabels()])
             return model
 

@@ -1,0 +1,1 @@
+"""The comparison of activations: many arms in several nets, each against ReLU."""

@@ -1,0 +1,61 @@
+"""Rows of a dataclass as a CSV file, written whole and read back exactly."""
+
+import csv
+import dataclasses
+import io
+import json
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from recipes.common.atomic import write_atomically
+from recipes.common.errors import InputError
+
+RowT = TypeVar("RowT")
+
+
+def write_rows(path: Path, rows: Sequence[RowT], cls: type[RowT]) -> None:
+    """Writes `rows` under the names of their fields; a list becomes JSON in its cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _columns(cls), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:  # None becomes an empty cell
+        cells = vars(row).items()
+        writer.writerow({k: json.dumps(v) if isinstance(v, list) else v for k, v in cells})
+    write_atomically(path, text.getvalue().encode())
+
+
+def read_rows(path: Path, cls: type[RowT]) -> list[RowT]:
+    """Reads what `write_rows` wrote, nothing where there is no file.
+
+    Raises:
+        InputError: The file is damaged or of another kind.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            if reader.fieldnames != _columns(cls):
+                raise ValueError(f"wrong header {reader.fieldnames}")
+            return [_parse_row(cls, row) for row in reader]
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table of a run: {error!r}") from error
+
+
+def _columns(cls: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _parse_row(cls: type[RowT], row: dict[str, str]) -> RowT:
+    """Turns the cells of one row back into what was written; `repr` of a float reads back exact."""
+    values: dict[str, Any] = {}
+    for name, kind in typing.get_type_hints(cls).items():
+        if isinstance(kind, types.UnionType):
+            kind = typing.get_args(kind)[0] if row[name] else lambda _: None
+        elif typing.get_origin(kind) is list:
+            kind = json.loads
+        values[name] = kind(row[name])
+    return cls(**values)

@@ -16,13 +16,21 @@ def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
     Args:
         run: The run folder, as the recipe printed it.
     """
-    from recipes.common import page
-    from recipes.common.comparing import page as comparison_page
-    from recipes.common.run_folder import RunFolder
+    from recipes.common.dying.folder import DyingFolder, is_run
 
-    folder = RunFolder.open(run)
-    is_comparison = folder.config.get("recipe") == "compare"
-    (comparison_page if is_comparison else page).write_page(folder)
+    if is_run(run):
+        from recipes.common.dying.redraw import redraw
+
+        folder = DyingFolder(run)
+        redraw(folder)
+    else:
+        from recipes.common import page
+        from recipes.common.comparing import page as comparison_page
+        from recipes.common.run_folder import RunFolder
+
+        folder = RunFolder.open(run)
+        is_comparison = folder.config.get("recipe") == "compare"
+        (comparison_page if is_comparison else page).write_page(folder)
     print(f"Page: {folder.page.resolve()}")
 
 

@@ -55,6 +55,8 @@ def _parse_row(cls: type[RowT], row: dict[str, str]) -> RowT:
     for name, kind in typing.get_type_hints(cls).items():
         if isinstance(kind, types.UnionType):
             kind = typing.get_args(kind)[0] if row[name] else lambda _: None
+        elif kind is bool:
+            kind = "True".__eq__
         elif typing.get_origin(kind) is list:
             kind = json.loads
         values[name] = kind(row[name])

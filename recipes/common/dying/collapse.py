@@ -1,0 +1,226 @@
+"""Nets that have become constant functions after training: 10 layers of width 2 learn |x|."""
+
+import collections
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_leaky.layers import ELU
+from recipes.common.dying.born_dead import INTERVAL
+from recipes.common.dying.draws import (
+    Weights,
+    draw_randomized_asymmetric,
+    draw_rectifier,
+    join,
+    seed_for,
+)
+from recipes.common.dying.ensemble import (
+    EnsembleLeakyReLU,
+    EnsembleLoss,
+    build_ensemble,
+    squared_error,
+)
+from recipes.common.dying.intervals import Share
+
+DEPTH, WIDTH = 10, 2
+SIZES = [1, *[WIDTH] * (DEPTH - 1), 1]
+N_POINTS = 3000
+BATCH_SIZE = 128
+LEARNING_RATE = 1e-3  # Adam
+
+TOLERANCE = 0.01
+"""Collapsed: the output's range is below this fraction of the target's, which is sqrt(3)."""
+
+LEARNED_RMSE = 0.1
+"""Learned: the error is below this. The best constant has 0.5, the target's standard deviation."""
+
+N_EXAMPLES = 40  # functions drawn an arm
+
+_GRID = np.linspace(-INTERVAL, INTERVAL, 601, dtype="float32")[:, None]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to set a net up.
+
+    Attributes:
+        activation: As in `keras_leaky.initializers.gain`, and `alpha` too: the negative slope, 0
+            for ReLU, or ELU's.
+        asymmetric: RAI in the place of He's initialization.
+        published: The collapsed fraction that Lu et al. (2019) report.
+    """
+
+    title: str
+    activation: str = "leaky_relu"
+    alpha: float = 0.0
+    asymmetric: bool = False
+    published: float | None = None
+
+
+ARMS = (
+    Arm("ReLU, He", published=0.919),
+    Arm("ReLU, RAI", asymmetric=True, published=0.292),
+    Arm("Leaky ReLU 0.01", alpha=0.01),
+    Arm("Leaky ReLU 0.1", alpha=0.1),
+    Arm("ELU", "elu", 1.0),
+)
+
+GROUPS = {"ReLU and Leaky ReLU": ARMS[:4], "ELU": ARMS[4:]}
+"""Arms that are trained as one program: they differ in numbers only."""
+
+
+@dataclass(frozen=True)
+class NetRow:
+    """One net: the range of its output on the interval before and after, and its final error.
+
+    A range or an error that is not finite is empty; then the net is diverged.
+    """
+
+    arm: str
+    net: int
+    range_at_start: float
+    range: float | None
+    rmse: float | None
+    state: str  # diverged, collapsed, learned, or partial: neither
+
+
+@dataclass(frozen=True)
+class CollapseRow:
+    """The outcome of one arm."""
+
+    arm: str
+    n_nets: int
+    n_diverged: int
+    n_constant_at_start: int  # born dead: exactly the same output everywhere
+    n_collapsed: int
+    collapsed_fraction: float
+    collapsed_ci95_low: float
+    collapsed_ci95_high: float
+    n_partial: int
+    n_learned: int
+    learned_fraction: float
+    learned_ci95_low: float
+    learned_ci95_high: float
+    published_fraction: float | None
+
+
+@dataclass(frozen=True)
+class FunctionRow:
+    """One point of one trained net's function."""
+
+    arm: str
+    net: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class ArmOutcome:
+    """What the training of one arm left."""
+
+    summary: CollapseRow
+    nets: list[NetRow]
+    functions: list[FunctionRow]
+
+
+def is_collapsed(output_range: float) -> bool:
+    """Whether a net is a constant function, as far as `TOLERANCE` tells one."""
+    return output_range < TOLERANCE * INTERVAL
+
+
+def train_group(
+    arms: Sequence[Arm], n_nets: int, n_epochs: int, seed: int, on_epoch: Callable[[int], None]
+) -> list[ArmOutcome]:
+    """Trains `n_nets` independent nets of each arm of a group, all as one program.
+
+    All nets see the same training points in the same order. Those of one arm differ in their
+    initial weights; those of the arms with He's initialization start from the same draws, each
+    times its gain.
+
+    Args:
+        seed: The run's.
+        on_epoch: Called with the number of each finished epoch.
+    """
+    drawn = [_draw(arm, n_nets, seed_for(seed)) for arm in arms]
+    if arms[0].activation == "elu":
+        activation = functools.partial(ELU, arms[0].alpha)
+    else:
+        activation = functools.partial(
+            EnsembleLeakyReLU, np.repeat([a.alpha for a in arms], n_nets)
+        )
+    model, _ = build_ensemble(join(drawn), activation)
+    # Under XLA a step of these tiny products takes half the time; PyTorch has none.
+    jit_compile = keras.backend.backend() != "torch"
+    model.compile(
+        keras.optimizers.Adam(LEARNING_RATE),
+        EnsembleLoss(squared_error),
+        jit_compile=jit_compile,  # pyright: ignore[reportArgumentType]
+    )
+    x = np.random.default_rng(seed).uniform(-INTERVAL, INTERVAL, (N_POINTS, 1)).astype("float32")
+    start = _outputs(model)
+    keras.utils.set_random_seed(seed_for(seed))
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1))
+    model.fit(
+        x,
+        np.abs(x),
+        batch_size=BATCH_SIZE,
+        epochs=n_epochs,
+        verbose=0,  # pyright: ignore[reportArgumentType]
+        callbacks=[callback],
+    )
+    end = _outputs(model)
+    parts = [slice(i * n_nets, (i + 1) * n_nets) for i in range(len(arms))]
+    return [
+        summarize(arm, start[:, nets], end[:, nets]) for arm, nets in zip(arms, parts, strict=True)
+    ]
+
+
+def _draw(arm: Arm, n_nets: int, seed: int) -> Weights:
+    if arm.asymmetric:
+        return draw_randomized_asymmetric(n_nets, SIZES, seed)
+    return draw_rectifier(n_nets, SIZES, arm.activation, arm.alpha, seed)
+
+
+def _outputs(model: keras.Model) -> np.ndarray:
+    """Outputs on the grid, of shape (points, nets)."""
+    return np.asarray(keras.ops.convert_to_numpy(model(_GRID)))[..., 0]
+
+
+def _state(output_range: float, error: float) -> str:
+    if is_collapsed(output_range):
+        return "collapsed"
+    return "learned" if error < LEARNED_RMSE else "partial"
+
+
+def summarize(arm: Arm, start: np.ndarray, end: np.ndarray) -> ArmOutcome:
+    """Judges each net by its outputs on the grid before and after training, (points, nets)."""
+    n_nets = start.shape[1]
+    finite = np.atleast_1d(np.isfinite(end).all(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        ranges, start_ranges = np.ptp(end, axis=0), np.ptp(start, axis=0)
+        errors = np.sqrt(np.square(end - np.abs(_GRID)).mean(0))
+    nets = []
+    for i in range(n_nets):
+        # A net that is not finite has neither a range nor an error.
+        seen = (float(ranges[i]), float(errors[i])) if finite[i] else (None, None)
+        state = _state(ranges[i], errors[i]) if finite[i] else "diverged"
+        nets.append(NetRow(arm.title, i, float(start_ranges[i]), *seen, state))
+    count = collections.Counter(row.state for row in nets)
+    collapsed = Share(count["collapsed"], n_nets)
+    learned = Share(count["learned"], n_nets)
+    summary = CollapseRow(
+        *(arm.title, n_nets, count["diverged"], int((start_ranges == 0).sum())),
+        *(collapsed.count, collapsed.fraction, *collapsed.ci95),
+        count["partial"],
+        *(learned.count, learned.fraction, *learned.ci95),
+        arm.published,
+    )
+    functions = [
+        FunctionRow(arm.title, i, float(x), float(y))
+        for i in np.flatnonzero(finite)[:N_EXAMPLES]
+        for x, y in zip(_GRID[::10, 0], end[::10, i], strict=True)
+    ]
+    return ArmOutcome(summary, nets, functions)

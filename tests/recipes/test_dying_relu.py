@@ -1,0 +1,274 @@
+"""The whole recipe, as a user runs it."""
+
+import base64
+import csv
+import functools
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from recipes.common.dying import job
+from recipes.common.dying.budget import Budget
+from recipes.common.dying.folder import FORMAT, DyingFolder
+from recipes.common.dying.options import parse_options
+from recipes.common.errors import RunError
+from recipes.dying_relu import main
+from recipes.report import main as report
+
+ROOT = Path(__file__).parents[2]
+TABLES = {
+    *("born_dead", "born_dead_bounds", "born_dead_remedies"),
+    *("collapse", "collapse_functions", "collapse_nets"),
+    *("dead_units", "dead_units_cells", "remedies", "revival"),
+}
+PLOTS = {
+    *("born_dead", "born_dead_remedies", "collapse", "collapse_functions"),
+    *("dead_over_epochs", "remedies", "revival"),
+}
+TINY = Budget(
+    depths=(3, 10, 20),
+    widths=(2, 3, 5),
+    n_nets=1000,
+    n_checked_nets=100_000,
+    n_remedy_nets=200,
+    n_collapse_nets=20,
+    collapse_epochs=2,
+    learning_rates=(0.02, 0.1, 0.5),
+    alphas=(0.0, 0.1),
+    momenta=(0.0, 0.9),
+    n_seeds=2,
+    death_epochs=3,
+    n_images=1700,
+)
+QUICK = ("--quick", "--data", "synthetic")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of the command with sizes for seconds; (folder, what it printed is not kept)."""
+    path = tmp_path_factory.mktemp("dying") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "QUICK", TINY)
+        assert main([*QUICK, "--output", str(path), "--seed", "3"]) == 0
+    return path
+
+
+def read_table(run, name):
+    with (run / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def test_run_leaves_tables_plots_and_a_page(run):
+    assert {path.name for path in run.iterdir()} == {
+        *("config.json", "environment.json", "summary.json", "report.html", "plots"),
+        *(f"{name}.csv" for name in TABLES),
+    }
+    assert {path.stem for path in (run / "plots").iterdir()} == PLOTS
+    config = json.loads((run / "config.json").read_text())
+    assert config["format"] == FORMAT
+    assert config["options"]["seed"] == 3
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["keras"] == keras.__version__
+    assert environment["command"].startswith("python -m recipes.dying_relu --quick")
+
+
+def test_page_is_self_contained_and_answers(run):
+    page = (run / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    for plot in (run / "plots").iterdir():
+        assert base64.b64encode(plot.read_bytes()).decode() in page
+    summary = json.loads((run / "summary.json").read_text())
+    for part in ("born_dead", "collapse", "training_death"):
+        answer = summary[part]["answer"].replace("'", "&#39;")
+        assert answer in page
+        assert "n = " in answer
+    assert "say nothing about real data" in page
+    assert "<h2>Settings</h2>" in page
+    for source in ("Lu, Shin, Su and Karniadakis, 2019", "Maas, Hannun and Ng, 2013"):
+        assert source in page
+
+
+def test_tables_hold_what_the_summary_says(run):
+    summary = json.loads((run / "summary.json").read_text())
+    born = {(int(r["depth"]), int(r["width"])): r for r in read_table(run, "born_dead")}
+    assert summary["born_dead"]["all_inside_bounds"] is True
+    for row in summary["born_dead"]["checked"]:
+        assert float(born[row["depth"], row["width"]]["dead_fraction"]) == row["dead_fraction"]
+    assert len(summary["born_dead"]["checked"]) == 6
+
+    arms = {row["arm"]: row for row in read_table(run, "collapse")}
+    assert arms["ReLU, He"]["published_fraction"] == "0.919"
+    assert arms["ELU"]["published_fraction"] == ""
+    nets = read_table(run, "collapse_nets")
+    for arm, row in arms.items():
+        states = [net["state"] for net in nets if net["arm"] == arm]
+        assert len(states) == int(row["n_nets"]) == 20
+        assert states.count("collapsed") == int(row["n_collapsed"])
+
+    rows = read_table(run, "dead_units")
+    assert len(rows) == 2 * 3 * 2 * 2 * (3 + 1)  # momenta, rates, alphas, seeds, epochs
+    assert {row["dead_fraction"] for row in rows if row["alpha"] != "0.0"} <= {"0.0", ""}
+    for row in rows:
+        assert (row["inactive_fraction"] == "") == (row["diverged"] == "True")
+
+
+@pytest.mark.slow
+def test_report_draws_the_page_again(run):
+    page = run / "report.html"
+    html, drawn = page.read_bytes(), {path: path.read_bytes() for path in run.glob("plots/*.png")}
+    for path in (page, *drawn):
+        path.unlink()
+    assert report([str(run)]) == 0
+    assert page.read_bytes() == html
+    assert {path: path.read_bytes() for path in run.glob("plots/*.png")} == drawn
+
+
+def test_same_seed_gives_the_same_nets(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(job, "QUICK", TINY)
+    assert main([*QUICK, "--output", str(tmp_path / "again"), "--seed", "3"]) == 0
+    assert main([*QUICK, "--output", str(tmp_path / "other"), "--seed", "4"]) == 0
+    for name in ("born_dead", "collapse_nets"):
+        assert read_table(tmp_path / "again", name) == read_table(run, name)
+        assert read_table(tmp_path / "other", name) != read_table(run, name)
+    starts = [
+        [row for row in read_table(path, "dead_units") if row["epoch"] == "0"]
+        for path in (run, tmp_path / "again", tmp_path / "other")
+    ]
+    assert starts[0] == starts[1] != starts[2]
+
+
+def test_overwrite_replaces_a_run_of_this_recipe_and_nothing_else(run, tmp_path, capsys):
+    other = tmp_path / "search"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps({"format": "keras_leaky run 1"}))
+    assert main([*QUICK, "--output", str(other), "--overwrite"]) == 2
+    assert "Nothing was deleted" in capsys.readouterr().err
+    assert (other / "config.json").exists()
+
+    before = (run / "report.html").read_bytes()
+    assert main([*QUICK, "--output", str(run)]) == 2
+    assert "replace a run by `--overwrite`" in capsys.readouterr().err
+    assert (run / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--data-dir {path}/empty", "must hold mnist.npz"),
+        ("--data synthetic --data-dir {path}/empty", "`--data-dir` must be left out"),
+        ("--data synthetic --seed -1", "`--seed` must be a whole number from 0 to 2**32 - 1"),
+        ("--data synthetic --overwrite", "`--overwrite` needs `--output RUN`"),
+        ("--data synthetic --output {path}/file", "must be a folder"),
+        ("--data synthetic --output {path}/file/run", "must be a folder"),
+        ("--data synthetic --output {path}/full", "must be a new or empty folder"),
+        ("--data synthetic --output {path}/full --overwrite", "Nothing was deleted"),
+        ("--data synthetic --output /proc/run", "can be written"),
+    ],
+)
+def test_wrong_input_exits_with_2_and_leaves_nothing(tmp_path, capsys, monkeypatch, flags, message):
+    monkeypatch.chdir(tmp_path)  # the default run folder would be made here
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(flags.format(path=tmp_path).split()) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_file_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "run").write_text("a file, where the folder was")
+    folder = DyingFolder(tmp_path / "run")
+    with pytest.raises(RunError, match=r"run/summary\.json cannot be written: "):
+        folder.write_json("summary", {})
+
+
+def test_wrong_input_does_not_wait_for_keras(tmp_path):
+    code = (
+        "import sys; from recipes.dying_relu import main; "
+        f"assert main(['--data-dir', {str(tmp_path)!r}]) == 2; assert 'keras' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_defaults_and_help(capsys):
+    options = parse_options([])
+    assert (options.quick, options.data, options.seed, options.output) == (False, "auto", 0, None)
+    with pytest.raises(SystemExit) as stop:
+        parse_options(["--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for flag in ("--quick", "--data", "--data-dir", "--seed", "--output", "--overwrite"):
+        assert flag in text
+    assert "Test images are not used" in text
+
+
+def test_user_home_is_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert parse_options(["--output", "~/run"]).output == Path("/somewhere/run")
+
+
+@pytest.mark.slow
+def test_quick_run_that_is_interrupted_keeps_what_is_finished(tmp_path):
+    path = tmp_path / "run"
+    command = [sys.executable, "-u", "-m", "recipes.dying_relu", *QUICK, "--output", str(path)]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # The background jobs of a shell ignore Ctrl-C and hand that down to all they start.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as child:
+        for line in child.stdout:
+            if line.startswith("Born dead:"):
+                break
+        child.send_signal(signal.SIGINT)
+        error = child.stderr.read()
+    assert child.returncode == 130
+    assert "Traceback" not in error
+    assert "Parts that are finished: Born dead." in error
+    names = {item.name for item in path.iterdir()}
+    assert names == {
+        *("config.json", "environment.json", "plots"),
+        *("born_dead.csv", "born_dead_bounds.csv", "born_dead_remedies.csv"),
+    }
+    assert {p.name for p in (path / "plots").iterdir()} == {
+        "born_dead.png",
+        "born_dead_remedies.png",
+    }
+    # The folder is not empty now, so the command it prints for another start says so.
+    assert error.rstrip().endswith(f"--output {path} --overwrite")
+    assert main([*QUICK, "--output", str(path)]) == 2
+
+
+@pytest.mark.slow
+def test_quick_run_of_the_command(tmp_path):
+    """With its own sizes, in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "recipes.dying_relu",
+        *QUICK,
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("say nothing about real data") == 1
+    assert str(tmp_path / "run" / "report.html") in done.stdout
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["born_dead"]["all_inside_bounds"] is True
+    assert summary["collapse"]["rai_over_he"]["ratio"] < 0.7
+    for part in ("born_dead", "collapse", "training_death"):
+        assert summary[part]["answer"] in done.stdout

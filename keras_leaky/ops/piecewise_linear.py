@@ -1,6 +1,7 @@
 """Rectifiers with two straight pieces."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -115,7 +116,8 @@ def rrelu(x, seed_generator, lower, upper):
     What `keras_leaky.layers.RReLU` is in training; see there. `a` gets no gradient.
     """
     # In float32: bfloat16 has but 128 numbers between 0.5 and 1.
-    lower, upper = (ops.cast(bound, "float32") for bound in (lower, upper))
+    bounds: Any = [ops.cast(bound, "float32") for bound in (lower, upper)]
+    lower, upper = bounds
     if is_tensorflow(x):
         from keras_leaky.ops import _piecewise_linear_tf
 

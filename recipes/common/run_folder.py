@@ -3,9 +3,6 @@
 Every file is written whole and moved into place (`atomic.py`).
 """
 
-import errno
-import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 from recipes.common.errors import InputError
 from recipes.common.json_files import read_json, write_json
+from recipes.common.output_folder import check_folder, make_folder
 from recipes.common.tables import RowT, read_rows, write_rows
 
 FORMAT = "keras_leaky run 1"  # in config.json; tells a run of ours from anybody's folder
@@ -147,19 +145,8 @@ class RunFolder:
             InputError: The folder is not empty, is not ours to delete, or cannot be written.
         """
         check_output(path, overwrite)
-        path = path.resolve()  # a link to a run is replaced where it points to
-        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-        run = cls(path)
-        try:
-            if overwrite and path.exists():
-                shutil.rmtree(path)
-            path.mkdir(parents=True, exist_ok=True)
-            run.write_config(config)
-        except OSError as error:
-            for folder in missing:  # from the inside out; only what was made here, only if empty
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()
-            raise _not_writable(path, error) from error
+        run = cls(path.resolve())
+        make_folder(run.path, overwrite, lambda: run.write_config(config))
         return run
 
     @classmethod
@@ -258,36 +245,13 @@ def check_output(path: Path, overwrite: bool) -> None:
     Raises:
         InputError: Says which, and what to do.
     """
-    try:
-        nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-        if not nearest.is_dir():
-            raise InputError(
-                f"`--output` must be a folder. Received: --output {path}, but {nearest} is a file."
-            )
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        is_empty = nearest != path or not any(path.iterdir())
-    except OSError as error:
-        raise _not_writable(path, error) from error
-    if is_empty:
-        return
-    if not overwrite:
-        raise InputError(
-            f"`--output` must be a new or empty folder. Received: --output {path}, which is not "
-            "empty. Choose another, go on with that run by `--resume`, or replace it by "
-            "`--overwrite`."
-        )
+    ways_out = "Choose another, go on with that run by `--resume`, or replace it by `--overwrite`."
+    check_folder(path, overwrite, _is_run, ways_out)
+
+
+def _is_run(path: Path) -> bool:
     try:
         read_config(RunFolder(path).config_file)
-    except InputError as error:
-        raise InputError(
-            f"`--overwrite` deletes only a folder that holds a run's config.json. Received: "
-            f"--output {path}. Nothing was deleted."
-        ) from error
-
-
-def _not_writable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"`--output` must be a folder that can be written. Received: --output {path} "
-        f"({error.strerror or error})"
-    )
+    except InputError:
+        return False
+    return True

@@ -54,6 +54,10 @@ def _panels(
         axes.tick_params(labelbottom=True)
     for axes in panels.flat[len(comparison.nets) :]:
         axes.set_visible(False)
+    if draw is _dead_units:
+        arms = [arm.result for net in comparison.nets for arm in net.arms]
+        largest = max(arm["inactive_fraction"] or 0.0 for arm in arms)
+        panels.flat[0].set_xlim(0, 1.4 * max(largest, 0.01))  # room for the text
     figure.suptitle(comparison.summary["data_title"])
     if draw is _learning_rate:
         handles, labels = panels.flat[0].get_legend_handles_labels()
@@ -114,8 +118,6 @@ def _dead_units(axes: Axes, net: NetOutcome) -> None:
         text = f"{inactive:.1%}" + (", all dead" if 0 < dead == inactive else "")
         axes.annotate(text, (inactive, i), (4, 0), textcoords="offset points", va="center", size=8)
     _label_arms(axes, counted)
-    axes.margins(x=0.6)  # for the text
-    axes.set_xlim(left=0)
     percent_axis(axes.xaxis)
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("share of the units inactive (hatched: dead)")

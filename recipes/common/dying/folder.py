@@ -1,8 +1,5 @@
 """The folder of a run: the only file that knows its file names."""
 
-import errno
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +8,7 @@ from typing import Any
 from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError, RunError
 from recipes.common.json_files import read_json, write_json
+from recipes.common.output_folder import check_folder, make_folder
 from recipes.common.tables import RowT, read_rows, write_rows
 
 FORMAT = "keras_leaky dying_relu 1"  # in config.json; tells a run of this recipe from the others
@@ -40,15 +38,10 @@ class DyingFolder:
             InputError: The folder is not empty, is not ours to delete, or cannot be written.
         """
         check_output(path, overwrite)
-        path = path.resolve()  # a link to a run is replaced where it points to
-        try:
-            if overwrite and path.exists():
-                shutil.rmtree(path)
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _not_writable(path, error) from error
-        folder = cls(path)
-        folder.write_json("config", {"format": FORMAT, **config})
+        folder, content = cls(path.resolve()), {"format": FORMAT, **config}
+        make_folder(
+            folder.path, overwrite, lambda: write_json(folder.path / "config.json", content)
+        )
         return folder
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -93,29 +86,7 @@ def check_output(path: Path, overwrite: bool) -> None:
     Raises:
         InputError: Says which, and what to do.
     """
-    try:
-        nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-        if not nearest.is_dir():
-            raise InputError(
-                f"`--output` must be a folder. Received: --output {path}, but {nearest} is a file."
-            )
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        is_empty = nearest != path or not any(path.iterdir())
-    except OSError as error:
-        raise _not_writable(path, error) from error
-    if is_empty:
-        return
-    if not overwrite:
-        raise InputError(
-            f"`--output` must be a new or empty folder. Received: --output {path}, which is not "
-            "empty. Choose another, or replace a run by `--overwrite`."
-        )
-    if not is_run(path):
-        raise InputError(
-            "`--overwrite` deletes only a folder that holds the config.json of this recipe. "
-            f"Received: --output {path}. Nothing was deleted."
-        )
+    check_folder(path, overwrite, is_run, "Choose another, or replace a run by `--overwrite`.")
 
 
 def is_run(path: Path) -> bool:
@@ -125,10 +96,3 @@ def is_run(path: Path) -> bool:
     except InputError:
         return False
     return config.get("format") == FORMAT
-
-
-def _not_writable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"`--output` must be a folder that can be written. Received: --output {path} "
-        f"({error.strerror or error})"
-    )

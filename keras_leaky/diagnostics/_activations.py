@@ -92,7 +92,8 @@ def _is_composite(layer):
 
 def _kind_of(thing):
     """Name of the activation that `thing` is, or None."""
-    if isinstance(thing, keras.layers.ReLU):
+    # Keras has two classes of that name: the layer, and what its function is in a functional model.
+    if type(thing).__name__ == "ReLU" and hasattr(thing, "negative_slope"):
         return "leaky_relu" if thing.negative_slope else "relu"
     if isinstance(thing, keras.layers.Lambda):
         thing = thing.function

@@ -95,7 +95,8 @@ def draw_epochs(reports, alphas):
         panel.set_title(f"{state.capitalize()} units", loc="left")
         panel.yaxis.set_major_formatter(PercentFormatter(1))
         panel.set_ylim(bottom=0)
-        panel.legend(fontsize=8)
+        if names:
+            panel.legend(fontsize=8)
     if has_alphas:
         for name in next(iter(alphas.values())):
             values = np.array([alphas[epoch][name].ravel() for epoch in alphas])

@@ -13,12 +13,12 @@ class Tally:
 
     Args:
         site: `Site`.
-        source: Layer that the pre-activations come from, or None.
+        origin: `Origin` of the pre-activations.
         per_element: Whether every element is a unit, and not every feature or channel.
     """
 
-    def __init__(self, site, source, per_element):
-        self.site, self.source, self._per_element = site, source, per_element
+    def __init__(self, site, origin, per_element):
+        self.site, self.origin, self._per_element = site, origin, per_element
         self._n_values = 0  # of a unit
         self._n_positive: Any = 0
         self._n_negative: Any = 0
@@ -37,7 +37,7 @@ class Tally:
         if self._per_element:
             others, shape = (0,), tuple(x.shape[1:])
         else:
-            axis = _unit_axis(self.source) % x.ndim
+            axis = self.origin.axis % x.ndim
             others = tuple(a for a in range(x.ndim) if a != axis)
             shape = (x.shape[axis],)
         if self._shape not in (None, shape):
@@ -48,11 +48,10 @@ class Tally:
             )
         self._shape = shape
         ops = keras.ops
-        counts = [ops.cast(a, "int32") for a in (x > 0, x < 0, ops.isnan(x))]
-        sums = [_to_numpy(ops.sum(a, others)) for a in counts]
-        self._n_positive += sums[0].astype("int64") // n_copies
-        self._n_negative += sums[1].astype("int64") // n_copies
-        self._n_nan += sums[2].astype("int64") // n_copies
+        # One after the other: each comparison is as large as the layer.
+        self._n_positive += _to_numpy(ops.count_nonzero(x > 0, others)).astype("int64") // n_copies
+        self._n_negative += _to_numpy(ops.count_nonzero(x < 0, others)).astype("int64") // n_copies
+        self._n_nan += _to_numpy(ops.count_nonzero(ops.isnan(x), others)).astype("int64")
         magnitude = ops.sum(ops.abs(ops.cast(y, "float32")), others)
         self._magnitude += _to_numpy(magnitude).astype("float64") / n_copies
         self._n_values += int(np.prod([x.shape[a] for a in others])) // n_copies
@@ -94,15 +93,6 @@ class Tally:
     @property
     def has_nan(self):
         return bool(np.any(self._n_nan))
-
-
-def _unit_axis(source):
-    """The axis of features or channels in what `source` returns."""
-    if getattr(source, "data_format", None) == "channels_first":
-        return 1
-    if isinstance(source, keras.layers.BatchNormalization | keras.layers.GroupNormalization):
-        return source.axis
-    return -1
 
 
 def _to_numpy(tensor) -> Any:

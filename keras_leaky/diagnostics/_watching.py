@@ -7,16 +7,35 @@ layers and subclassed models alike, which a second model with more outputs would
 
 import contextlib
 import weakref
+from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a tensor comes from.
+
+    Attributes:
+        layer: The last layer with weights that it has come through, or that merged tensors; None
+            for an input of the model.
+        axis: Axis of its features or channels.
+        is_guess: Whether it came through code between layers, so that `layer` is just the one that
+            was called last.
+    """
+
+    layer: Any = None
+    axis: int = -1
+    is_guess: bool = False
+
+
 @contextlib.contextmanager
 def watching(sites, parts, record):
-    """Inside, an eager call of the model calls `record(site, source, inputs, outputs)`.
+    """Inside, an eager call of the model calls `record(site, origin, inputs, outputs)`.
 
-    `source` is the layer whose units are being activated: that of the site, or else the last layer
-    with weights that the inputs have come through.
+    The layer of the `Origin` is the one whose units are being activated: that of the site, if it
+    has one.
 
     Args:
         sites: From `find_activations`.
@@ -52,7 +71,7 @@ class _Watch:
     def __init__(self, record):
         self._record = record
         self._n_entered = 0  # activations can hold others: the outermost counts
-        self._sources = {}  # id of a tensor -> (reference, layer)
+        self._origins = {}  # id of a tensor -> (reference, origin)
         self._last = None  # layer with weights that was called last
 
     def activation(self, site):
@@ -64,9 +83,11 @@ class _Watch:
                 finally:
                     self._n_entered -= 1
                 if not self._n_entered:
-                    source = site.source or self._source_of(x)
-                    self._record(site, source, x, y)
-                    self._remember(y, source)
+                    origin = self._origin_of(x)
+                    if site.source is not None:
+                        origin = Origin(site.source, _axis_of(site.source) or -1)
+                    self._record(site, origin, x, y)
+                    self._remember(y, origin)
                 return y
 
             return call
@@ -81,24 +102,47 @@ class _Watch:
                 y = original(*args, **kwargs)
                 if has_weights:
                     self._last = part
-                inputs = keras.tree.flatten([args, kwargs])
-                tensors = [x for x in inputs if hasattr(x, "shape")]
-                is_new = has_weights or len(tensors) != 1
-                self._remember(y, part if is_new else self._source_of(tensors[0]))
+                tensors = [x for x in keras.tree.flatten([args, kwargs]) if hasattr(x, "shape")]
+                origins = [self._origin_of(x) for x in tensors]
+                axis = _axis_of(part)
+                if axis is None:
+                    axes = {o.axis for o in origins} if not has_weights else set()
+                    axis = axes.pop() if len(axes) == 1 else -1
+                for output in keras.tree.flatten(y):
+                    same_rank = tensors and len(output.shape) == len(tensors[0].shape)
+                    origin = Origin(part, axis if same_rank else -1)
+                    if not has_weights and len(tensors) == 1:
+                        origin = replace(origins[0], axis=origin.axis)
+                    self._remember(output, origin)
                 return y
 
             return call
 
         return wrap
 
-    def _source_of(self, x):
-        """Of a tensor that came through code between layers: the layer that was called last."""
-        reference, source = self._sources.get(id(x), (None, None))
-        return source if reference is not None and reference() is x else self._last
+    def _origin_of(self, x):
+        reference, origin = self._origins.get(id(x), (None, None))
+        if reference is not None and reference() is x:
+            return origin
+        return Origin(self._last, _axis_of(self._last) or -1, is_guess=self._last is not None)
 
-    def _remember(self, outputs, source):
+    def _remember(self, outputs, origin):
         for y in keras.tree.flatten(outputs):
             # What a nested model returns has come from a layer in it.
-            reference, _ = self._sources.get(id(y), (None, None))
+            reference, _ = self._origins.get(id(y), (None, None))
             if hasattr(y, "shape") and (reference is None or reference() is not y):
-                self._sources[id(y)] = weakref.ref(y), source
+                self._origins[id(y)] = weakref.ref(y), origin
+
+
+def _axis_of(layer):
+    """The axis of features or channels in what a layer returns, None if it does not say."""
+    if getattr(layer, "data_format", None) == "channels_first":
+        return 1
+    if getattr(layer, "data_format", None) == "channels_last":
+        return -1
+    axis = getattr(layer, "axis", None)
+    is_normalization = "Normalization" in type(layer).__name__
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    if is_normalization and len(axes) == 1 and isinstance(axes[0], int):
+        return axes[0]
+    return None

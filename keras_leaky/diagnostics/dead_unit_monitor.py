@@ -1,5 +1,8 @@
 """Dead units over the epochs of a training."""
 
+import copy
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
@@ -13,28 +16,29 @@ class DeadUnitMonitor(keras.callbacks.Callback):
 
     `dead_fraction` and `inactive_fraction`, over the units of all activations, and the same of each
     layer (`dead_fraction/dense`) go into the logs of the epoch. So `CSVLogger`, `TensorBoard` and
-    `EarlyStopping(monitor="dead_fraction")` see them if they come after this callback in the list.
-    Between two measurements the logs repeat the last one. What is not a number, because the model
-    has diverged, is NaN there. `dead_units` defines the terms.
+    `EarlyStopping(monitor="dead_fraction", mode="min")` see them if they come after this callback
+    in the list. Between two measurements the logs repeat the last one. What is not a number,
+    because the model has diverged, is NaN there. `dead_units` defines the terms.
 
     A measurement is a forward pass over `data`: with a thousand images 2 to 5 % of an epoch of
     MNIST (`python -m benchmarks.dead_units`). There are no hooks for batches, so that a training by
     `keras_leaky.tuning` stays compiled.
 
     Args:
-        data: The sample, as `dead_units` takes it. Of an iterable it needs one that can be
-            iterated over again. A thousand validation samples tell fractions apart and cost little.
+        data: The sample, as `dead_units` takes it, but no iterator or generator: it is read at
+            every measurement. A thousand validation samples tell fractions apart and cost little.
         every: Epochs from one measurement to the next, at least 1. Defaults to 1.
-        batch_size: As in `dead_units`. Larger ones cost less time. Defaults to 1000.
+        batch_size: As in `dead_units`. Larger ones cost less time and more memory: take less for
+            images that are large. Defaults to 1000.
 
     Attributes:
         reports: Dict from the number of finished epochs to a `DeadUnitReport`, or None where the
-            model had diverged; 0 is before the training.
+            model had diverged; 0 is before the training. A `fit` with `initial_epoch` adds to it.
         alphas: Dict from the same numbers to a dict from the name of every PReLU to its `alpha`.
 
     Raises:
-        ValueError: If `every` is no whole number of at least 1; and when the training begins, for
-            what `dead_units` refuses.
+        ValueError: If `every` is no whole number of at least 1, or `data` is an iterator; and when
+            the training begins, for what `dead_units` refuses.
 
     Example:
 
@@ -58,13 +62,31 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ValueError(f"`every` must be a whole number of at least 1. Received: {every=}")
+        if isinstance(data, Iterator):
+            raise ValueError(
+                "`data` must be something that can be read at every measurement, not an iterator. "
+                f"Received: {data=}"
+            )
         self.data, self.every, self.batch_size = data, every, batch_size
         self.reports, self.alphas = {}, {}
-        self._logs = {}
+        self._is_new, self._logs = True, {}
+
+    def __deepcopy__(self, memo):
+        """KerasTuner copies callbacks for every trial; the sample is shared, not copied."""
+        memo[id(self.data)] = self.data
+        new = copy.copy(self)
+        new.reports, new.alphas = copy.deepcopy((self.reports, self.alphas), memo)
+        return new
 
     def on_train_begin(self, logs=None):
-        self.reports, self.alphas = {}, {}
-        self._measure(0)
+        self._is_new = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._is_new:
+            self._is_new = False
+            if epoch == 0:  # a training that is gone on with keeps its record
+                self.reports, self.alphas = {}, {}
+            self._measure(epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0:

@@ -1,7 +1,9 @@
 """Which units of a model are dead."""
 
+import contextlib
 import numbers
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -88,7 +90,7 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
         raise ValueError(f"`tau` must be a number of at least 0 and below 1. Received: {tau=}")
     tallies = {}
 
-    def record(site, source, x, y):
+    def record(site, origin, x, y):
         if _is_traced(x):
             warnings.warn(
                 f"Layer {site.name!r} runs in a compiled loop, so its units are left out. "
@@ -96,23 +98,25 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
                 stacklevel=2,
             )
         elif tuple(x.shape) == tuple(y.shape):  # else it is not elementwise
-            key = id(site), id(source)
+            # Behind code between layers the same origin need not mean the same units.
+            guess = tuple(x.shape[1:]) if origin.is_guess else None
+            key = id(site), id(origin.layer), guess
             if key not in tallies:
-                tallies[key] = Tally(site, source, per_element)
+                tallies[key] = Tally(site, origin, per_element)
             tallies[key].add(x, y, n_copies)
 
     n_samples, n_copies, sites, parts = 0, 1, [], []
     for batch in batches(data, batch_size):
         n_samples += n_samples_of(batch)
         # TensorFlow multiplies a single row by another kernel, which rounds differently.
-        n_copies = 2 if n_samples_of(batch) == 1 else 1
+        n_copies = 2 if n_samples_of(batch) == 1 and not _has_fixed_batch(model) else 1
         if n_copies == 2:
             batch = keras.tree.map_structure(lambda a: np.repeat(a, 2, axis=0), batch)
         if not sites:
             if not model.built:
                 model(batch, training=False)
             parts, sites = parts_of(model), find_activations(model)
-        with watching(sites, parts, record):
+        with _states_kept(parts), watching(sites, parts, record):
             model(batch, training=False)
     if not tallies:
         raise ValueError(f"`model` must apply an activation. Received: model={model!r}")
@@ -127,6 +131,23 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
     return DeadUnitReport(n_samples, tuple(layers))
 
 
+def _has_fixed_batch(model):
+    return any(x.shape[0] is not None for x in getattr(model, "inputs", None) or [])
+
+
+@contextlib.contextmanager
+def _states_kept(parts):
+    """Gives recurrent layers that are stateful their states back."""
+    layers = [part for part in parts if isinstance(part, keras.layers.RNN) and part.stateful]
+    variables: Any = [v for layer in layers for v in keras.tree.flatten(layer.states)]
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
 def _is_traced(x):
     """Whether JAX is compiling: Keras's recurrent layers run in a scan there."""
     return keras.backend.backend() == "jax" and "Tracer" in type(x).__name__
@@ -138,7 +159,8 @@ def _unique_names(tallies):
     for tally in tallies:
         name = tally.site.name
         if sum(other.site is tally.site for other in tallies) > 1:
-            name = f"{name} ({getattr(tally.source, 'name', None)})"
+            guess = "after " if tally.origin.is_guess else ""
+            name = f"{name} ({guess}{getattr(tally.origin.layer, 'name', None)})"
         n_before = sum(name == other.partition("#")[0] for other in names)
         names.append(f"{name}#{n_before + 1}" if n_before else name)
     return names

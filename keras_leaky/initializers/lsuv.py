@@ -43,9 +43,9 @@ def lsuv(model, x, *, tolerance=0.01, t_max=10, seed=None):
 
     Initialized are Dense and all convolutions (transposed, depthwise and separable ones too, the
     last by their pointwise kernel), in nested and subclassed models and in layers of the user's. A
-    shared layer has variance 1 at its first call. Biases, layers that are not trainable, and what
-    is in wrappers (TimeDistributed, Bidirectional, SpectralNormalization) or recurrent layers stay
-    as they are. Orthonormal is as in `keras.initializers.Orthogonal`: the kernel as a matrix whose
+    shared layer has variance 1 at its first call. Biases, layers that are not trainable or adapted
+    by LoRA, and what is in wrappers (TimeDistributed, Bidirectional, SpectralNormalization) or
+    recurrent layers stay as they are. Orthonormal is as in `keras.initializers.Orthogonal`: the kernel as a matrix whose
     columns are the last axis, with orthonormal columns or, where these are more, rows. A Dense
     layer of fan_in >= units gets weights of standard deviation scale / sqrt(fan_in).
 
@@ -152,7 +152,8 @@ def _layers_of(model):
     ]
     inside = {id(part) for group in held for part in group}
     layers = [part for part in parts if isinstance(part, _LAYERS) and id(part) not in inside]
-    return [layer for layer in layers if layer.trainable and layer.built]
+    has_own_kernel = [layer for layer in layers if not getattr(layer, "lora_enabled", False)]
+    return [layer for layer in has_own_kernel if layer.trainable and layer.built]
 
 
 def _kernels_of(layer):

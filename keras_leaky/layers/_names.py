@@ -30,9 +30,7 @@ def _name_of_operation(operation):
         return None
     if isinstance(operation, keras.layers.Activation):
         return activation_name(operation.activation)
-    if isinstance(operation, keras.layers.ReLU) and (
-        operation.negative_slope or operation.threshold
-    ):
+    if kind.__name__ == "ReLU" and (operation.negative_slope or operation.threshold):
         return None  # another function, which no name tells
     return activation_name(_ACTIVATIONS.get(kind.__name__.lower()))
 

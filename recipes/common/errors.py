@@ -7,3 +7,7 @@ class InputError(Exception):
 
 class RunError(Exception):
     """The run itself failed (exit code 1)."""
+
+
+class NoTrialCompletedError(RunError):
+    """Every trial of an arm failed."""

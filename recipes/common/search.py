@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_leaky.tuning import BayesianOptimizationOracle, Trainer
 from recipes.common.data import Split
-from recipes.common.errors import RunError
+from recipes.common.errors import NoTrialCompletedError, RunError
 from recipes.common.models import build_model
 from recipes.common.options import RunOptions
 from recipes.common.progress import Progress
@@ -240,7 +240,7 @@ def search_arm(
     """Runs (or goes on with) the search of one arm and returns its best trial.
 
     Raises:
-        RunError: Every trial failed.
+        NoTrialCompletedError: Every trial failed.
     """
     try:
         ArmTuner(arm, options, data, run, progress, trainer).search()
@@ -254,7 +254,7 @@ def best_trial(run: RunFolder, arm: str) -> TrialRow:
     rows = [row for row in run.trials if row.arm == arm]
     completed = [row for row in rows if row.score is not None]
     if not completed:
-        raise RunError(
+        raise NoTrialCompletedError(
             f"All {len(rows)} trials of {arm} failed; the first: {rows[0].reason}. Lower the upper "
             f"end of `--learning-rate-range`. {run.trials_file} has the reasons."
         )

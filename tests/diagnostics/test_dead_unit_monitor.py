@@ -1,5 +1,6 @@
 """Dead units over the epochs: what the logs, the history and the pictures show."""
 
+import copy
 import csv
 import logging
 
@@ -45,7 +46,7 @@ def test_fractions_in_the_logs(tmp_path):
 def test_early_stopping_sees_it():
     model, monitor = make_model(), DeadUnitMonitor(X)
     kill(model, 0)
-    stop = keras.callbacks.EarlyStopping("dead_fraction", patience=2, mode="min")
+    stop = keras.callbacks.EarlyStopping(monitor="dead_fraction", mode="min", patience=2)
     model.fit(X, Y, epochs=9, callbacks=[monitor, stop], verbose=0)
     assert list(monitor.reports) == [0, 1, 2, 3]
 
@@ -106,6 +107,26 @@ def test_the_compiled_epoch_covers_it(caplog):
         assert not caplog.records
     assert set(history.history) > NAMES
     assert list(monitor.reports) == [0, 1, 2]
+
+
+def test_a_training_that_is_gone_on_with_keeps_its_record():
+    model, monitor = make_model(), DeadUnitMonitor(X, every=2)
+    model.fit(X, Y, epochs=5, callbacks=[monitor], verbose=0)
+    model.fit(X, Y, epochs=8, initial_epoch=5, callbacks=[monitor], verbose=0)
+    assert list(monitor.reports) == [0, 2, 4, 5, 6, 8]
+
+
+def test_copies_share_the_sample_and_nothing_else():
+    monitor = DeadUnitMonitor(X)
+    new = copy.deepcopy(monitor)
+    assert new.data is X
+    make_model().fit(X, Y, callbacks=[new], verbose=0)
+    assert not monitor.reports
+
+
+def test_iterators_are_refused():
+    with pytest.raises(ValueError, match="not an iterator"):
+        DeadUnitMonitor(iter([X]))
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])

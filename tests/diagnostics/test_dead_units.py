@@ -90,6 +90,16 @@ def test_channels_first():
     assert dead_of(report, "first") == [1]
 
 
+def test_channels_first_behind_a_merge():
+    inputs = keras.Input((3, 6, 6))
+    left, right = ChannelsFirst(), ChannelsFirst()
+    x = L.ReLU(name="layer")(L.Add()([left(inputs), right(inputs)]))
+    x = keras.ops.relu(L.BatchNormalization(axis=1)(x) + left(inputs))
+    x = L.Dense(7, "relu", name="dense")(L.Flatten()(x))
+    report = dead_units(keras.Model(inputs, x), IMAGES.transpose(0, 3, 1, 2))
+    assert [units.n_units for units in report.layers] == [5, 5, 7]
+
+
 def test_elements_of_a_convolution():
     model = keras.Sequential([keras.Input((6, 6, 3)), L.ReLU(name="relu")])
     images = IMAGES.copy()
@@ -177,7 +187,43 @@ def test_subclassed_model_that_is_not_built():
     report = dead_units(model, X)
     found = {units.layer: np.flatnonzero(units.is_dead).tolist() for units in report.layers}
     name = model.name
-    assert found == {"rectifier": [1], f"{name} (second)": [3], f"{name} (first)": [1]}
+    assert found == {"rectifier": [1], f"{name} (after second)": [3], f"{name} (first)": [1]}
+
+
+class CodeBetween(keras.Model):
+    """Computes something between a layer and the activation that it shares with others."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.rectifier = L.Dense(4, name="dense"), L.ReLU(name="rectifier")
+
+    def call(self, inputs):
+        x = self.rectifier(self.dense(inputs))
+        x = self.rectifier(x + inputs)
+        return self.rectifier(keras.ops.concatenate([x, inputs], axis=-1))
+
+
+def test_code_between_layers_does_not_hide_the_dead():
+    model = CodeBetween()
+    model(X)
+    plant(model.dense, 0, 1, 2, 3)
+    report = dead_units(model, X)
+    assert [(units.n_units, units.count("dead")) for units in report.layers] == [
+        (4, 4),
+        (4, 0),
+        (8, 0),
+    ]
+
+
+def test_stateful_layers_keep_their_states():
+    recurrent = L.SimpleRNN(3, activation="relu", stateful=True, unroll=True)
+    model = keras.Sequential([keras.Input((5, 4), batch_size=1), recurrent])
+    data = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
+    model(data[:1])
+    before = [np.array(keras.ops.convert_to_numpy(state)) for state in recurrent.states]
+    dead_units(model, data, batch_size=1)  # nor does it double the one row
+    after = [keras.ops.convert_to_numpy(state) for state in recurrent.states]
+    np.testing.assert_array_equal(before, after)
 
 
 def test_wrappers_and_recurrent_layers():
@@ -225,6 +271,13 @@ def test_what_leaks_is_inactive_and_never_dead(activation, kind):
     units = dead_units(model, X).layers[0]
     assert (units.kind, units.count("inactive"), units.count("dead")) == (kind, 4, 0)
     assert units.count("always_on") == 1
+
+
+def test_the_function_relu_with_a_slope_in_a_functional_model():
+    inputs = keras.Input((4,))
+    x = keras.activations.relu(L.Dense(3)(inputs) - 100.0, negative_slope=0.1)
+    units = dead_units(keras.Model(inputs, x), X).layers[0]
+    assert (units.kind, units.count("inactive"), units.count("dead")) == ("leaky_relu", 3, 0)
 
 
 @pytest.mark.parametrize(

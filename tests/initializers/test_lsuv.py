@@ -304,3 +304,14 @@ def test_what_is_no_model_to_scale_is_refused():
     message = "`model` must hold a trainable Dense or convolution. Received: a model with the lay"
     with pytest.raises(ValueError, match="^" + message + r"ers \['act'\]$"):
         lsuv(model, batch(2, 8))
+
+
+def test_layers_with_lora_are_left_alone():
+    adapted, plain = keras.layers.Dense(8), keras.layers.Dense(6, name="plain")
+    model = keras.Sequential([keras.Input((4,)), adapted, plain])
+    adapted.enable_lora(2)
+    before = adapted.get_weights()
+    report = lsuv(model, np.random.default_rng(0).normal(size=(64, 4)), seed=1)
+    assert [row["layer"] for row in report] == ["plain"]
+    for old, new in zip(before, adapted.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

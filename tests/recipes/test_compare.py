@@ -283,3 +283,31 @@ def test_help_shows_every_flag(capsys):
     text = capsys.readouterr().out
     for field in dataclasses.fields(CompareOptions):
         assert "--" + field.name.replace("_", "-") in text
+
+
+def test_an_arm_whose_trials_all_fail_is_left_out(tmp_path, capsys):
+    flags = (
+        "--dataset=mnist",
+        *TINY,
+        "--depths",
+        "1",
+        "--batch-norm=no",
+        "--trials=2",
+        "--seeds=2",
+    )
+    rates = ("--optimizer=sgd", "--learning-rate-range", "1", "1e38", "--seed=0")
+    arms = ("--activations", "leaky_relu_0.3", "elu")
+    assert main([*flags, *rates, *arms, f"--output={tmp_path / 'run'}"]) == 0
+    out = capsys.readouterr().out
+    run = RunFolder.open(tmp_path / "run")
+    tried = {row.arm for row in run.trials}
+    tested = {row.arm for row in run.retrainings}
+    assert tried == {"mlp1/relu", "mlp1/leaky_relu_0.3", "mlp1/elu"}
+    assert "mlp1/relu" in tested
+    failed = tried - tested
+    assert failed
+    for name in failed:
+        assert f"trials of {name} failed" in out
+    summary = run.read_json("summary")
+    assert {f"mlp1/{arm['arm']}" for arm in summary["nets"][0]["arms"]} == tested
+    assert "All trials of " in summary["verdict"]

@@ -1,5 +1,7 @@
 """The nets of a comparison, and the arms in each."""
 
+import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from recipes.common.comparing.options import CompareOptions
@@ -28,6 +30,11 @@ class Net:
     name: str
     title: str
     arms: dict[str, Arm]  # by what they are called in every net
+
+    def without(self, names: Collection[str]) -> "Net":
+        """The net less the arms of these names."""
+        left = {key: arm for key, arm in self.arms.items() if arm.name not in names}
+        return dataclasses.replace(self, arms=left)
 
 
 def nets(options: CompareOptions) -> list[Net]:

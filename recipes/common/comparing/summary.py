@@ -28,14 +28,23 @@ TITLES = {
 }
 
 
-def make_summary(run: RunFolder, nets: Sequence[Net], arrays: Arrays) -> dict[str, Any]:
-    """Summarizes a finished comparison."""
+def make_summary(
+    run: RunFolder, nets: Sequence[Net], arrays: Arrays, failed: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Summarizes a finished comparison.
+
+    Args:
+        nets: With the arms that have a result.
+        failed: Names of those that have none, because all their trials failed.
+    """
     results = [_net(run, net) for net in nets]
     chosen = [row for net in nets for row in _chosen(run, net)]
     n_diverged = sum(bool(row.reason) for trial in chosen for row in run.retrainings_of(trial))
     verdict = make_verdict(results)
     if n_diverged:
         verdict += f" {n_diverged} retrainings diverged and count with what they left."
+    if failed:
+        verdict += f" All trials of {_list(failed)} failed."
     return {**about(run, arrays), "nets": results, "verdict": verdict}
 
 
@@ -89,7 +98,7 @@ def make_verdict(nets: Sequence[dict[str, Any]]) -> str:
     compared = [arm for net in nets for arm in net["arms"] if arm["difference"]]
     if not compared:
         return "ReLU was run alone, so there is nothing to compare it with."
-    n_seeds, n_arms = compared[0]["difference"]["n"], len(compared) // len(nets)
+    n_seeds, n_arms = compared[0]["difference"]["n"], max(len(net["arms"]) for net in nets) - 1
     if n_seeds == 1:
         return "One seed has no interval, so nothing follows from the differences to ReLU."
     setting = (

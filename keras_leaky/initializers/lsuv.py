@@ -45,9 +45,10 @@ def lsuv(model, x, *, tolerance=0.01, t_max=10, seed=None):
     last by their pointwise kernel), in nested and subclassed models and in layers of the user's. A
     shared layer has variance 1 at its first call. Biases, layers that are not trainable or adapted
     by LoRA, and what is in wrappers (TimeDistributed, Bidirectional, SpectralNormalization) or
-    recurrent layers stay as they are. Orthonormal is as in `keras.initializers.Orthogonal`: the kernel as a matrix whose
-    columns are the last axis, with orthonormal columns or, where these are more, rows. A Dense
-    layer of fan_in >= units gets weights of standard deviation scale / sqrt(fan_in).
+    recurrent layers stay as they are. Orthonormal is as in `keras.initializers.Orthogonal`: the
+    kernel as a matrix whose columns are the last axis, with orthonormal columns or, where these are
+    more, rows. A Dense layer of fan_in >= units gets weights of standard deviation
+    scale / sqrt(fan_in).
 
     Args:
         model: Built `keras.Model`. Changed in place; if anything fails, not at all.

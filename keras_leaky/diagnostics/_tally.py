@@ -49,9 +49,9 @@ class Tally:
         self._shape = shape
         ops = keras.ops
         # One after the other: each comparison is as large as the layer.
-        self._n_positive += _to_numpy(ops.count_nonzero(x > 0, others)).astype("int64") // n_copies
-        self._n_negative += _to_numpy(ops.count_nonzero(x < 0, others)).astype("int64") // n_copies
-        self._n_nan += _to_numpy(ops.count_nonzero(ops.isnan(x), others)).astype("int64")
+        self._n_positive += _count(x > 0, others) // n_copies
+        self._n_negative += _count(x < 0, others) // n_copies
+        self._n_nan += _count(ops.isnan(x), others) // n_copies
         magnitude = ops.sum(ops.abs(ops.cast(y, "float32")), others)
         self._magnitude += _to_numpy(magnitude).astype("float64") / n_copies
         self._n_values += int(np.prod([x.shape[a] for a in others])) // n_copies
@@ -93,6 +93,11 @@ class Tally:
     @property
     def has_nan(self):
         return bool(np.any(self._n_nan))
+
+
+def _count(condition, axes) -> Any:
+    # Not `ops.count_nonzero`, whose axes PyTorch's Keras turns round.
+    return _to_numpy(keras.ops.sum(keras.ops.cast(condition, "int32"), axes)).astype("int64")
 
 
 def _to_numpy(tensor) -> Any:

@@ -63,10 +63,10 @@ def parts_of(model):
     return list(parts.values())
 
 
-def find_activations(model):
-    """Every `Site` of the model. Softmax and the like are none."""
+def find_activations(parts):
+    """Every `Site` among the parts of a model. Softmax and the like are none."""
     sites = []
-    for part in parts_of(model):
+    for part in parts:
         kind = _kind_of(part)
         if kind is not None:
             sites.append(Site(part, kind))

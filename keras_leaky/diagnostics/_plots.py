@@ -28,13 +28,14 @@ def draw_report(report):
         fractions = np.sort(units.active_fraction.ravel())
         # The order of units means nothing: sorted, a layer is a curve, and no dot hides another.
         heights = row + np.linspace(0.31, -0.31, len(fractions))
-        right.scatter(fractions, heights, s=9, color=_colors(units), linewidths=0, zorder=3)
+        colors = _colors(units)
+        right.scatter(fractions, heights, s=9, color=colors, linewidths=0, zorder=3)
         n_inactive = units.count("inactive")  # in front, or their neighbours would hide them
         right.scatter(
             fractions[:n_inactive],
             heights[:n_inactive],
             s=16,
-            color=_colors(units)[:n_inactive],
+            color=colors[:n_inactive],
             zorder=4,
         )
         left.annotate(

@@ -115,7 +115,8 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
         if not sites:
             if not model.built:
                 model(batch, training=False)
-            parts, sites = parts_of(model), find_activations(model)
+            parts = parts_of(model)
+            sites = find_activations(parts)
         with _states_kept(parts), watching(sites, parts, record):
             model(batch, training=False)
     if not tallies:

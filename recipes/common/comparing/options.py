@@ -1,7 +1,7 @@
 """The flags of a comparison: what it adds to those that all recipes have."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -40,18 +40,7 @@ class Compared:
     """
 
     dataset: Literal["mnist", "cifar10"]
-    activations: tuple[ArmName, ...] = (
-        "relu",
-        "leaky_relu_0.01",
-        "leaky_relu_0.1",
-        "leaky_relu_0.3",
-        "leaky_relu_tuned",
-        "prelu",
-        "elu",
-        "celu",
-        "selu",
-        "rrelu",
-    )
+    activations: tuple[ArmName, ...] = get_args(ArmName)
     depths: Annotated[tuple[int, ...] | None, tyro.conf.arg(metavar="N [N ...]")] = None
     batch_norm: Literal["no", "yes", "both"] = "both"
 

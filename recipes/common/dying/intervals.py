@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from recipes.common.statistics import summarize
+
 N_RESAMPLES = 1000
 
 
@@ -54,12 +56,9 @@ def ratio_of_shares(ours: Share, theirs: Share) -> tuple[float, float, float]:
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean of one number a seed, and its 95 % interval by Student's t; one seed has none: NaN."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, float("nan"), float("nan")
-    deviation = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    half_width = float(stats.t.ppf(0.975, len(values) - 1)) * deviation
-    return mean, mean - half_width, mean + half_width
+    summary = summarize(values)
+    low, high = summary.ci95 or (float("nan"), float("nan"))
+    return summary.mean, low, high
 
 
 def ratio_interval(counts: np.ndarray, totals: np.ndarray, seed: int) -> tuple[float, float, float]:

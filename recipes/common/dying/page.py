@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from recipes.common.drawing import draw_png
 from recipes.common.dying.born_dead import CHECKED
 from recipes.common.dying.collapse import DEPTH, LEARNED_RMSE, TOLERANCE, WIDTH, NetRow
 from recipes.common.dying.intervals import percent
@@ -14,7 +15,6 @@ from recipes.common.dying.plots_after import draw_collapse, draw_functions
 from recipes.common.dying.plots_before import draw_born_dead, draw_remedies
 from recipes.common.dying.plots_during import draw_comparison, draw_over_epochs, draw_revival
 from recipes.common.dying.results import BornDead, Collapse, Results, TrainingDeath
-from recipes.common.dying.style import draw
 
 LITERATURE = importlib.resources.files("recipes.common.dying").joinpath("literature.html")
 
@@ -31,7 +31,7 @@ def plots_of(part: BornDead | Collapse | TrainingDeath) -> dict[str, bytes]:
             "remedies": draw_comparison,
             "revival": draw_revival,
         }
-    return {name: draw(function, part) for name, function in functions.items()}
+    return {name: draw_png(function, part) for name, function in functions.items()}
 
 
 def make_page(

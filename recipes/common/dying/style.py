@@ -1,26 +1,11 @@
-"""What the pictures share: colors, axes, and how a figure becomes a PNG."""
-
-import io
-from collections.abc import Callable
-from typing import Any
+"""What the pictures share: colors and axes."""
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
-
-
-def draw(function: Callable[[Figure, Any], None], part: Any) -> bytes:
-    """Draws one figure and returns its PNG."""
-    figure = Figure(layout="constrained")
-    function(figure, part)
-    png = io.BytesIO()
-    # Without matplotlib's own stamp equal runs make equal pictures.
-    figure.savefig(png, dpi=130, metadata={"Software": None})
-    return png.getvalue()
 
 
 def sequence(n: int) -> list[str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from recipes.common import data
 from recipes.common.dying.folder import DyingFolder, check_output
-from recipes.common.dying.options import PROGRAM, parse_options
-from recipes.common.main import EXIT_INTERRUPTED, SteadyConsole, exit_code
+from recipes.common.dying.options import PROGRAM, DyingOptions, parse_options
+from recipes.common.folder_lock import folder_lock
+from recipes.common.main import EXIT_FAILED, EXIT_INTERRUPTED, SteadyConsole, exit_code
 
 if TYPE_CHECKING:  # at run time it would bring in Keras, for which `--help` does not wait
     from recipes.common.dying.job import Job
@@ -28,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = options.output or Path("runs", f"dying_relu-{datetime.now():%Y%m%d-%H%M%S}")
         check_output(path, options.overwrite)  # before minutes of work, not after
         arrays = data.load(data.DATASETS["mnist"], options.data, options.data_dir)
+        with folder_lock(path):
+            run(options, path, arrays)
 
+    def run(options: DyingOptions, path: Path, arrays: data.Arrays) -> None:
         from recipes.common.dying.job import Job, make_config
 
         console = SteadyConsole(highlight=False, soft_wrap=True)
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         job.run([*PROGRAM.split(), *given])
 
     code = exit_code(work)
-    if code == EXIT_INTERRUPTED and running:
+    if code in (EXIT_FAILED, EXIT_INTERRUPTED) and running:
         folder, job = running[0]
         # A folder that the user named is no longer empty.
         named = any(argument.split("=")[0] == "--output" for argument in given)

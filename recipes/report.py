@@ -21,14 +21,14 @@ def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
     if is_run(run):
         from recipes.common.dying.redraw import redraw
 
-        folder = DyingFolder(run)
+        folder = DyingFolder.open(run)
         redraw(folder)
     else:
         from recipes.common import page
         from recipes.common.comparing import page as comparison_page
         from recipes.common.run_folder import RunFolder
 
-        folder = RunFolder.open(run)
+        folder = RunFolder.open(run, repair=False)
         is_comparison = folder.config.get("recipe") == "compare"
         (comparison_page if is_comparison else page).write_page(folder)
     print(f"Page: {folder.page.resolve()}")

@@ -46,7 +46,10 @@ ONLY_IN = {
     "jax": {"ops", "tuning"},
     "h5py": {"saving"},  # a dependency of Keras
     "keras_tuner": {"tuning"},
+    "dask": {"tuning"},
     "distributed": {"tuning"},
+    "cloudpickle": {"tuning"},
+    "filelock": {"tuning"},
     "matplotlib": {"diagnostics"},
 }
 

@@ -34,6 +34,12 @@ def explain(error, path, config, custom_objects):
     message = str(error)
     if _WEIGHTS.search(message):
         return f"The weights in {path!r} do not fit the layers in it: {_first_failure(message)}"
+    if "safe_mode=False" in message and "lambda" not in message.lower():
+        reason = _innermost(message).split(". ")[0].removesuffix(".")
+        return (
+            f"{path!r} asks for what safe mode refuses: {reason}. If you trust the file, pass "
+            "`safe_mode=False`."
+        )
     if "safe_mode=False" in message:
         return (
             f"{path!r} holds a Python lambda, and loading one runs the code in it. If you trust "
@@ -61,6 +67,15 @@ def explain_training(error, path, configs, custom_objects):
         f"The model in {path!r} cannot be compiled as it was, with {_shorten(saved)}: "
         f"{_innermost(str(error))} Pass what is your own in `custom_objects={{...}}`, or pass "
         "`compile=False` and call `compile` on the model."
+    )
+
+
+def explain_other(error, path):
+    """The sentence for an error that Keras does not mean to raise over a file."""
+    return (
+        f"{path!r} cannot be read: Keras failed over it with {type(error).__name__}: "
+        f"{_shorten(str(error).splitlines()[0] if str(error) else '')!r}. The file is damaged or "
+        "was not made by Keras, or a class in it has a fault: the error below this one tells."
     )
 
 

@@ -4,22 +4,45 @@ import contextlib
 import json
 import os
 import shutil
+import struct
 import zipfile
+import zlib
+
+from keras_leaky.saving import archives, weights
+from keras_leaky.saving.references import REACHES_OUT, foreign_reference, is_well_formed
 
 # h5py comes with Keras, which imports it late: so do the functions here.
 
 _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
 _CONFIG_JSON, _WEIGHTS = "config.json", "model.weights"
+_KEYS = {"class_name", "config"}
+# An embedding can stand in a config number by number, as its initializer. As Python objects 61 MB
+# of short numbers take 0.7 GB, 57 MB of short texts 0.9 GB, and a million small dicts 0.2 GB.
+_MAX_CONFIG, _MAX_CONTAINERS = 64 << 20, 1_000_000
+_TOO_LARGE = "its config is one of more than 64 MB or a million lists and dicts"
+# What zipfile and zlib raise over an archive that is damaged, and h5py over an HDF5 file.
+_BROKEN_ZIP = (
+    OSError, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError, struct.error,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+_BROKEN_HDF5 = (
+    OSError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, MemoryError,
+    AttributeError,
+)  # fmt: skip
 
 
 def read_configs(path):
     """`(suffixes, {"model": config, "training": config or None})` of a model file, by content.
 
-    `suffixes` are those by which Keras knows a file of that kind. The training config of a `.keras`
-    file lies in the config of the model.
+    `suffixes` are those by which Keras knows a file of that kind; a folder has none. The training
+    config of a `.keras` file lies in the config of the model.
     """
+    if os.path.isdir(path):
+        return (), {"model": _read_folder(path), "training": None}
     if not os.path.exists(path):
         raise FileNotFoundError(f"`path` must name a file that exists. Received: path={path!r}")
+    if not os.path.isfile(path):  # a pipe would wait for ever
+        raise _not_a_model(path, "that is no file")
     with open(path, "rb") as file:
         start = file.read(8)
     if start.startswith(_ZIP):
@@ -30,7 +53,7 @@ def read_configs(path):
         found = f"begins with {start!r}" if start else "is empty"
         raise _not_a_model(path, f"the file {found}, which is neither")
     configs = read(path)
-    if not isinstance(configs["model"], dict) or "class_name" not in configs["model"]:
+    if not isinstance(configs["model"], dict) or not configs["model"].keys() >= _KEYS:
         raise _not_a_model(path, "the config in the file is not one of a model")
     return suffixes, configs
 
@@ -50,7 +73,7 @@ def _not_a_model(path, reason):
 
 
 @contextlib.contextmanager
-def damage_named(path, errors: type[Exception] = zipfile.BadZipFile):
+def damage_named(path, errors=(zipfile.BadZipFile,)):
     """Turns `errors` of reading the file at `path` into the sentence that it is damaged."""
     try:
         yield
@@ -59,32 +82,116 @@ def damage_named(path, errors: type[Exception] = zipfile.BadZipFile):
         raise _not_a_model(path, reason) from error
 
 
+def _unsafe(path, reason):
+    return ValueError(
+        f"{path!r} was not loaded: {reason}. No model that Keras saved is like that; take one from "
+        "a source that you trust."
+    )
+
+
+def check_references(path, configs, custom_objects):
+    """Refuses configs that call for what is no part of a model."""
+    for config in configs.values():
+        name = foreign_reference(config, custom_objects)
+        if name is not None and name.endswith(REACHES_OUT):
+            raise ValueError(
+                f"{path!r} holds a layer `{REACHES_OUT}`, which runs a program that lies in a "
+                "folder. If you trust both, pass `safe_mode=False`."
+            )
+        if name is not None:
+            raise _unsafe(path, f"it names {ascii(name)[1:-1][:80]}, which is no part of a model")
+
+
+def check_weights(path, source):
+    """Refuses the weights in `source`, which is `path` or a copy with nothing packed in it."""
+    import h5py
+
+    with contextlib.ExitStack() as stack:
+        with damage_named(path, _BROKEN_HDF5):
+            content, size = source, os.path.getsize(source)
+            if source.endswith(".keras"):
+                with archives.open_archive(source) as archive:
+                    info = archive.getinfo(_WEIGHTS + ".h5")
+                content = stack.enter_context(archives.StoredMember(source, info))
+                size = info.file_size
+            file = stack.enter_context(h5py.File(content, "r"))
+            reason = weights.why_unsafe(file, size)
+        if reason:
+            raise _unsafe(path, reason)
+
+
+def is_packed(path):
+    """Whether the file at `path` is an archive with members that are not stored as they are."""
+    with open(path, "rb") as file:
+        if file.read(4) != _ZIP:
+            return False
+    with archives.open_archive(path) as archive:
+        return any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
+
+
+def _read_folder(path):
+    """The config of an archive that was unpacked; an empty one of any other folder."""
+    files = [os.path.join(path, name) for name in (_CONFIG_JSON, _WEIGHTS + ".h5")]
+    if not os.path.exists(files[0]):
+        return {}
+    if not all(map(os.path.isfile, files)):
+        raise _not_a_model(path, f"the folder lacks {_CONFIG_JSON} or {_WEIGHTS}.h5")
+    if os.path.getsize(files[0]) > _MAX_CONFIG:
+        raise _unsafe(path, _TOO_LARGE)
+    check_weights(path, files[1])
+    with open(files[0], "rb") as file:
+        return _decode(path, file.read())
+
+
 def _read_zip(path):
-    with damage_named(path), zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        if _CONFIG_JSON not in names or not any(name.startswith(_WEIGHTS) for name in names):
-            raise _not_a_model(path, f"the archive lacks {_CONFIG_JSON} or {_WEIGHTS}.*")
-        config = archive.read(_CONFIG_JSON)
+    reason, config = None, b""
+    with damage_named(path, _BROKEN_ZIP), archives.open_archive(path) as archive:
+        names = {info.filename: info.file_size for info in archive.infolist()}
+        reason = archives.why_unsafe(path, archive)
+        if reason is None and names.get(_CONFIG_JSON, 0) > _MAX_CONFIG:
+            reason = _TOO_LARGE
+        if reason is None:
+            config = archives.read_through(archive, keep=_CONFIG_JSON)
+    if reason is not None:
+        raise _unsafe(path, reason)
+    if _CONFIG_JSON not in names or not any(name.startswith(_WEIGHTS) for name in names):
+        raise _not_a_model(path, f"the archive lacks {_CONFIG_JSON} or {_WEIGHTS}.*")
+    if _WEIGHTS + ".h5" not in names:
+        raise _not_a_model(path, "its weights are pickled, which Keras does not read either")
     return {"model": _decode(path, config), "training": None}
 
 
 def _read_hdf5(path):
     import h5py
 
-    with damage_named(path, OSError), h5py.File(path, "r") as file:
-        texts = {name: file.attrs.get(f"{name}_config") for name in ("model", "training")}
-    if texts["model"] is None:
+    with damage_named(path, _BROKEN_HDF5), h5py.File(path, "r") as file:
+        texts = {
+            name: file.attrs[f"{name}_config"]
+            for name in ("model", "training")
+            if f"{name}_config" in file.attrs and file.attrs.get_id(f"{name}_config").shape == ()
+        }
+    if "model" not in texts:
         raise _not_a_model(
             path,
             "the file holds no model config: if it is one of weights alone, make the model and "
             "call `model.load_weights(path)`",
         )
-    return {name: text and _decode(path, text) for name, text in texts.items()}
+    configs = {name: _decode(path, text) for name, text in texts.items()}
+    return {"training": None, **configs}
 
 
 def _decode(path, text):
-    with damage_named(path, ValueError):
-        return json.loads(text)
+    if not isinstance(text, str | bytes):
+        raise _not_a_model(path, "its config is no text")
+    if isinstance(text, str):
+        text = text.encode("utf-8", "surrogateescape")  # as h5py decodes what is no UTF-8
+    if len(text) > _MAX_CONFIG or text.count(b"{") + text.count(b"[") > _MAX_CONTAINERS:
+        raise _unsafe(path, _TOO_LARGE)
+    with damage_named(path, (ValueError, RecursionError)):
+        config = json.loads(text)
+    if not is_well_formed(config):
+        raise _not_a_model(path, "its config gives classes names that are none")
+    return config
 
 
 def _write_zip(path, copy, configs):

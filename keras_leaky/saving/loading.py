@@ -5,8 +5,15 @@ import tempfile
 
 import keras
 
-from keras_leaky.saving.failures import explain, explain_training
-from keras_leaky.saving.files import damage_named, read_configs, write_copy
+from keras_leaky.saving.failures import explain, explain_other, explain_training
+from keras_leaky.saving.files import (
+    check_references,
+    check_weights,
+    damage_named,
+    is_packed,
+    read_configs,
+    write_copy,
+)
 from keras_leaky.saving.keras2 import repair_model
 from keras_leaky.saving.keras2_training import repair_training
 
@@ -26,7 +33,13 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
       files, HDF5 files that are called `.keras`, as TensorFlow up to 2.12 saved them, and how the
       model was compiled. The state of an optimizer is lost, as in Keras 3.
 
-    The file is only read: one that needs repair is copied to a temporary folder first.
+    The file is only read: one that needs repair, or that somebody packed again, is copied to a
+    temporary folder first.
+
+    A file may come from a stranger: before Keras reads it, its size is compared with what it
+    declares, and archives with paths, HDF5 files with links to other files, and, in safe mode,
+    configs that name functions other than those of models are refused. What that leaves open stands
+    in SECURITY.md of the repository: above all, a config can ask for layers of any size.
 
     Args:
         path: str or `os.PathLike`: a `.keras` or `.h5` file, by content, whatever its name. What
@@ -35,7 +48,8 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
             place of one of Keras, as it can in `.h5` files, reads its config itself. Defaults to
             None.
         compile: bool. Whether to compile the model as it was when saved. Defaults to True.
-        safe_mode: bool. Whether to refuse files with Python lambdas. Defaults to True.
+        safe_mode: bool. Whether to refuse files with Python lambdas and with functions that are no
+            part of a model. Defaults to True.
 
     Returns:
         A Keras model.
@@ -43,8 +57,8 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
     Raises:
         FileNotFoundError: If there is nothing at `path`.
         ValueError: In one sentence with the class and the remedy, if the file needs a class or
-            function that is not known; if it is damaged, holds weights alone or is no model of
-            Keras. The error of Keras, where there is one, is its cause.
+            function that is not known; if it is damaged, unsafe, holds weights alone or is no
+            model of Keras. The error of Keras, where there is one, is its cause.
 
     Example:
 
@@ -68,36 +82,55 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
             f"Received: path={path!r}"
         )
     options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
-    if os.path.isdir(path) or "://" in path:
+    if "://" in path:
         return _load(path, path, {"model": {}, "training": None}, options)
     suffixes, configs = read_configs(path)
+    if safe_mode:
+        check_references(path, configs, custom_objects)
+    if not suffixes:
+        return _load(path, path, configs, options)
     if not compile:
         configs["training"] = None
-    repaired = {
-        "model": repair_model(configs["model"], custom_objects),
-        "training": repair_training(configs["training"], custom_objects),
-    }
-    if repaired == configs and path.endswith(suffixes):
+    repaired = _repair(path, configs, custom_objects)
+    if repaired == configs and path.endswith(suffixes) and not is_packed(path):
+        check_weights(path, path)
         return _load(path, path, configs, options)
     with tempfile.TemporaryDirectory(prefix="keras_leaky-") as folder:
         copy = os.path.join(folder, "model" + suffixes[0])
         write_copy(path, copy, repaired)
+        check_weights(path, copy)
         return _load(copy, path, repaired, options)
+
+
+def _repair(path, configs, custom_objects):
+    with damage_named(path, (LookupError, TypeError, AttributeError, RecursionError)):
+        return {
+            "model": repair_model(configs["model"], custom_objects),
+            "training": repair_training(configs["training"], custom_objects),
+        }
 
 
 def _load(source, path, configs, options):
     """What Keras loads from `source`; its complaints in one sentence about `path`."""
-    with damage_named(path):
-        try:
-            return keras.saving.load_model(source, **options)
-        except (TypeError, ValueError) as error:
-            if options["compile"] and _loads_uncompiled(source, options):
-                sentence = explain_training(error, path, configs, options["custom_objects"])
-            else:
-                sentence = explain(error, path, configs["model"], options["custom_objects"])
-            if sentence is None:  # nobody expected this one
-                raise
-            raise ValueError(sentence) from error
+    try:
+        return keras.saving.load_model(source, **options)
+    except Exception as error:
+        sentence = _explain(error, source, path, configs, options)
+        if sentence is None:  # nobody expected this one
+            raise
+        raise ValueError(sentence) from error
+
+
+def _explain(error, source, path, configs, options):
+    custom_objects = options["custom_objects"]
+    if isinstance(error, TypeError | ValueError):
+        if options["compile"] and _loads_uncompiled(source, options):
+            return explain_training(error, path, configs, custom_objects)
+        sentence = explain(error, path, configs["model"], custom_objects)
+        if sentence:
+            return sentence
+    # A fault of a class of the caller's own is for the caller to see.
+    return None if custom_objects else explain_other(error, path)
 
 
 def _loads_uncompiled(source, options):

@@ -1,12 +1,12 @@
 """What every training of a trial is watched by."""
 
-import json
 import math
-import os
 from typing import Any
 
 import keras
 import keras_tuner
+
+from keras_leaky.tuning.checkpoint import Checkpoint
 
 
 def tuner_hooks(tuner, trial):
@@ -95,18 +95,11 @@ class BestEpoch(keras.callbacks.Callback):
             return None
         return f"The objective became {self._value} in every epoch: {self.objective.name}"
 
-    def save(self, model, weights_file, build_config_file):
-        """Writes the best weights, or those of `model` as they are if there was no epoch.
+    def checkpoint(self, model):
+        """The `Checkpoint` of the best epoch, or of `model` as it is if there was none.
 
-        Afterwards the model has them.
+        Afterwards the model has those weights.
         """
         if self._weights is not None:
             model.set_weights(self._weights)
-        folder, name = os.path.split(weights_file)
-        unfinished = os.path.join(folder, f"unfinished.{name}")
-        model.save_weights(unfinished)
-        os.replace(unfinished, weights_file)
-        unfinished = f"{build_config_file}.unfinished"
-        with open(unfinished, "w") as file:
-            json.dump(model.get_build_config(), file)
-        os.replace(unfinished, build_config_file)
+        return Checkpoint.of(model)

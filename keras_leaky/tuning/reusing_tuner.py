@@ -1,16 +1,23 @@
 """A KerasTuner tuner that compiles once and trains every trial in the same program."""
 
-import json
-import math
+import os
 import sys
-from functools import partial
 from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss, tuner_hooks
-from keras_leaky.tuning.seeding import derive_seed
+from keras_leaky.tuning.callbacks import tuner_hooks
+from keras_leaky.tuning.executions import run_executions
+from keras_leaky.tuning.folder_lock import folder_lock
+from keras_leaky.tuning.oracle_lock import release_after_errors
+from keras_leaky.tuning.parallel_search import search_on_workers
+from keras_leaky.tuning.project import (
+    Project,
+    check_objective,
+    describe_objective,
+    is_distributed,
+)
 from keras_leaky.tuning.trainer import Trainer
 
 _Status = keras_tuner.engine.trial.TrialStatus
@@ -38,6 +45,11 @@ class ReusingTuner(keras_tuner.Tuner):
     with that as its message, is never among the best, and does not count as one of the consecutive
     failures that end a search.
 
+    A search that is killed at any moment goes on when the script is started again: no finished
+    trial is lost or trained twice. Files of the project are written whole and hold checksums; a
+    damaged one is set aside under a name that says so, and its trial is trained again. One search
+    at a time may run in a project.
+
     Not seen when structures are compared: a global that a function reads, an attribute of a layer
     of Keras that was changed after the layer was made, and what a layer of your own draws with
     `keras.random` without a `keras.random.SeedGenerator`.
@@ -53,7 +65,8 @@ class ReusingTuner(keras_tuner.Tuner):
 
     Raises:
         ValueError: If `distribution_strategy` is given. If the project to resume has
-            another search space or objective, or a file of it is damaged.
+            another search space or objective, or was written by another kind of oracle. From
+            `search`, and with `overwrite=True`, if another process searches in the project.
 
     Example:
 
@@ -95,44 +108,75 @@ class ReusingTuner(keras_tuner.Tuner):
             )
         self._trainer = Trainer()
         self._diverged = {}  # trial id -> why
-        self._was_reloaded = False
-        given_space = oracle.get_space()
+        self._from_workers = {}  # trial id -> function that returns its `Executions`
+        self._given_space = oracle.get_space()
+        # As KerasTuner's BaseTuner has it, which reads the project at once.
+        folder = os.path.join(
+            str(kwargs.get("directory") or "."), kwargs.get("project_name") or "untitled_project"
+        )
+        self._project = Project(oracle, folder)
+        release_after_errors(oracle)
+        if kwargs.get("overwrite") and os.path.isdir(folder) and not is_distributed():
+            with folder_lock(folder):
+                pass  # nobody searches in what is deleted next
         super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
-        if self._was_reloaded and self.hypermodel is not None:
-            self._check_space(given_space)
         # The oracle would count trials that diverged as well, and end the search without a reason.
         self._n_failures_allowed = oracle.max_consecutive_failed_trials
         self._n_failures = 0
         oracle.max_consecutive_failed_trials = sys.maxsize
 
-    def search(self, *fit_args, **fit_kwargs):
-        """As `keras_tuner.Tuner.search`."""
+    def search(self, *fit_args, client=None, retries=2, trial_timeout=None, **fit_kwargs):
+        """As `keras_tuner.Tuner.search`, here or on the workers of a Dask cluster.
+
+        Workers train one trial at a time each, in programs that they compile once, and need no
+        disk in common. Which points a random or grid search tries, and what comes out, does not
+        depend on their number. What Bayesian optimization and Hyperband try depends on the trials
+        that have ended by then.
+
+        Args:
+            *fit_args: As for `keras.Model.fit`; for workers things that can be pickled.
+            client: `distributed.Client`, such as one of `local_workers`. None: trials are trained
+                in this process.
+            retries: int >= 0. How often a trial is tried again whose worker was killed or ran out
+                of time. After that it is FAILED.
+            trial_timeout: Seconds after which a worker is taken for hung and restarted, or None.
+            **fit_kwargs: As `fit_args`.
+
+        Raises:
+            ValueError: If another process searches in the project. With `client`: if an argument is
+                out of range, something cannot be pickled, or the tuner has hooks of its own.
+            SchedulerLostError: If the scheduler has gone away. What has finished is kept.
+        """
         self._trainer.forget_data()  # it may have changed since the last search
-        return super().search(*fit_args, **fit_kwargs)
+        with self._project.searching(self.reload):
+            self.save()
+            if client is None:
+                return super().search(*fit_args, **fit_kwargs)
+            return search_on_workers(self, client, retries, trial_timeout, fit_args, fit_kwargs)
 
     def run_trial(self, trial, *args, **kwargs):
         """Trains the model of `trial` as often as `executions_per_trial` says."""
+        if trial.trial_id in self._from_workers:
+            return self._keep(trial, self._from_workers.pop(trial.trial_id)())
         given = kwargs.pop("callbacks", None) or []
-        best = BestEpoch(self.oracle.objective)
-        results = []
-        for execution in range(self.executions_per_trial):
-            finite_loss = FiniteLoss()
-            callbacks = self._copy_callbacks(given, trial, execution)
-            seed = derive_seed(self.oracle.seed, execution)
-            callbacks += [tuner_hooks(self, trial), best, finite_loss]
-            arguments = {**kwargs, "callbacks": callbacks}
-            model, result = self._train(trial.hyperparameters, seed, args, arguments)
-            failure = finite_loss.failure or best.failure
-            if failure:
-                self._diverged[trial.trial_id] = failure
-                raise keras_tuner.errors.FailedTrialError(failure)
-            results.append(result)
-        best.save(
-            model,
-            self._get_checkpoint_fname(trial.trial_id),
-            self._get_build_config_fname(trial.trial_id),
+
+        def callbacks(execution):
+            return [*self._copy_callbacks(given, trial, execution), tuner_hooks(self, trial)]
+
+        executions = run_executions(
+            self._trainer,
+            self._build_hypermodel,  # Hyperband loads the trial that it goes on with
+            self.hypermodel,
+            trial.hyperparameters,
+            args,
+            kwargs,
+            callbacks=callbacks,
+            objective=self.oracle.objective,
+            seed=self.oracle.seed,
+            n_executions=self.executions_per_trial,
+            max_model_size=self.max_model_size,
         )
-        return results
+        return self._keep(trial, executions)
 
     def on_trial_end(self, trial):
         """Records the trial; ends the search after too many crashes in a row."""
@@ -165,54 +209,51 @@ class ReusingTuner(keras_tuner.Tuner):
         """
         return [trial.hyperparameters for trial in self._best_trials(num_trials)]
 
+    def save(self):
+        """Saves the oracle and the tuner, if there is anything new."""
+        if not self._is_worker():
+            self.oracle.save()
+        self._project.write_tuner(self._get_tuner_fname(), self.get_state())
+
     def reload(self):
-        try:
-            super().reload()
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"A file of the project in {self.project_dir} is damaged, as if its search was "
-                "killed while writing. Give another `project_name`, or `overwrite=True`. "
-                f"Received: {error}"
-            ) from error
+        """Reads the project; damaged files of it are set aside, and their trials run again.
+
+        Raises:
+            ValueError: If its search space, objective or kind of oracle is another one.
+        """
+        with self._project.repairing():
+            is_found = self._is_worker() or self.oracle.reload()
+            state = self._project.read_tuner(self._get_tuner_fname(), self.get_state())
+        if state is not None:
+            self.set_state(state)
+        if not is_found:
+            super()._populate_initial_space()
+        elif self.hypermodel is not None and not self._is_worker():
+            self._check_space(self._given_space.copy())
 
     def get_state(self):
-        return {**super().get_state(), "objective": self._describe_objective()}
+        return {**super().get_state(), "objective": describe_objective(self.oracle)}
 
     def set_state(self, state):
         super().set_state(state)
-        self._was_reloaded = True
-        objective = self._describe_objective()
-        if state.get("objective", objective) != objective:
-            raise ValueError(
-                f"The objective must be that of the project in {self.project_dir}, "
-                f"{state['objective']}, to resume it; or give another `project_name`, or "
-                f"`overwrite=True`. Received: {objective}"
-            )
+        objective = describe_objective(self.oracle)
+        check_objective(state.get("objective", objective), objective, self.project_dir)
 
-    def _train(self, hp, seed, args, kwargs):
-        """The trained model, and what KerasTuner takes as the results of an execution."""
-        x = kwargs.get("x", args[0] if args else None)
-        model = self._trainer.build(lambda: self._build(hp, getattr(x, "shape", None)), seed)
-        own_fit = None
-        if type(self.hypermodel).fit is not keras_tuner.HyperModel.fit:
-            own_fit = partial(self.hypermodel.fit, hp)
-        return self._trainer.fit(model, *args, seed=seed, own_fit=own_fit, **kwargs)
+    def _populate_initial_space(self):
+        # KerasTuner takes a project whose tuner's file is missing for a new one, and would write
+        # over its trials. It comes here in the place of `reload`.
+        if self._project.is_begun and not self._is_worker():
+            self.reload()
+        else:
+            super()._populate_initial_space()
 
-    def _build(self, hp, data_shape):
-        model = self._build_hypermodel(hp)  # Hyperband loads the trial that it goes on with
-        if not isinstance(model, keras.Model):
-            raise keras_tuner.errors.FatalTypeError(
-                f"`build(hp)` must return a keras.Model. Received: {model!r}"
-            )
-        if isinstance(model, keras.Sequential) and not model.built and data_shape is not None:
-            model.build((None, *data_shape[1:]))
-        n_parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
-        if self.max_model_size and n_parameters > self.max_model_size:
-            raise keras_tuner.errors.FailedTrialError(
-                f"The model has {n_parameters} parameters, more than `max_model_size`: "
-                f"{self.max_model_size}"
-            )
-        return model
+    def _keep(self, trial, executions):
+        """Writes the checkpoint of `Executions`; returns what KerasTuner takes as results."""
+        if executions.failure:
+            self._diverged[trial.trial_id] = executions.failure
+            raise keras_tuner.errors.FailedTrialError(executions.failure)
+        self._project.write_checkpoint(trial.trial_id, executions.checkpoint)
+        return executions.results
 
     def _copy_callbacks(self, callbacks, trial, execution):
         callbacks = list(self._deepcopy_callbacks(callbacks))
@@ -231,10 +272,6 @@ class ReusingTuner(keras_tuner.Tuner):
                 f"No trial was completed{': ' + reasons[0] if reasons else ''}. Call `search` first"
             )
         return completed[:n_trials]
-
-    def _describe_objective(self):
-        objectives = getattr(self.oracle.objective, "objectives", [self.oracle.objective])
-        return [f"{objective.direction} {objective.name}" for objective in objectives]
 
     def _check_space(self, hp):
         """Refuses to go on with trials of another search space.

@@ -1,8 +1,10 @@
 """Seeds for the draws of a trial."""
 
+import contextlib
 import functools
 import inspect
 import random
+import threading
 from types import FunctionType, MethodType
 
 import keras
@@ -11,6 +13,7 @@ import numpy as np
 from keras_leaky.tuning.layers_of import layers_of
 
 _SEED_FOR_0 = 2**31 - 1
+_one_at_a_time = threading.RLock()
 
 
 def accepts_seed_0(tuner_class):
@@ -45,6 +48,38 @@ def set_seed(seed, fully):
     else:
         random.seed(seed)
         np.random.seed(seed)
+
+
+@contextlib.contextmanager
+def own_generator(seed):
+    """In this thread, and in no other, Python's `random` draws from a generator of its own.
+
+    Keras derives all its seeds from Python's generator, which every thread of the process draws
+    from: in a Dask worker so does the thread that talks to the scheduler, at any time.
+    """
+    generator, thread = random.Random(seed), threading.get_ident()
+
+    def route(own, shared):
+        def draw(*args, **kwargs):
+            function = own if threading.get_ident() == thread else shared
+            return function(*args, **kwargs)
+
+        return draw
+
+    with _one_at_a_time:
+        functions = {
+            name: function
+            for name, function in vars(random).items()
+            if not name.startswith("_")
+            and isinstance(getattr(function, "__self__", None), random.Random)
+        }
+        for name, function in functions.items():
+            setattr(random, name, route(getattr(generator, name), function))
+        try:
+            yield
+        finally:
+            for name, function in functions.items():
+                setattr(random, name, function)
 
 
 def draws_by_itself(model):

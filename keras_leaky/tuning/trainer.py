@@ -13,7 +13,7 @@ from keras_leaky.tuning.data import DeviceData
 from keras_leaky.tuning.layers_of import layers_of
 from keras_leaky.tuning.new_session import in_new_session
 from keras_leaky.tuning.programs import ProgramCache, epochs_module
-from keras_leaky.tuning.seeding import draws_by_itself, set_seed
+from keras_leaky.tuning.seeding import draws_by_itself, own_generator, set_seed
 
 _logger = logging.getLogger(__name__)
 _N_PROGRAMS = 8
@@ -65,7 +65,7 @@ class Trainer:
             gc.collect()
 
         def build_with_variables():
-            with variable_slopes():
+            with variable_slopes(), own_generator(seed):
                 return build()
 
         set_seed(seed, fully=self._seeds_fully)
@@ -103,9 +103,10 @@ class Trainer:
         self._tell(reason)
         fit = own_fit or type(model).fit
         callbacks = [*(kwargs.pop("callbacks", None) or []), Seed(seed)]
-        keras.utils.set_random_seed(seed)  # shuffles
         try:
-            return model, fit(model, *args, callbacks=callbacks, **kwargs)
+            with own_generator(seed):
+                keras.utils.set_random_seed(seed)  # shuffles
+                return model, fit(model, *args, callbacks=callbacks, **kwargs)
         finally:
             self._programs.forget_if_changed(program)
 

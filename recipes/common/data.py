@@ -3,8 +3,6 @@
 import hashlib
 import os
 import socket
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,11 @@ import numpy as np
 
 from recipes.common.download import DownloadError, download_to_cache
 from recipes.common.errors import InputError
+from recipes.common.image_checks import check_headers, check_title, check_values
+from recipes.common.npz import read_arrays
 
 VALIDATION_FRACTION = 0.15  # 9,000 of MNIST's and 7,500 of CIFAR-10's training images
 SPLIT_SEED = 0  # whatever --seed, so that every run is judged on the same images
-# What NumPy, zipfile and zlib raise over a file that is no .npz, is damaged, or is encrypted.
-_BROKEN_FILE = (
-    OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,58 +113,25 @@ def load(dataset: Dataset, data: str, data_dir: Path | None) -> Arrays:
 def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
     path = folder / f"{dataset.name}.npz"
     try:
-        is_file = path.is_file()
+        is_there, is_file = path.exists(), path.is_file()
     except OSError as error:
         raise InputError(f"`--data-dir` cannot be read: {error}") from error
     if not is_file:
+        what = "where that is no regular file" if is_there else "which has no such file"
         raise InputError(
-            f"`--data-dir` must hold {path.name}. Received: --data-dir {folder}, which has no "
-            "such file."
+            f"`--data-dir` must hold {path.name}. Received: --data-dir {folder}, {what}."
         )
     names = ("x_train", "y_train", "x_test", "y_test")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if missing := [name for name in names if name not in archive.files]:
-                raise InputError(
-                    f"{path} must hold the arrays {', '.join(names)}. Missing: "
-                    f"{', '.join(missing)}. Received: {', '.join(archive.files) or 'none'}."
-                )
-            arrays = {name: archive[name] for name in names}
-            title = archive["source"].item() if "source" in archive.files else dataset.title
-    except _BROKEN_FILE as error:
-        raise InputError(f"{path} could not be read as an .npz of plain arrays: {error}") from error
+    shape = dataset.image_shape
+    arrays = read_arrays(path, names, ("source",), lambda found: check_headers(path, shape, found))
+    title = check_title(path, arrays.pop("source")) if "source" in arrays else dataset.title
     for part in ("train", "test"):
-        labels = arrays[f"y_{part}"]
-        if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras's CIFAR loaders return them
-            arrays[f"y_{part}"] = labels[:, 0]
-        _check(dataset, path, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
-    if not isinstance(title, str):
-        raise InputError(f"{path}: `source` must be one string. Received: {title!r}")
+        arrays[f"y_{part}"] = arrays[f"y_{part}"].reshape(-1)  # Keras's CIFAR has them in a column
+        check_values(path, part, arrays[f"x_{part}"], arrays[f"y_{part}"], dataset.n_classes)
     source = f"{title}, from {path}"
-    return Arrays(
-        **arrays, kind=dataset.name, title=title, source=source, n_epochs=dataset.n_epochs
-    )
-
-
-def _check(dataset: Dataset, path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
-    """Refuses arrays that are not raw uint8 images with a label each."""
-
-    def require(holds: Any, name: str, rule: str, received: object) -> None:
-        if not holds:
-            raise InputError(f"{path}: `{name}_{part}` must {rule}. Received: {received}")
-
-    expected = ", ".join(map(str, dataset.image_shape))
-    require(x.shape[1:] == dataset.image_shape, "x", f"have shape (n, {expected})", x.shape)
-    require(x.dtype == np.uint8, "x", "be uint8, raw pixels from 0 to 255", f"dtype {x.dtype}")
-    require(y.shape == (len(x),), "y", f"have shape ({len(x)},), as x", y.shape)
-    require(np.issubdtype(y.dtype, np.integer), "y", "be integers", f"dtype {y.dtype}")
-    require(len(x) >= 100, "x", "hold at least 100 images", len(x))
-    require(x.max() > 1, "x", "hold raw pixels from 0 to 255", f"values up to {x.max()}")
-    labels, counts = np.unique(y, return_counts=True)
-    least = 20 if part == "train" else 1  # so that validation gets its share of each
-    rule = f"hold the labels 0 to {dataset.n_classes - 1}, at least {least} images each"
-    complete = np.array_equal(labels, np.arange(dataset.n_classes)) and counts.min() >= least
-    require(complete, "y", rule, dict(zip(labels[:20].tolist(), counts[:20].tolist(), strict=True)))
+    x_train, y_train, x_test, y_test = (arrays[name] for name in names)
+    kind, n_epochs = dataset.name, dataset.n_epochs
+    return Arrays(x_train, y_train, x_test, y_test, kind, title, source, n_epochs)
 
 
 def _from_keras(dataset: Dataset) -> Arrays:

@@ -45,9 +45,13 @@ def _version(package: str) -> str | None:
         return None
 
 
-def n_threads() -> int:
-    """Threads that TensorFlow uses inside one operation; results depend on it to the last bits."""
-    if setting := int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")):
+def n_threads(default: int | None = None) -> int:
+    """Threads that TensorFlow uses inside one operation; results depend on it to the last bits.
+
+    Args:
+        default: Where TF_NUM_INTRAOP_THREADS does not say it; None for all cores.
+    """
+    if setting := int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")) or default:
         return setting
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
+
 from recipes.common.data import Arrays
 from recipes.common.environment import n_threads
 from recipes.common.errors import InputError
@@ -11,8 +13,11 @@ from recipes.common.run_folder import RunFolder
 from recipes.common.space import Arm
 
 # More trials or more seeds leave the finished ones as they are, and where the images come from does
-# not matter: their hash says which they are.
-_MAY_CHANGE = ("trials", "seeds", "data", "data_dir")
+# not matter: their hash says which they are. Nor does it matter on how many workers trials run.
+_MAY_CHANGE = (
+    *("trials", "seeds", "data", "data_dir", "workers", "scheduler", "retries", "trial_timeout"),
+    *("tls_ca_file", "tls_cert", "tls_key"),
+)
 
 
 def make_fingerprint(options: RunOptions, arms: Sequence[Arm], arrays: Arrays) -> dict[str, Any]:
@@ -20,10 +25,23 @@ def make_fingerprint(options: RunOptions, arms: Sequence[Arm], arrays: Arrays) -
     fingerprint = {k: v for k, v in settings(options).items() if k not in _MAY_CHANGE}
     fingerprint["objective"] = "val_accuracy, max"
     fingerprint["data_sha256"] = arrays.sha256()
-    fingerprint["n_threads"] = n_threads()
+    fingerprint["backend"] = keras.backend.backend()
+    is_parallel = bool(options.workers or options.scheduler)
+    fingerprint["n_threads"] = n_threads(default=1 if is_parallel else None)
     if arms[0].n_grid is not None:  # the points of a grid move with their number
         fingerprint["n_grid"] = arms[0].n_grid
     return fingerprint
+
+
+def additions(run: RunFolder, options: RunOptions) -> list[str]:
+    """What a resume will have more of than the run had, one sentence each."""
+    before = run.config["options"]
+    said = []
+    for name, of in {"trials": "trials an arm", "seeds": "retrainings a chosen point"}.items():
+        now = getattr(options, name)
+        if now is not None and before.get(name) not in (None, now):
+            said.append(f"Resuming with {now} {of} instead of {before[name]}.")
+    return said
 
 
 def check_resumable(

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from recipes.common.errors import InputError, RunError
+from recipes.common.errors import InputError, NoTrialCompletedError, RunError
 from recipes.common.options import OptionsT, parse_options
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import SearchOptions
@@ -78,14 +78,26 @@ def run_recipe(
     def work() -> None:
         options = parse_options(options_class, given, program)
         console = SteadyConsole(highlight=False, soft_wrap=True)
-        run(options, [*program.split(), *given], console, running.append)
+        try:
+            run(options, [*program.split(), *given], console, running.append)
+        except NoTrialCompletedError:
+            running.clear()  # going on as before would end there again
+            raise
 
-    code = exit_code(work)
-    if code == EXIT_INTERRUPTED and running:
-        folder = running[0]
+    try:
+        code = exit_code(work)
+    except Exception:  # a bug: the traceback follows
+        _say_how_to_go_on(program, running)
+        raise
+    if code in (EXIT_FAILED, EXIT_INTERRUPTED):
+        _say_how_to_go_on(program, running)
+    return code
+
+
+def _say_how_to_go_on(program: str, running: Sequence[RunFolder]) -> None:
+    for folder in running:
         print(
             f"{len(folder.trials)} finished trials are kept. Go on with:\n"
             f"  {program} --output {shlex.quote(str(folder.path))} --resume",
             file=sys.stderr,
         )
-    return code

@@ -13,11 +13,13 @@ import tyro
 
 from recipes.common.data import Arrays
 from recipes.common.errors import InputError
-from recipes.common.run_folder import RunFolder, read_config
+from recipes.common.run_config import CONFIG_NAME, check_recipe, read_config, read_given
+from recipes.common.scheduler import check_scheduler
 
 Count = Annotated[int, tyro.conf.arg(metavar="N")]
 CountOrDefault = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,20 @@ class RunOptions:
             y_train, x_test, y_test. Without it, Keras's cache or a download.
         seed: Everything random derives from it. The same seed on the same machine with the same
             number of threads gives the same trials.csv.
+        workers: Run the trials in N processes of one thread each on this machine, several at a
+            time. 0 runs them in this process, one at a time with all threads. trials.csv is the
+            same for any N >= 1, with random and grid search.
+        scheduler: Run the trials on the workers of a Dask cluster: tls://HOST:PORT of its
+            scheduler. docs/cluster.md sets one up.
+        tls_ca_file: Certificate that those of the cluster are signed by. By default, as the next
+            two, from Dask's configuration.
+        tls_cert: Certificate of this machine.
+        tls_key: Key of that certificate.
+        insecure: Let `--scheduler` be tcp:// on another machine: whoever can reach it can run code
+            on all of them.
+        retries: How often a trial is tried again whose worker was killed or timed out.
+        trial_timeout: Seconds after which a worker is taken for hung and restarted. By default
+            none.
         output: The run folder; by default runs/ and then data set, activation and time.
         resume: Go on with the run in the output folder. Finished trials are kept; settings that
             are not given come from the run.
@@ -70,10 +86,18 @@ class RunOptions:
     data: str = "auto"
     data_dir: Folder = None
     seed: Count = 0
+    workers: Count = 0
+    scheduler: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    tls_ca_file: File = None
+    tls_cert: File = None
+    tls_key: File = None
+    insecure: bool = False
+    retries: Count = 2
+    trial_timeout: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
     output: Folder = None
     resume: bool = False
     overwrite: bool = False
-    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    config: File = None
     dry_run: bool = False
 
     def resolve_own(self) -> dict[str, Any]:
@@ -88,7 +112,7 @@ class RunOptions:
 OptionsT = TypeVar("OptionsT", bound=RunOptions)
 
 # These say where and how to run, not what: a run does not keep them.
-_NOT_SETTINGS = ("output", "resume", "overwrite", "config", "dry_run")
+_NOT_SETTINGS = ("output", "resume", "overwrite", "config", "dry_run", "insecure")
 
 
 def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -> OptionsT:
@@ -110,13 +134,18 @@ def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -
     if early.config is not None and early.resume:
         raise InputError("`--resume` takes the settings of its own run; leave `--config` out.")
     if early.config is not None:
-        stored = read_config(early.config)["given"]
+        stored = read_given(early.config)
     elif early.resume:
         if early.output is None:
             raise InputError(
                 "`--resume` needs `--output RUN`, the folder of the run to go on with."
             )
-        stored = read_config(RunFolder(early.output).config_file)["options"]
+        config = read_config(early.output / CONFIG_NAME)
+        check_recipe(early.output, config, program.removeprefix("python -m recipes."))
+        stored = config["options"]
+    given = {argument.partition("=")[0] for argument in arguments}
+    if given & {"--workers", "--scheduler"}:  # one takes the place of the other
+        stored = {k: v for k, v in stored.items() if k not in ("workers", "scheduler")}
     options = tyro.cli(
         cls,
         args=[*_as_flags(stored), *arguments],  # of a flag given twice the last counts
@@ -162,6 +191,12 @@ def resolve(options: OptionsT, arrays: Arrays | None = None) -> OptionsT:
         require(value is None or value >= 1, name, "a whole number >= 1", value)
     require(0 <= options.seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", options.seed)
 
+    for name in ("workers", "retries"):
+        require(getattr(options, name) >= 0, name, "a whole number >= 0", getattr(options, name))
+    timeout = options.trial_timeout
+    rule = "a number of seconds above 0"
+    require(timeout is None or 0 < timeout < math.inf, "trial_timeout", rule, timeout)
+
     low, high = options.learning_rate_range
     require(0 < low < high < math.inf, "learning_rate_range", "0 < LOW < HIGH", f"{low} {high}")
 
@@ -173,12 +208,16 @@ def resolve(options: OptionsT, arrays: Arrays | None = None) -> OptionsT:
     if options.overwrite and options.output is None:
         raise InputError("`--overwrite` needs `--output RUN`, the folder of the run to delete.")
     options = dataclasses.replace(options, **options.resolve_own())
+    check_scheduler(options)
     return dataclasses.replace(
         options,
         augment=_augment(options),
         epochs=options.epochs or (arrays.n_epochs if arrays else None),
         data=arrays.kind if arrays else options.data,
-        data_dir=_expand(options.data_dir).absolute() if options.data_dir else None,
+        data_dir=_absolute(options.data_dir),
+        tls_ca_file=_absolute(options.tls_ca_file),
+        tls_cert=_absolute(options.tls_cert),
+        tls_key=_absolute(options.tls_key),
         output=_expand(options.output) if options.output else None,
     )
 
@@ -192,6 +231,10 @@ def _augment(options: RunOptions) -> Literal["yes", "no"]:
 def _expand(path: str | Path) -> Path:
     # Not Path.expanduser, which raises for a user who does not exist.
     return Path(os.path.expanduser(path))
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return _expand(path).absolute() if path else None
 
 
 def require(holds: bool, name: str, rule: str, received: object) -> None:

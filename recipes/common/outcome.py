@@ -9,7 +9,7 @@ from recipes.common.run_folder import EpochRow, RetrainingRow, RunFolder, TrialR
 from recipes.common.statistics import TITLES
 
 _SUMMARY = {
-    *("activation", "best", "data_source", "data_title", "difference", "n_failed", "n_trials"),
+    *("activation", "best", "data_source", "data_title", "difference", "n_failed"),
     *("relu_baseline", "seconds", "test", "verdict", "warning"),
 }
 
@@ -62,13 +62,21 @@ def read_summary(run: RunFolder, required: set[str]) -> tuple[dict[str, Any], di
     """The summary, which must have some keys, and the environment of a finished run.
 
     Raises:
-        InputError: The run is not finished, or one of the two is damaged.
+        InputError: The run is not finished, or one of the two is damaged, or the summary is that
+            of other rows.
     """
     summary, environment = run.read_json("summary"), run.read_json("environment")
-    if missing := required - set(summary):
+    if missing := (required | {"n_trials", "n_retrainings"}) - set(summary):
         raise InputError(f"{run.path}/summary.json is damaged: it lacks {sorted(missing)}.")
     if not isinstance(environment.get("versions"), dict):
         raise InputError(f"{run.path}/environment.json is damaged: it lacks the versions.")
+    counts = summary["n_trials"], summary["n_retrainings"]
+    if counts != (len(run.trials), len(run.retrainings)):
+        raise InputError(
+            f"{run.path} has {len(run.trials)} trials and {len(run.retrainings)} retrainings, but "
+            f"summary.json is that of {counts[0]} and {counts[1]}. Resume the run, which makes "
+            "what is missing."
+        )
     return summary, environment
 
 
@@ -99,9 +107,8 @@ def read_arm(
     seeds = {row.seed for row in retrainings}
     if len(retrainings) != test["n"] or {row.seed for row in epochs} != seeds:
         raise InputError(
-            f"{run.path} is damaged: trials.csv, retrainings.csv and epochs.csv do not hold the "
-            f"{test['n']} retrainings of {name} that summary.json names. Delete retrainings.csv "
-            "and resume the run to make them again."
+            f"{run.path} has not all of the {test['n']} retrainings of {name} that summary.json "
+            "names, or more. Resume the run, which makes them and the summary again."
         )
     layers = layer_shares(run.dead_units_of(chosen[0]))
     return ArmOutcome(name, title, trials, best, test, retrainings, epochs, layers)

@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from recipes.common.atomic import make_folders
 from recipes.common.errors import InputError
+from recipes.common.folder_lock import LOCK_NAME, is_empty
 
 
 def check_folder(
@@ -31,10 +33,10 @@ def check_folder(
             )
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        is_empty = nearest != path or not any(path.iterdir())
+        is_free = nearest != path or is_empty(path)
     except OSError as error:
         raise _not_writable(path, error) from error
-    if is_empty:
+    if is_free:
         return
     if not overwrite:
         raise InputError(
@@ -49,25 +51,30 @@ def check_folder(
 
 
 def make_folder(path: Path, overwrite: bool, write_config: Callable[[], None]) -> None:
-    """Makes a folder that `check_folder` has found fit, or leaves everything as it was.
+    """Makes a folder that `check_folder` has found fit, with `folder_lock` held.
 
     Args:
         path: Resolved, so that a link to a run is replaced where it points to.
-        write_config: Puts into the folder what tells it from anybody's.
+        overwrite: Delete what it holds.
+        write_config: Writes config.json, which tells the folder from anybody's.
 
     Raises:
         InputError: It cannot be written.
+        DiskFullError: There is no room for the file that `write_config` writes.
     """
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        if overwrite and path.exists():
-            shutil.rmtree(path)
-        path.mkdir(parents=True, exist_ok=True)
+        make_folders(path)
+        for item in path.iterdir() if overwrite else ():
+            # The lock is held; and without a config.json, what a process leaves that is killed here
+            # would be nobody's to delete.
+            if item.name in (LOCK_NAME, "config.json"):
+                continue
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            else:
+                item.unlink()
         write_config()
     except OSError as error:
-        for folder in missing:  # from the inside out; only what was made here, only if empty
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
         raise _not_writable(path, error) from error
 
 

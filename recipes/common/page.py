@@ -30,7 +30,7 @@ def write_page(run: RunFolder) -> None:
     """
     outcome = read_outcome(run)
     plots = draw_plots(outcome)
-    saved = [row.seed for row in outcome.arms[0].retrainings if row.best_epoch]
+    saved = run.model_row
     write_report(
         run,
         "report.html.j2",
@@ -43,7 +43,7 @@ def write_page(run: RunFolder) -> None:
         units=unit_rows(outcome),
         failed=failures(outcome.arms),
         n_other_tests=len(run.retrainings) - sum(len(arm.retrainings) for arm in outcome.arms),
-        saved_seed=saved[0] if saved else None,
+        saved_seed=saved.seed if saved in outcome.arms[0].retrainings else None,
         load_lines=load_lines(run),
     )
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from recipes.common.data import Arrays, Split
 from recipes.common.models import build_model
 from recipes.common.options import RunOptions
-from recipes.common.search import n_trials_and_epochs
+from recipes.common.oracles import n_trials_and_epochs
 from recipes.common.space import Arm, Axis
 
 

@@ -1,120 +1,129 @@
 """The chosen point of an arm, trained again from several seeds and tested once."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
-import keras
-
-from keras_leaky.diagnostics import NanPreActivation, dead_units
-from keras_leaky.tuning import Trainer
-from recipes.common.atomic import write_model
-from recipes.common.data import Split
-from recipes.common.models import build_model
+from recipes.common.errors import NoTrialCompletedError, RunError
 from recipes.common.options import RunOptions
 from recipes.common.progress import Progress
-from recipes.common.run_folder import (
-    DeadUnitRow,
-    EpochRow,
-    RetrainingRow,
-    RunFolder,
-    TrialRow,
-)
-from recipes.common.search import RETRAIN_STREAM, derive_seed
+from recipes.common.run_folder import DeadUnitRow, EpochRow, RetrainingRow, RunFolder, TrialRow
+from recipes.common.search import ArmSearch, best_trial
+from recipes.common.seeds import RETRAIN_STREAM, derive_seed
 from recipes.common.space import Arm
-from recipes.common.training import train
-
-N_DEAD_UNIT_IMAGES = 2000  # the first of the validation images
+from recipes.common.work import Job
 
 
-def retrain(
-    arm: Arm,
-    chosen: TrialRow,
-    options: RunOptions,
-    data: Split,
-    run: RunFolder,
-    progress: Progress,
-    trainer: Trainer,
-    save_model: bool,
-) -> None:
-    """Retrains `chosen` with `--seeds` seeds on the training split; tests each at its best epoch.
+class ArmRetraining:
+    """Retrainings of the best trial of an arm with `--seeds` seeds, as jobs for lanes.
 
-    There its units are counted too, on validation images.
-
-    The seeds depend on the run's seed alone, so the i-th of every arm form a pair, and none of
-    them is a seed of the search. A retraining that diverges counts with the accuracy of what it
-    leaves: its best epoch, or a net that has learned nothing.
+    Each is tested at its best epoch, and its units are counted there, on validation images. The
+    seeds depend on the run's seed alone, so the i-th of every arm form a pair, and none of them is
+    a seed of the search. A retraining that diverges counts with the accuracy of what it leaves: its
+    best epoch, or a net that has learned nothing.
 
     Args:
-        save_model: Save the first model that has a best epoch as best.keras.
+        search: Of the arm. There are no jobs before it is done.
+        saves_model: Save the first of the models that have a best epoch as best.keras.
+        on_failure: Called if no trial was completed: the arm then has no retrainings. None: the
+            error is raised.
+
+    Attributes:
+        is_done: Whether all retrainings have ended.
+        chosen: The trial whose point is retrained, once that is known.
     """
-    assert options.epochs is not None
 
-    def build(n_epochs: int | None) -> keras.Model:
-        point = chosen.alpha, chosen.learning_rate
-        return build_model(options, data, arm, *point, n_epochs)
+    def __init__(
+        self,
+        search: ArmSearch,
+        options: RunOptions,
+        run: RunFolder,
+        progress: Progress,
+        saves_model: bool,
+        on_failure: Callable[[NoTrialCompletedError, Arm], None] | None = None,
+    ) -> None:
+        self.search, self.options, self.run, self.progress = search, options, run, progress
+        self.saves_model, self.on_failure = saves_model, on_failure
+        self.is_done = False
+        self.chosen: TrialRow | None = None
+        self._waiting: list[Job] = []
+        self._n_running = 0
+        self._saved: int | None = None  # index of the retraining that best.keras is of
 
-    kept = {row.seed: row for row in run.retrainings_of(chosen)}
-    saved = any(row.best_epoch for row in kept.values())
-    for i in range(options.seeds):
-        seed = derive_seed(options.seed, RETRAIN_STREAM, i)
-        if seed in kept:
-            progress.retraining_done(kept[seed], options.epochs, kept=True)
-            continue
-        progress.retraining_started(chosen.arm, i + 1, options.seeds)
-        training = train(
-            trainer,
-            partial(build, options.epochs),
-            data,
-            seed=seed,
-            n_epochs=options.epochs,
-            batch_size=options.batch_size,
-            on_epoch=progress.epoch_done,
-        )
-        best = training.best
-        if save_model and best and not saved:
-            write_model(run.best_model, trainer.copy(training.model, partial(build, None)))
-            saved = True
+    def next_job(self) -> Job | None:
+        """The next retraining, None if there is none now or at all."""
+        if self.chosen is None and self.search.is_done and not self.is_done:
+            self._begin()
+        if not self._waiting:
+            return None
+        self._n_running += 1
+        return self._waiting.pop(0)
+
+    def finish(self, job: Job, outcome: dict[str, Any], lost: list[str]) -> None:
+        """Records a retraining.
+
+        Args:
+            outcome: From `work.perform`.
+            lost: What became of workers that did not bring it to an end.
+
+        Raises:
+            RunError: Memory ran out: there is nothing to test.
+        """
+        failure, best = outcome["failure"], outcome.get("best")
+        if outcome["is_out_of_memory"]:
+            raise RunError(f"A {job} ran {failure}. Lower `--batch-size`, or `--workers`.")
+        (epochs,) = outcome["epochs"]
+        identity = job.arm, job.trial_id, job.seeds[0]
         row = RetrainingRow(
-            arm=chosen.arm,
-            trial_id=chosen.trial_id,
-            seed=seed,
-            val_accuracy=best.val_accuracy if best else None,
-            test_accuracy=_test(training.model, data, options.batch_size),
-            best_epoch=best.epoch if best else None,
-            seconds=round(training.seconds, 3),
-            reason=training.failure or "",
+            *identity,
+            val_accuracy=best["val_accuracy"] if best else None,
+            test_accuracy=outcome["test_accuracy"],
+            best_epoch=best["epoch"] if best else None,
+            seconds=outcome["seconds"],
+            reason="; ".join([*([failure] if failure else []), *lost]),
         )
-        run.add_retraining(
+        model = outcome["model"]
+        if model is not None and self._saved is not None and self._saved < job.index:
+            model = None
+        elif model is not None:
+            self._saved = job.index
+        n_images = outcome["n_dead_unit_images"]
+        self.run.add_retraining(
             row,
-            [
-                EpochRow("retrain", row.arm, row.trial_id, seed, **vars(epoch))
-                for epoch in training.epochs
-            ],
-            count_dead_units(training.model, data, row),
+            [EpochRow("retrain", *identity, **epoch) for epoch in epochs],
+            [DeadUnitRow(*identity, n_images, **layer) for layer in outcome["dead_units"]],
+            model=model,
+            index=job.index,
         )
-        progress.retraining_done(row, options.epochs)
-    if save_model and not saved:  # what an earlier choice of point may have left
-        run.best_model.unlink(missing_ok=True)
+        self.progress.retraining_done(row, job.n_epochs)
+        self._n_running -= 1
+        self._end_if_done()
 
+    def _begin(self) -> None:
+        """Chooses the point, keeps what an earlier session has retrained, and lists the rest."""
+        options = self.options
+        assert options.epochs is not None
+        try:
+            self.chosen = chosen = best_trial(self.run, self.search.arm.name)
+        except NoTrialCompletedError as error:
+            if self.on_failure is None:
+                raise
+            self.is_done = True
+            self.on_failure(error, self.search.arm)
+            return
+        kept = self.run.kept_retrainings(chosen, with_model=self.saves_model)
+        for i in range(options.seeds):
+            seed = derive_seed(options.seed, RETRAIN_STREAM, i)
+            if seed in kept:
+                self.progress.retraining_done(kept[seed], options.epochs, kept=True)
+                if kept[seed] == self.run.model_row:
+                    self._saved = i
+                continue
+            point = chosen.alpha, chosen.learning_rate, options.epochs, (seed,)
+            job = Job("retrain", chosen.arm, chosen.trial_id, *point, i, self.saves_model)
+            self._waiting.append(job)
+        self._end_if_done()
 
-def count_dead_units(model: keras.Model, data: Split, row: RetrainingRow) -> list[DeadUnitRow]:
-    """The rectifiers of a retrained net, on validation images. None where the net is one of NaN."""
-    try:
-        report = dead_units(model, data.x_validation[:N_DEAD_UNIT_IMAGES]).to_dict()
-    except NanPreActivation:
-        return []
-    identity = row.arm, row.trial_id, row.seed, report["n_samples"]
-    return [DeadUnitRow(*identity, **layer) for layer in report["layers"]]
-
-
-def _test(model: keras.Model, data: Split, batch_size: int) -> float:
-    """The fraction of test images that the model gets right.
-
-    By `evaluate`, whose program the validation has compiled already. It counts in float32, so its
-    answer is rounded back to a whole number of images.
-    """
-    verbose: Any = 0  # Keras's annotation knows "auto" alone
-    result: Any = model.evaluate(
-        data.x_test, data.y_test, batch_size=batch_size, verbose=verbose, return_dict=True
-    )
-    return round(result["accuracy"] * len(data.y_test)) / len(data.y_test)
+    def _end_if_done(self) -> None:
+        self.is_done = not self._waiting and self._n_running == 0
+        if self.is_done and self.saves_model and self._saved is None:
+            self.run.remove_model()  # of an earlier choice of point

@@ -1,97 +1,29 @@
-"""The run folder: the only file that knows its file names and columns.
+"""The run folder: the only file that knows its file names, but for those of the records.
 
-Every file is written whole and moved into place (`atomic.py`).
+Every file is written whole and moved into place (`atomic.py`). What is true is the records, one
+file a trial and one a retraining; the tables are made from them.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from recipes.common.errors import InputError
+from recipes.common.atomic import remove_leftovers, write_atomically
+from recipes.common.damage import RESUME, Damage
+from recipes.common.errors import DamagedFileError, InputError
 from recipes.common.json_files import read_json, write_json
-from recipes.common.output_folder import check_folder, make_folder
-from recipes.common.tables import RowT, read_rows, write_rows
-
-FORMAT = "keras_leaky run 1"  # in config.json; tells a run of ours from anybody's folder
-
-
-@dataclass(frozen=True)
-class TrialRow:
-    """One row of trials.csv. Scores are validation accuracies, epochs count from 1."""
-
-    arm: str
-    trial_id: str
-    status: str  # COMPLETED or FAILED
-    alpha: float | None
-    learning_rate: float
-    seed: int
-    score: float | None
-    best_epoch: int | None
-    seconds: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class EpochRow:
-    """One row of epochs.csv. `phase` is search, or retrain: of the point that the trial found."""
-
-    phase: str
-    arm: str
-    trial_id: str
-    seed: int
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-
-
-@dataclass(frozen=True)
-class RetrainingRow:
-    """One row of retrainings.csv: the point that a trial found, trained again from one seed."""
-
-    arm: str
-    trial_id: str
-    seed: int
-    val_accuracy: float | None
-    test_accuracy: float
-    best_epoch: int | None
-    seconds: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class DeadUnitRow:
-    """One row of dead_units.csv: a rectifier of a retrained net, at its best epoch.
-
-    From `layer` on as in `to_dict()` of what `dead_units` returns. A unit is a feature of a dense
-    layer or a channel of a convolution.
-    """
-
-    arm: str
-    trial_id: str
-    seed: int
-    n_samples: int
-    layer: str
-    kind: str
-    n_units: int
-    n_dead: int
-    dead_fraction: float
-    n_inactive: int
-    inactive_fraction: float
-    n_always_on: int
-    always_on_fraction: float
-    n_dormant: int
-    dormant_fraction: float
-    active_fraction: list[float]  # one a unit
-
+from recipes.common.output_folder import make_folder
+from recipes.common.record_files import RecordFiles
+from recipes.common.records import RetrainingRecord, TrialRecord
+from recipes.common.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
+from recipes.common.run_config import CONFIG_NAME, FORMAT, check_output, read_config
 
 _TABLES: dict[type, str] = {
-    TrialRow: "trials.csv",
     EpochRow: "epochs.csv",
-    RetrainingRow: "retrainings.csv",
+    TrialRow: "trials.csv",
     DeadUnitRow: "dead_units.csv",
+    RetrainingRow: "retrainings.csv",
 }
 
 
@@ -101,8 +33,11 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: The content of config.json.
-        trials, epochs, retrainings, dead_units: The rows written so far. Only `add_trial` and
-            `add_retraining` change them, and leave the files in step.
+        trials, epochs, retrainings, dead_units: The rows written so far: arms in the order of
+            `config["arms"]`, then trials by number, then seeds in the order they are drawn in,
+            whatever order they finished in. Only `add_trial` and `add_retraining` change them, and
+            leave the files in step.
+        damage: A sentence about each damaged file that was set aside.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,10 +47,16 @@ class RunFolder:
         self.epochs: list[EpochRow] = []
         self.retrainings: list[RetrainingRow] = []
         self.dead_units: list[DeadUnitRow] = []
+        self._records = RecordFiles(path, ())
+        self._damage = Damage(path)
+
+    @property
+    def damage(self) -> list[str]:
+        return self._damage.notes
 
     @property
     def config_file(self) -> Path:
-        return self.path / "config.json"
+        return self.path / CONFIG_NAME
 
     @property
     def trials_file(self) -> Path:
@@ -131,18 +72,19 @@ class RunFolder:
 
     @property
     def search(self) -> Path:
-        """KerasTuner's own project folder."""
-        return self.path / "search"
+        """Records of the trials, and KerasTuner's own state of each search."""
+        return self._records.search
 
     def plot(self, name: str) -> Path:
         return self.path / "plots" / f"{name}.png"
 
     @classmethod
     def create(cls, path: Path, config: dict[str, Any], overwrite: bool) -> "RunFolder":
-        """Makes the folder and puts config.json into it, or leaves everything as it was.
+        """Makes the folder and puts config.json into it.
 
         Raises:
             InputError: The folder is not empty, is not ours to delete, or cannot be written.
+            DiskFullError: There is no room for it.
         """
         check_output(path, overwrite)
         run = cls(path.resolve())
@@ -150,108 +92,187 @@ class RunFolder:
         return run
 
     @classmethod
-    def open(cls, path: Path) -> "RunFolder":
-        """Opens a run that exists and reads its settings and rows.
+    def open(cls, path: Path, repair: bool = True) -> "RunFolder":
+        """Opens a run that exists and reads its settings and records.
+
+        Args:
+            repair: Set aside what is damaged, so that it is made again, and bring the tables in
+                step with the records. Else damage is refused, and nothing is changed.
 
         Raises:
-            InputError: There is no run of ours, or a file in it cannot be read.
+            DamagedFileError: config.json is damaged; without `repair`, anything else is.
+            InputError: There is no run of ours, or a file in it cannot be read or written.
         """
         run = cls(path)
-        run.config = read_config(run.config_file)
-        run.trials = run._read(TrialRow)
-        run.retrainings = run._read(RetrainingRow)
-        trained = {(row.arm, row.trial_id, row.seed) for row in run.retrainings}
-        searched = {(row.arm, row.trial_id) for row in run.trials}
-        # Epochs and units are written before the row that closes them: those of an interrupted
-        # training go.
-        run.epochs = [
-            row
-            for row in run._read(EpochRow)
-            if (row.phase == "search" and (row.arm, row.trial_id) in searched)
-            or (row.phase == "retrain" and (row.arm, row.trial_id, row.seed) in trained)
-        ]
-        run.dead_units = [
-            row for row in run._read(DeadUnitRow) if (row.arm, row.trial_id, row.seed) in trained
-        ]
+        run._use(read_config(run.config_file))
+        run._damage = Damage(path, repair)
+        try:
+            run._records.read(run._damage)
+            run._collect()
+            run._check_model()
+            if repair:
+                run._repair()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read and written: {error}") from error
         return run
-
-    def remove_leftovers(self) -> None:
-        """Removes the half-written files of a process that was killed."""
-        for path in (*self.path.glob(".*.tmp*"), *self.path.glob("plots/.*.tmp*")):
-            path.unlink(missing_ok=True)
 
     def retrainings_of(self, trial: TrialRow) -> list[RetrainingRow]:
         """The retrainings of the point that `trial` found, in the order of their seeds."""
-        return [
-            row
-            for row in self.retrainings
-            if (row.arm, row.trial_id) == (trial.arm, trial.trial_id)
-        ]
+        return [row for row in self.retrainings if _is_of(row, trial)]
 
     def dead_units_of(self, trial: TrialRow) -> list[DeadUnitRow]:
         """The rectifiers of those retrainings, from the first layer of the first seed on."""
-        return [
-            row for row in self.dead_units if (row.arm, row.trial_id) == (trial.arm, trial.trial_id)
-        ]
+        return [row for row in self.dead_units if _is_of(row, trial)]
 
-    def add_trial(self, row: TrialRow, epochs: Iterable[EpochRow]) -> None:
-        self._add(self.epochs, EpochRow, epochs)
-        self._add(self.trials, TrialRow, [row])
+    def kept_retrainings(self, trial: TrialRow, with_model: bool) -> dict[int, RetrainingRow]:
+        """The retrainings of that point that need not be run again, by seed.
+
+        Args:
+            with_model: best.keras has to be the model of the first that has a best epoch. Where it
+                is not, because it was damaged or is that of another point, that retraining is not
+                among them.
+        """
+        rows = self.retrainings_of(trial)
+        kept = {row.seed: row for row in rows}
+        first = next((i for i, row in enumerate(rows) if row.best_epoch), None)
+        if with_model and first is not None and self.model_row != rows[first]:
+            is_next = self._records.retraining(rows[first]).index == first
+            if is_next:  # else one before it is missing, and will give the model
+                del kept[rows[first].seed]
+        return kept
+
+    @property
+    def model_row(self) -> RetrainingRow | None:
+        """The retraining whose model is best.keras, None if there is none."""
+        record = self._records.of_model
+        return record.row if record else None
+
+    def add_trial(
+        self, row: TrialRow, epochs: Iterable[EpochRow], state: Mapping[str, Any]
+    ) -> None:
+        """Records a finished trial.
+
+        Args:
+            epochs: Of its first execution, then of the next.
+            state: KerasTuner's own of the trial, which goes into the same file.
+
+        Raises:
+            DiskFullError: There is no room for it.
+        """
+        self._records.write_trial(TrialRecord(row, [*epochs], state))
+        self._write_tables(EpochRow, TrialRow)
 
     def add_retraining(
-        self, row: RetrainingRow, epochs: Iterable[EpochRow], dead_units: Iterable[DeadUnitRow]
+        self,
+        row: RetrainingRow,
+        epochs: Iterable[EpochRow],
+        dead_units: Iterable[DeadUnitRow],
+        index: int,
+        model: bytes | None = None,
     ) -> None:
-        self._add(self.epochs, EpochRow, epochs)
-        self._add(self.dead_units, DeadUnitRow, dead_units)
-        self._add(self.retrainings, RetrainingRow, [row])
+        """Records a finished retraining, in place of an earlier one of the same seed.
+
+        Args:
+            index: Of its seed among those that `--seeds` draws, from 0.
+            model: What becomes best.keras.
+
+        Raises:
+            DiskFullError: There is no room for it.
+        """
+        sha256 = None
+        if model is not None:
+            self._records.disown_model()  # no record ever names a model that is not there
+            write_atomically(self.best_model, model)
+            sha256 = hashlib.sha256(model).hexdigest()
+        record = RetrainingRecord(index, row, [*epochs], [*dead_units], sha256)
+        self._records.write_retraining(record)
+        self._write_tables(EpochRow, DeadUnitRow, RetrainingRow)
+
+    def remove_model(self) -> None:
+        """Removes best.keras, which an earlier choice of point may have left."""
+        self._records.disown_model()
+        self.best_model.unlink(missing_ok=True)
+
+    def write_oracle(self, arm: str, state: Mapping[str, Any]) -> None:
+        """Writes KerasTuner's state of an arm's search."""
+        write_json(self._oracle_file(arm), dict(state))
+
+    def read_oracle(self, arm: str) -> dict[str, Any] | None:
+        """Reads it. None if there is none, also if it was damaged and is now set aside."""
+        return self._damage.read(self._oracle_file(arm), "The search writes it anew.")
 
     def write_config(self, config: dict[str, Any]) -> None:
-        self.config = {"format": FORMAT, **config}
+        self._use({"format": FORMAT, **config})
         self.write_json("config", self.config)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         write_json(self.path / f"{name}.json", content)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        return read_json(self.path / f"{name}.json", "the run did not get that far")
+        return read_json(self.path / f"{name}.json", "the run did not get that far", RESUME)
 
-    def _add(self, rows: list[RowT], cls: type[RowT], new: Iterable[RowT]) -> None:
-        rows.extend(new)
-        write_rows(self.path / _TABLES[cls], rows, cls)
+    def read_environment(self) -> dict[str, Any] | None:
+        """What the run began in. None if that is not known, also if it was damaged."""
+        what_now = "What the run began in is not known any more."
+        return self._damage.read(self.path / "environment.json", what_now)
 
-    def _read(self, cls: type[RowT]) -> list[RowT]:
-        return read_rows(self.path / _TABLES[cls], cls)
+    def _use(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self._records.arms = config.get("arms", ())
+
+    def _oracle_file(self, arm: str) -> Path:
+        return self.search / arm / "oracle.json"
+
+    def _check_model(self) -> None:
+        """Looks whether best.keras is the model that a record names."""
+        record = self._records.of_model
+        if record is None:
+            return  # it is what a process left that was killed before it wrote the record
+        found = _sha256(self.best_model)
+        if found != record.model_sha256:
+            problem = "it is missing" if found is None else "its SHA-256 is not that of its record"
+            error = DamagedFileError(self.best_model, problem, RESUME)
+            self._damage.found(error, "Its retraining runs again.")
+            self._records.disown_model()
+
+    def _repair(self) -> None:
+        """Sets aside what else is damaged, and writes the tables anew."""
+        remove_leftovers(self.path)
+        self._damage.clear_folder(self.path / "plots")
+        names = (*_TABLES.values(), "environment.json", "summary.json", self.page.name)
+        files = [self.path / name for name in names]
+        for path in (*files, self.best_model, *self.path.glob("plots/*.png")):
+            self._damage.clear_file(path)
+        self.read_environment()
+        for arm in self.config["arms"]:
+            self.read_oracle(arm)
+        self._collect()
+        for cls, name in _TABLES.items():
+            path, content = self.path / name, self._records.table(cls)
+            is_right = path.is_file() and path.read_bytes() == content
+            has_rows = content.count(b"\n") > 1
+            if not is_right and (has_rows or path.exists()):
+                self._damage.check_table(path, content)
+                write_atomically(path, content)
+
+    def _collect(self) -> None:
+        """Brings the rows in step with the records."""
+        trials, retrainings = self._records.in_order()
+        self.trials = [record.row for record in trials]
+        self.retrainings = [record.row for record in retrainings]
+        self.epochs = [row for record in (*trials, *retrainings) for row in record.epochs]
+        self.dead_units = [row for record in retrainings for row in record.dead_units]
+
+    def _write_tables(self, *classes: type) -> None:
+        self._collect()
+        for cls in classes:
+            write_atomically(self.path / _TABLES[cls], self._records.table(cls))
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Reads a run's config.json.
-
-    Raises:
-        InputError: It is absent, not JSON, or not a run's.
-    """
-    config = read_json(path, "there is no run to read")
-    parts = ("given", "options", "fingerprint")
-    is_dict = [isinstance(config.get(part), dict) for part in parts]
-    if config.get("format") != FORMAT or not all(is_dict):
-        raise InputError(f"{path} is not the config.json of a run of these recipes.")
-    return config
+def _is_of(row: RetrainingRow | DeadUnitRow, trial: TrialRow) -> bool:
+    return (row.arm, row.trial_id) == (trial.arm, trial.trial_id)
 
 
-def check_output(path: Path, overwrite: bool) -> None:
-    """Refuses a folder that cannot be written, or that holds something.
-
-    A run is no hindrance if `overwrite` is given.
-
-    Raises:
-        InputError: Says which, and what to do.
-    """
-    ways_out = "Choose another, go on with that run by `--resume`, or replace it by `--overwrite`."
-    check_folder(path, overwrite, _is_run, ways_out)
-
-
-def _is_run(path: Path) -> bool:
-    try:
-        read_config(RunFolder(path).config_file)
-    except InputError:
-        return False
-    return True
+def _sha256(path: Path) -> str | None:
+    """The sum of a file, None if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

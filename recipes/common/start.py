@@ -1,6 +1,7 @@
 """What every recipe's job does first: from options to a run folder in which work can begin."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +12,13 @@ from rich.console import Console, RenderableType
 from recipes.common.data import DATASETS, Arrays, Split, load, split
 from recipes.common.environment import describe_environment
 from recipes.common.errors import InputError
-from recipes.common.fingerprint import check_resumable, make_fingerprint
+from recipes.common.fingerprint import additions, check_resumable, make_fingerprint
+from recipes.common.folder_lock import folder_lock
 from recipes.common.options import OptionsT, resolve, settings
 from recipes.common.plan import print_plan
 from recipes.common.precision import choose_precision
-from recipes.common.run_folder import RunFolder, check_output
+from recipes.common.run_config import check_output
+from recipes.common.run_folder import RunFolder
 from recipes.common.space import Arm
 
 
@@ -46,30 +49,45 @@ class Started(Generic[OptionsT]):
     data: Split
 
 
+@contextmanager
 def start(
     recipe: Recipe[OptionsT],
     given: OptionsT,
     command: Sequence[str],
     console: Console,
     on_start: Callable[[RunFolder], None],
-) -> Started[OptionsT] | None:
-    """Loads the data, settles the options, and makes or opens the run folder.
+) -> Iterator[Started[OptionsT] | None]:
+    """Loads the data, settles the options, makes or opens the run folder, and holds its lock.
 
     Args:
         given: The options as the user gave them; what was left out is filled in here.
         command: The command line, for the record.
         on_start: Called with the run folder once there is one to go on with.
 
-    Returns:
-        None after a dry run.
+    Yields:
+        None in a dry run, which leaves the folder alone.
 
     Raises:
         InputError: The options, the data or the folder cannot be used as asked.
+        DiskFullError: There is no room for the first files.
     """
     options = resolve(given)
     path = options.output or Path("runs", f"{recipe.folder}-{_now()}")
     if not options.resume:
         check_output(path, options.overwrite)  # before a minute of work, not after
+    with nullcontext() if options.dry_run else folder_lock(path):
+        yield _start(recipe, given, options, path, command, console, on_start)
+
+
+def _start(
+    recipe: Recipe[OptionsT],
+    given: OptionsT,
+    options: OptionsT,
+    path: Path,
+    command: Sequence[str],
+    console: Console,
+    on_start: Callable[[RunFolder], None],
+) -> Started[OptionsT] | None:
     arrays = load(DATASETS[recipe.dataset], options.data, options.data_dir)
     data = split(arrays, options.train_limit)
     options = resolve(options, arrays)
@@ -85,8 +103,12 @@ def start(
     fingerprint = make_fingerprint(options, arms, arrays)
     run = None
     if options.resume:
-        run = RunFolder.open(path)
+        run = RunFolder.open(path, repair=not options.dry_run)
+        for note in run.damage:
+            warn(console, note)
         check_resumable(run, fingerprint, options, arms)
+        for addition in additions(run, options):
+            console.print(addition, markup=False)
         reason = run.config.get("precision_reason", reason)
     console.print(f"Precision: {options.precision} ({reason})", markup=False)
     if options.dry_run:
@@ -97,6 +119,7 @@ def start(
         "recipe": recipe.name,
         "given": settings(given),
         "options": settings(options),
+        "arms": [arm.name for arm in arms],
         "precision_reason": reason,
         "fingerprint": fingerprint,
         "data_source": arrays.source,
@@ -105,7 +128,6 @@ def start(
     if run is None:
         run = RunFolder.create(path, config, options.overwrite)
     else:
-        run.remove_leftovers()
         # What the run began with stays as it was given: it is what `--config` takes over.
         run.write_config({**config, "given": run.config["given"]})
         environment = _add_session(run, environment, console)
@@ -121,9 +143,8 @@ def _add_session(run: RunFolder, now: dict[str, Any], console: Console) -> dict[
 
     Trials of two versions of a library, or of the code, need not be comparable: that is said.
     """
-    try:
-        began = run.read_json("environment")
-    except InputError:  # killed before it was written, or damaged: nothing to compare with
+    began = run.read_environment()
+    if began is None:  # killed before it was written, or damaged: nothing to compare with
         return now
     for name in ("versions", "git_revision"):
         if began.get(name) != now[name]:

@@ -56,6 +56,7 @@ def about(run: RunFolder, arrays: Arrays) -> dict[str, Any]:
         "data_source": arrays.source,
         "warning": arrays.warning,
         "n_trials": len(run.trials),
+        "n_retrainings": len(run.retrainings),
         "n_failed": sum(row.status == "FAILED" for row in run.trials),
         "seconds": round(sum(row.seconds for row in (*run.trials, *run.retrainings)), 1),
     }

@@ -1,4 +1,4 @@
-"""Rows of a dataclass as a CSV file, written whole and read back exactly."""
+"""Rows of a dataclass as CSV, read back exactly."""
 
 import csv
 import dataclasses
@@ -10,31 +10,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError
 
 RowT = TypeVar("RowT")
 
 
-def write_rows(path: Path, rows: Sequence[RowT], cls: type[RowT]) -> None:
+def format_rows(rows: Sequence[RowT], cls: type[RowT]) -> bytes:
     """Writes `rows` under the names of their fields; a list becomes JSON in its cell."""
+    return format_header(cls) + format_lines(rows, cls)
+
+
+def format_header(cls: type) -> bytes:
+    """The first line of a table."""
+    return ",".join(_columns(cls)).encode() + b"\n"
+
+
+def format_lines(rows: Sequence[RowT], cls: type[RowT]) -> bytes:
+    """The other lines."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _columns(cls), lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    names = _columns(cls)
     for row in rows:  # None becomes an empty cell
-        cells = vars(row).items()
-        writer.writerow({k: json.dumps(v) if isinstance(v, list) else v for k, v in cells})
-    write_atomically(path, text.getvalue().encode())
+        cells = [getattr(row, name) for name in names]
+        writer.writerow([json.dumps(v) if isinstance(v, list) else v for v in cells])
+    return text.getvalue().encode()
 
 
 def read_rows(path: Path, cls: type[RowT]) -> list[RowT]:
-    """Reads what `write_rows` wrote, nothing where there is no file.
+    """Reads a file of what `format_rows` gave.
 
     Raises:
         InputError: The file is damaged or of another kind.
     """
-    if not path.exists():
-        return []
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_leaky.tuning import Trainer
+from keras_leaky.tuning import Trainer, is_out_of_memory
 from recipes.common.data import Split
 
 
@@ -29,14 +29,15 @@ class Training:
 
     `model` is as its best epoch left it: of the epochs with a finite loss, the first with the
     highest validation accuracy. The trainer's next training changes it. `failure` says why training
-    stopped early, None if it did not.
+    stopped early, None if it did not. After memory ran out the model is not to be used.
     """
 
-    model: keras.Model
+    model: Any
     epochs: list[Epoch]
     best: Epoch | None
     failure: str | None
     seconds: float
+    is_out_of_memory: bool = False
 
 
 class _Watch(keras.callbacks.Callback):
@@ -75,7 +76,7 @@ def train(
     batch_size: int,
     on_epoch: Callable[[Epoch], None],
 ) -> Training:
-    """Builds a model from `seed` and trains it; a non-finite training loss ends it.
+    """Builds a model from `seed` and trains it; a loss that is not finite or no memory ends it.
 
     Everything random (weights, data order, augmentation) derives from `seed`, so two trainings that
     differ in alpha and learning rate alone see the same batches in the same order.
@@ -87,17 +88,23 @@ def train(
     """
     start = time.perf_counter()
     watch = _Watch(on_epoch)
-    model, _ = trainer.fit(
-        trainer.build(build, seed),
-        data.x_train,
-        data.y_train,
-        seed=seed,
-        validation_data=(data.x_validation, data.y_validation),
-        epochs=n_epochs,
-        batch_size=batch_size,
-        callbacks=[watch],
-        verbose=0,
-    )
+    try:
+        model, _ = trainer.fit(
+            trainer.build(build, seed),
+            data.x_train,
+            data.y_train,
+            seed=seed,
+            validation_data=(data.x_validation, data.y_validation),
+            epochs=n_epochs,
+            batch_size=batch_size,
+            callbacks=[watch],
+            verbose=0,
+        )
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        failure = f"out of memory: {(str(error).splitlines() or ['no details'])[0][:200]}"
+        return Training(None, watch.epochs, None, failure, time.perf_counter() - start, True)
     if watch.best_weights is not None:
         model.set_weights(watch.best_weights)
     seconds = time.perf_counter() - start

@@ -189,10 +189,10 @@ def test_more_seeds_are_added_to_a_finished_comparison(finished, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("summary.json", '{"nets": []}', "it lacks"),
+        ("summary.json", '{"nets": []}', 'it lacks its "sha256"'),
         ("summary.json", None, "did not get that far"),
-        ("retrainings.csv", None, "do not hold the 3 retrainings of mlp1/relu"),
-        ("dead_units.csv", "arm\n", "cannot be read as a table"),
+        ("search/mlp1/relu/trial_0001/trial.json", None, "has 11 trials and 18 retrainings, but"),
+        ("search/mlp1/relu/trial_0001/trial.json", "{}", "Resume the run, which makes it again"),
     ],
 )
 def test_report_of_a_damaged_comparison_exits_with_2(

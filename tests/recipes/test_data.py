@@ -31,6 +31,18 @@ MNIST = DATASETS["mnist"]
         ({"y_train": np.arange(400) % 10 % np.where(np.arange(400) < 250, 9, 10)}, "at least 20"),
         ({"source": np.array(["a", "b"])}, "could not be read"),
         ({"source": np.array(b"bytes")}, "`source` must be one string"),
+        ({"source": np.array("a" * 201)}, "`source` must be one string of up to 200 characters"),
+        ({"source": np.array("a\x1b[2Jb")}, r"`source` must be printable. Received: 'a\\x1b\[2Jb'"),
+        ({"source": np.array("")}, "`source` must be printable"),
+        ({"x_train": np.full((400, 28, 28), np.nan)}, "`x_train` must be uint8.* dtype float64"),
+        ({"x_train": np.zeros((400, 28, 28), [("a", "u1")])}, "`x_train` must be uint8"),
+        ({"x_train": np.uint8(0)}, r"`x_train` must have shape \(n, 28, 28\). Received: \(\)"),
+        ({"x_train": np.zeros((28, 28, 400), "uint8").T}, "`x_train` must be in C order"),
+        ({"y_train": (np.arange(400) % 10).astype(">i8")}, "byte order. Received: dtype >i8"),
+        ({"y_train": (np.arange(400) % 10).astype("m8[s]")}, "`y_train` must be integers"),
+        ({"y_train": np.arange(400)}, "`y_train` must hold the labels 0 to 9"),
+        ({"y_train": np.full(400, 2**63, "uint64")}, "`y_train` must hold the labels 0 to 9"),
+        ({"y_train": np.int64(0)}, r"`y_train` must have shape \(400,\)"),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path, changes, message):
@@ -55,6 +67,13 @@ def test_truncated_file_is_refused(tmp_path):
     path = write_mnist(tmp_path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="could not be read"):
+        load(MNIST, "auto", tmp_path)
+
+
+def test_more_images_than_a_machine_holds_are_refused(tmp_path, monkeypatch):
+    write_mnist(tmp_path)
+    monkeypatch.setattr("recipes.common.image_checks.MAX_IMAGES", 399)
+    with pytest.raises(InputError, match=r"`x_train` must hold at most 399 images. Received: 400"):
         load(MNIST, "auto", tmp_path)
 
 

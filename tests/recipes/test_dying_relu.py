@@ -5,6 +5,7 @@ import csv
 import functools
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from recipes.common.dying import job
 from recipes.common.dying.budget import Budget
-from recipes.common.dying.folder import FORMAT, DyingFolder
+from recipes.common.dying.folder import FORMAT, DyingFolder, check_output
 from recipes.common.dying.options import parse_options
 from recipes.common.errors import RunError
 from recipes.dying_relu import main
@@ -66,7 +67,7 @@ def read_table(run, name):
 
 def test_run_leaves_tables_plots_and_a_page(run):
     assert {path.name for path in run.iterdir()} == {
-        *("config.json", "environment.json", "summary.json", "report.html", "plots"),
+        *("config.json", "environment.json", "summary.json", "report.html", "plots", ".lock"),
         *(f"{name}.csv" for name in TABLES),
     }
     assert {path.stem for path in (run / "plots").iterdir()} == PLOTS
@@ -116,6 +117,32 @@ def test_tables_hold_what_the_summary_says(run):
     assert {row["dead_fraction"] for row in rows if row["alpha"] != "0.0"} <= {"0.0", ""}
     for row in rows:
         assert (row["inactive_fraction"] == "") == (row["diverged"] == "True")
+
+
+@pytest.mark.parametrize("name", ["config.json", "summary.json", "remedies.csv"])
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
+def test_report_of_a_damaged_run_is_refused(run, tmp_path, capsys, name, damage):
+    shutil.copytree(run, tmp_path / "copy")
+    file = tmp_path / "copy" / name
+    content = file.read_bytes()
+    if damage == "deleted":
+        file.unlink()
+    else:
+        at = content.rindex(b"0")
+        file.write_bytes(content[:at] + (b"1" + content[at + 1 :] if damage == "flipped" else b""))
+    assert report([str(tmp_path / "copy")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {file} ")
+    assert len(error.splitlines()) == 1
+
+
+def test_run_of_an_earlier_version_can_be_replaced_and_not_drawn(tmp_path, capsys):
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps({"format": "keras_leaky dying_relu 1"}))
+    check_output(path, overwrite=True)
+    assert report([str(path)]) == 2
+    assert "is a run of an earlier version" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -241,7 +268,7 @@ def test_quick_run_that_is_interrupted_keeps_what_is_finished(tmp_path):
     assert "Parts that are finished: Born dead." in error
     names = {item.name for item in path.iterdir()}
     assert names == {
-        *("config.json", "environment.json", "plots"),
+        *("config.json", "environment.json", "plots", ".lock"),
         *("born_dead.csv", "born_dead_bounds.csv", "born_dead_remedies.csv"),
     }
     assert {p.name for p in (path / "plots").iterdir()} == {

@@ -6,7 +6,7 @@ import pytest
 from recipes.common.errors import InputError
 from recipes.common.main import main
 from recipes.common.options import parse_options, resolve, settings
-from recipes.common.run_folder import FORMAT
+from recipes.common.run_config import FORMAT
 from recipes.common.search_options import Cifar10Options, MnistOptions
 
 

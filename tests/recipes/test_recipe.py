@@ -15,6 +15,7 @@ import pytest
 
 from keras_leaky.diagnostics import dead_units
 from recipes.common import data as data_module
+from recipes.common.errors import DiskFullError
 from recipes.common.main import main
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import Cifar10Options, Cifar100Options, MnistOptions
@@ -43,6 +44,7 @@ def test_run_leaves_what_the_design_names(search, capsys):
     assert names == {
         *("config.json", "environment.json", "summary.json", "trials.csv", "epochs.csv"),
         *("retrainings.csv", "dead_units.csv", "best.keras", "report.html", "plots", "search"),
+        *("retrainings", ".lock"),
     }
     summary = run.read_json("summary")
     keys = "dataset data_source activation n_trials n_failed seconds best test relu_baseline"
@@ -136,10 +138,8 @@ def test_report_of_no_run_or_half_a_run_exits_with_2(tmp_path, search, capsys):
         *(("summary.json", text) for text in ("{}", "[]", "{")),
         *(("environment.json", text) for text in ("{}", "[]", None)),
         *(("config.json", text) for text in ("{}", None)),
-        *(("trials.csv", text) for text in (None, "", "header")),
-        *(("retrainings.csv", text) for text in (None, "header")),
-        *(("epochs.csv", text) for text in (None, "header")),
-        ("dead_units.csv", ""),
+        *(("search/relu/trial_0000/trial.json", text) for text in ("{}", None)),
+        *(("best.keras", text) for text in ("PK", None)),
         ("plots", "a file"),
     ],
 )
@@ -150,8 +150,6 @@ def test_report_of_a_damaged_run_exits_with_2_and_changes_nothing(
     shutil.copytree(finished, path)
     if name == "plots":
         shutil.rmtree(path / name)
-    if content == "header":
-        content = (path / name).read_text().splitlines()[0] + "\n"
     if content is None:
         (path / name).unlink()
     else:
@@ -186,25 +184,100 @@ def test_units_of_relu_and_of_the_chosen_point_are_counted(search):
     assert "up to 0.99% of such images" in page  # 1 - 0.05 ** (1 / 300)
 
 
-def test_run_of_a_version_that_counted_no_units_is_drawn(finished, tmp_path):
+@pytest.mark.parametrize("n_lost", [1, 2])
+def test_report_of_a_run_with_lost_records_advises_what_works(finished, tmp_path, capsys, n_lost):
     path = tmp_path / "copy"
     shutil.copytree(finished, path)
-    (path / "dead_units.csv").unlink()
-    (path / "plots" / "dead_units.png").unlink()
-    assert report([str(path)]) == 0
-    assert "there is no dead_units.csv with these retrainings" in (path / "report.html").read_text()
-    assert not (path / "plots" / "dead_units.png").exists()
-
-
-def test_advice_over_lost_epochs_works(finished, tmp_path, capsys):
-    path = tmp_path / "copy"
-    shutil.copytree(finished, path)
-    (path / "epochs.csv").unlink()
+    before = RunFolder.open(path)
+    for record in sorted(path.glob("retrainings/*/*.json"))[:n_lost]:
+        record.unlink()
     assert report([str(path)]) == 2
-    assert "Delete retrainings.csv and resume the run" in capsys.readouterr().err
-    (path / "retrainings.csv").unlink()
+    assert f"2 trials and {2 - n_lost} retrainings" in capsys.readouterr().err
     assert main(MnistOptions, "mnist", ["--output", str(path), "--resume"]) == 0
+    assert "retrainings.csv is damaged: it holds rows of which" in capsys.readouterr().out
     assert report([str(path)]) == 0
+    after = RunFolder.open(path)
+    assert results(after) == results(before)
+    assert [row.test_accuracy for row in after.retrainings] == [
+        row.test_accuracy for row in before.retrainings
+    ]
+
+
+def test_resume_makes_again_what_was_damaged_and_says_so(finished, tmp_path, capsys):
+    path = tmp_path / "copy"
+    shutil.copytree(finished, path)
+    before = RunFolder.open(path)
+    names = (
+        "search/relu/trial_0000/trial.json",
+        *("search/leaky_relu/oracle.json", "environment.json", "best.keras"),
+    )
+    for name in names:
+        (path / name).write_bytes((path / name).read_bytes()[:-5])
+    (path / "summary.json").write_text("{")
+    assert report([str(path)]) == 2
+    assert "Resume the run, which makes it again." in capsys.readouterr().err
+    assert main(MnistOptions, "mnist", ["--output", str(path), "--resume"]) == 0
+    out = capsys.readouterr().out
+    for name in names:
+        assert f"Note: {name} is damaged: " in out
+        assert (path / f"{name}.damaged").exists()
+    after = RunFolder.open(path)
+    assert after.damage == []
+    assert (results(after), after.epochs) == (results(before), before.epochs)
+    assert keras.saving.load_model(after.best_model).count_params() > 0
+    assert report([str(path)]) == 0
+
+
+def test_more_trials_and_seeds_are_said(finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path / "copy")
+    output = ["--output", str(tmp_path / "copy"), "--resume"]
+    assert main(MnistOptions, "mnist", [*output, "--trials=2", "--seeds=2"]) == 0
+    out = capsys.readouterr().out
+    assert "Resuming with 2 trials an arm instead of 1." in out
+    assert "Resuming with 2 retrainings a chosen point instead of 1." in out
+    assert main(MnistOptions, "mnist", output) == 0
+    assert "instead of" not in capsys.readouterr().out
+
+
+def test_runs_of_other_recipes_and_earlier_versions_are_refused_by_name(finished, tmp_path, capsys):
+    output = ["--output", str(finished), "--resume"]
+    assert main(Cifar10Options, "cifar10", output) == 2
+    assert "a run of `python -m recipes.mnist`" in capsys.readouterr().err
+    path = tmp_path / "config.json"
+    for form, message in {
+        "keras_leaky dying_relu 2": "is that of a run of `python -m recipes.dying_relu`",
+        "keras_leaky run 1": "is that of a run of an earlier version",
+    }.items():
+        path.write_text(json.dumps({"format": form, "given": {"trials": 1}}))
+        assert main(MnistOptions, "mnist", ["--output", str(tmp_path), "--resume"]) == 2
+        assert message in capsys.readouterr().err
+    assert report([str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+    replaced = [*TINY, "--trials=1", "--seeds=1", f"--output={tmp_path}", "--overwrite"]
+    assert main(MnistOptions, "mnist", [*replaced, "--dry-run", "--config", str(path)]) == 0
+    assert main(MnistOptions, "mnist", replaced) == 0
+
+
+def test_failed_run_says_how_to_go_on(finished, tmp_path, capsys, monkeypatch):
+    for error, code in ((DiskFullError("No space left."), 1), (ZeroDivisionError("a bug"), None)):
+        path = tmp_path / type(error).__name__
+        shutil.copytree(finished, path)
+        (path / "search/relu/trial_0000/trial.json").unlink()
+
+        def fail(*_, error=error, **__):
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(RunFolder, "add_trial", fail)
+            output = ["--output", str(path), "--resume"]
+            if code is None:
+                with pytest.raises(ZeroDivisionError):
+                    main(MnistOptions, "mnist", output)
+            else:
+                assert main(MnistOptions, "mnist", output) == code
+        text = capsys.readouterr().err
+        assert "1 finished trials are kept. Go on with:" in text
+        assert f"  python -m recipes.mnist --output {path} --resume" in text
 
 
 def test_nan_trials_are_recorded_and_do_not_end_the_search(search):
@@ -271,13 +344,13 @@ def test_a_better_point_found_by_a_resume_is_retrained(search):
 
 
 def test_diverged_retrainings_are_said(search, monkeypatch):
-    from recipes.common import job
+    from recipes.common import retrain
 
-    def search_and_go_astray(*arguments):
-        return dataclasses.replace(search_arm(*arguments), learning_rate=1e30)
+    def choose_astray(*arguments):
+        return dataclasses.replace(best_trial(*arguments), learning_rate=1e30)
 
-    search_arm = job.search_arm
-    monkeypatch.setattr(job, "search_arm", search_and_go_astray)
+    best_trial = retrain.best_trial
+    monkeypatch.setattr(retrain, "best_trial", choose_astray)
     flags = ("--optimizer", "sgd", "--activation", "relu", "--trials", 1, "--seeds", 2)
     code, run = search("run", *flags)
     assert code == 0

@@ -9,14 +9,13 @@ from recipes.common.data import DATASETS, load, split
 from recipes.common.dead_units import layer_shares, mean_fraction, missed_fraction
 from recipes.common.models import build_model
 from recipes.common.options import resolve
-from recipes.common.retrain import count_dead_units
-from recipes.common.run_folder import DeadUnitRow, RetrainingRow
+from recipes.common.run_folder import DeadUnitRow
 from recipes.common.search_options import MnistOptions
 from recipes.common.space import arms
+from recipes.common.work import count_dead_units
 
 DATA = split(load(DATASETS["mnist"], "synthetic", None), None)
 OPTIONS = resolve(MnistOptions(model="mlp", activation="relu", precision="float32"))
-ROW = RetrainingRow("relu", "0003", 7, 0.9, 0.9, 2, 1.5, "")
 
 
 @pytest.fixture
@@ -25,27 +24,27 @@ def model():
 
 
 def test_planted_dead_units_are_counted_on_validation_images(model):
-    before, _ = count_dead_units(model, DATA, ROW)
-    active = np.flatnonzero(before.active_fraction)
+    (before, _), _ = count_dead_units(model, DATA)
+    active = np.flatnonzero(before["active_fraction"])
     kernel, bias, *others = model.get_weights()
     bias[active[:2]] = -1e3
     model.set_weights([kernel, bias, *others])
-    first, second = count_dead_units(model, DATA, ROW)
-    assert (first.arm, first.trial_id, first.seed, first.n_samples) == ("relu", "0003", 7, 300)
-    assert (first.layer, second.layer) == ("rectifier_1", "rectifier_2")
-    np.testing.assert_array_equal(np.flatnonzero(first.active_fraction), active[2:])
-    assert first.n_dead == first.n_inactive == before.n_dead + 2
+    (first, second), n_images = count_dead_units(model, DATA)
+    assert n_images == 300
+    assert (first["layer"], second["layer"]) == ("rectifier_1", "rectifier_2")
+    np.testing.assert_array_equal(np.flatnonzero(first["active_fraction"]), active[2:])
+    assert first["n_dead"] == first["n_inactive"] == before["n_dead"] + 2
 
 
 def test_units_of_a_net_of_nan_are_not_counted(model):
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
-    assert count_dead_units(model, DATA, ROW) == []
+    assert count_dead_units(model, DATA) == ([], 0)
 
 
 def test_other_errors_are_not_hidden(model):
     empty = dataclasses.replace(DATA, x_validation=DATA.x_validation[:0])
     with pytest.raises(ValueError, match="at least one sample"):
-        count_dead_units(model, empty, ROW)
+        count_dead_units(model, empty)
 
 
 def row(layer, seed, n_dead, n_inactive, active_fraction):

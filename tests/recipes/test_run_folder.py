@@ -1,75 +1,75 @@
+import errno
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import keras
 import pytest
 
-from recipes.common.atomic import write_atomically
-from recipes.common.errors import InputError
-from recipes.common.run_folder import (
-    DeadUnitRow,
-    EpochRow,
-    RetrainingRow,
-    RunFolder,
-    TrialRow,
-    check_output,
-)
-
-CONFIG = {"given": {}, "options": {}, "fingerprint": {}}
-TRIAL = TrialRow("leaky_relu", "03", "COMPLETED", 0.1 + 0.2, 1e-3 / 3, 7, 2 / 3, 2, 1.5, "")
-FAILED = TrialRow("relu", "04", "FAILED", None, 0.1, 7, None, None, 0.5, 'loss, "nan"\nand more')
-EPOCH = EpochRow("search", "leaky_relu", "03", 7, 1, float("inf"), 1 / 3, 0.1, 0.2)
-RETRAINING = RetrainingRow(
-    "relu", "04", 5, None, 0.098, None, 3.0, "training loss became nan in epoch 1"
-)
-RETRAINED_EPOCH = EpochRow("retrain", "relu", "04", 5, 1, float("inf"), 0.1, 2.0, 0.1)
-UNITS = DeadUnitRow(
-    *("relu", "04", 5, 2000, "rectifier_1", "relu"),
-    *(3, 1, 1 / 3, 1, 1 / 3, 1, 1 / 3, 0, 0.0),
-    active_fraction=[0.0, 2 / 3, 1.0],
+from recipes.common.atomic import model_bytes, write_atomically
+from recipes.common.errors import DiskFullError, InputError
+from recipes.common.run_config import check_output
+from recipes.common.run_folder import RunFolder
+from tests.recipes.small_run import (
+    CONFIG,
+    DIVERGED,
+    EPOCH,
+    FAILED,
+    MODEL,
+    RETRAINED_EPOCH,
+    STATE,
+    TRIAL,
+    UNITS,
+    make_small_run,
+    retraining,
 )
 
 
-def test_rows_read_back_exactly(tmp_path):
-    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
-    run.add_trial(TRIAL, [EPOCH])
-    run.add_trial(FAILED, [])
-    run.add_retraining(RETRAINING, [RETRAINED_EPOCH], [UNITS])
-    again = RunFolder.open(tmp_path / "run")
-    assert again.trials == [TRIAL, FAILED]
-    assert again.epochs == [EPOCH, RETRAINED_EPOCH]
-    assert again.retrainings == [RETRAINING]
-    assert again.dead_units == [UNITS]
-    assert again.dead_units_of(FAILED) == [UNITS]
-    assert again.dead_units_of(TRIAL) == []
+@pytest.fixture
+def run(tmp_path):
+    return make_small_run(tmp_path / "run")
 
 
-def test_rows_of_what_was_not_finished_are_dropped(tmp_path):
-    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
-    run.add_trial(TRIAL, [EPOCH])
-    run.add_retraining(RETRAINING, [RETRAINED_EPOCH], [UNITS])
-    (run.path / "retrainings.csv").unlink()  # killed between two files
-    again = RunFolder.open(run.path)
-    assert (again.epochs, again.dead_units) == ([EPOCH], [])
-    (run.path / "trials.csv").unlink()
-    assert RunFolder.open(run.path).epochs == []
+def files_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_rows_read_back_exactly_in_an_order_of_their_own(run, repair):
+    again = RunFolder.open(run.path, repair)
+    for each in (run, again):
+        assert each.trials == [TRIAL, FAILED]
+        assert each.epochs == [EPOCH, RETRAINED_EPOCH]
+        assert each.retrainings == [retraining(0), retraining(1), DIVERGED]
+        assert each.dead_units == [UNITS]
+        assert each.dead_units_of(FAILED) == [UNITS]
+        assert each.dead_units_of(TRIAL) == []
+        assert each.model_row == retraining(0)
+        assert each.damage == []
+
+
+def test_opening_a_whole_run_changes_nothing(run):
+    before = files_of(run.path)
+    RunFolder.open(run.path)
+    assert files_of(run.path) == before
+
+
+def test_kerastuners_state_stands_beside_the_row(run):
+    content = json.loads((run.path / "search/leaky_relu/trial_0003/trial.json").read_text())
+    assert STATE.items() <= content.items()
+    assert run.read_oracle("leaky_relu") == {"ongoing_trials": {}, "seed": 5}
+    assert run.read_oracle("net/relu") is None
 
 
 def test_header_is_the_documented_one(tmp_path):
     run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
-    run.add_trial(TRIAL, [])
+    run.add_trial(TRIAL, [], STATE)
     assert (run.path / "trials.csv").read_text().splitlines()[0] == (
         "arm,trial_id,status,alpha,learning_rate,seed,score,best_epoch,seconds,reason"
     )
-
-
-@pytest.mark.parametrize("text", ["arm\nx\n", "garbage\x00", "arm,trial_id,status\n1,2\n"])
-def test_damaged_table_is_refused(tmp_path, text):
-    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
-    (run.path / "trials.csv").write_text(text)
-    with pytest.raises(InputError, match=r"trials\.csv cannot be read"):
-        RunFolder.open(run.path)
 
 
 def test_folder_with_something_in_it_is_refused(tmp_path):
@@ -90,25 +90,27 @@ def test_somebody_elses_config_is_not_ours_to_delete(tmp_path):
 
 def test_overwrite_replaces_a_run(tmp_path):
     run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
-    run.add_trial(TRIAL, [])
+    run.add_trial(TRIAL, [], STATE)
     RunFolder.create(tmp_path / "run", CONFIG, overwrite=True)
     assert [path.name for path in run.path.iterdir()] == ["config.json"]
 
 
 def test_link_to_a_run_is_overwritten_where_it_points_to(tmp_path):
-    RunFolder.create(tmp_path / "run", CONFIG, overwrite=False).add_trial(TRIAL, [])
+    RunFolder.create(tmp_path / "run", CONFIG, overwrite=False).add_trial(TRIAL, [], STATE)
     (tmp_path / "link").symlink_to(tmp_path / "run")
     RunFolder.create(tmp_path / "link", CONFIG, overwrite=True)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
     assert (tmp_path / "link").is_symlink()
 
 
-def test_leftovers_of_a_killed_process_are_removed(tmp_path):
-    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
-    for name in (".trials.csv.123.tmp", ".best.keras.123.tmp.keras"):
-        (run.path / name).write_text("half")
-    run.remove_leftovers()
-    assert [path.name for path in run.path.iterdir()] == ["config.json"]
+def test_leftovers_of_a_killed_process_are_removed(run):
+    before = files_of(run.path)
+    arm = run.path / "search" / "net" / "relu"
+    for path in (run.path / ".trials.csv.123.tmp", arm / "trial_0004" / ".trial.json.7.tmp"):
+        path.write_text("half")
+    (run.path / ".notes.tmp").write_text("mine")
+    RunFolder.open(run.path)
+    assert files_of(run.path) == {**before, run.path / ".notes.tmp": b"mine"}
 
 
 def test_path_that_cannot_be_looked_at_is_refused():
@@ -160,15 +162,55 @@ def test_file_is_never_half_written(tmp_path):
         assert len(set(content)) == 1
 
 
-def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path, monkeypatch, number):
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
     def full(_):
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DiskFullError, match=r"file cannot be written: .*make room and go on"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_other_failures_are_not_taken_for_a_full_disk(tmp_path):
+    (tmp_path / "folder" / "file").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path / "folder" / "file", b"new")
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["file"]
+
+
+def test_disk_that_is_full_for_real(tmp_path):
+    """A limit on the size of files, under which the tables fit and the model does not."""
+    code = (
+        "import resource, sys, pathlib; sys.path.insert(0, sys.argv[2])\n"
+        "from tests.recipes.small_run import make_small_run, retraining\n"
+        "from recipes.common.errors import DiskFullError\n"
+        "run = make_small_run(pathlib.Path(sys.argv[1]))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "try:\n"
+        "    run.add_retraining(retraining(2), [], [], index=2, model=bytes(30_000))\n"
+        "except DiskFullError as error:\n"
+        "    print(error)\n"
+    )
+    root, path = str(Path(__file__).parents[2]), tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), root], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"{path / 'best.keras'} cannot be written: File too large")
+    again = RunFolder.open(path)
+    assert again.best_model.read_bytes() == MODEL
+    assert again.retrainings == [retraining(0), retraining(1), DIVERGED]
+    assert not [p for p in path.rglob("*") if ".tmp" in p.name]
+
+
+def test_model_bytes_are_those_of_a_keras_file(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    path = tmp_path / "model.keras"
+    write_atomically(path, model_bytes(model))
+    again: Any = keras.saving.load_model(path)
+    assert [w.tolist() for w in again.get_weights()] == [w.tolist() for w in model.get_weights()]

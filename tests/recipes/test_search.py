@@ -8,26 +8,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from keras_leaky.tuning import BayesianOptimizationOracle, Trainer
+from keras_leaky.tuning import BayesianOptimizationOracle
 from recipes.common import data as data_module
 from recipes.common.errors import RunError
+from recipes.common.lanes import OwnLane, run_jobs
 from recipes.common.options import resolve
+from recipes.common.oracles import make_oracle, n_trials_and_epochs
 from recipes.common.progress import Progress
 from recipes.common.run_folder import RunFolder, TrialRow
-from recipes.common.search import (
-    RETRAIN_STREAM,
-    ArmTuner,
-    best_trial,
-    derive_seed,
-    make_oracle,
-    n_trials_and_epochs,
-    search_arm,
-)
+from recipes.common.search import ArmSearch, best_trial
 from recipes.common.search_options import MnistOptions
+from recipes.common.seeds import RETRAIN_STREAM, derive_seed
 from recipes.common.space import Axis, arms
 from recipes.common.training import Epoch, Training
+from recipes.common.work import Workplace
 
-CONFIG = {"given": {}, "options": {}, "fingerprint": {}}
+CONFIG = {"given": {}, "options": {}, "fingerprint": {}, "arms": ["leaky_relu", "relu", "elu"]}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +41,15 @@ def make_options(**changes):
 def run_arm(options, data, path, index=0):
     """Runs one arm for real and returns its run folder."""
     run = RunFolder.open(path) if path.exists() else RunFolder.create(path, CONFIG, overwrite=False)
-    progress = Progress(Console(quiet=True), 1, 1)
-    search_arm(arms(options)[index], options, data, run, progress, Trainer())
+    search(arms(options)[index], options, data, run)
     return run
+
+
+def search(arm, options, data, run, lanes=None):
+    progress = Progress(Console(quiet=True), 1, 1)
+    lanes = lanes or OwnLane(Workplace(options, data, {arm.name: arm}), progress)
+    run_jobs([ArmSearch(arm, options, run, progress)], lanes)
+    best_trial(run, arm.name)
 
 
 def results(run):
@@ -72,8 +74,10 @@ def fake_training(monkeypatch):
             epochs = [Epoch(i + 1, 1.0, 0.5, 1.0, value) for i in range(n_epochs)]
             return Training(None, epochs, epochs[0], None, 0.1)
 
-        monkeypatch.setattr("recipes.common.search.train", train)
-        monkeypatch.setattr(ArmTuner, "build", lambda self, hp: self.arm.declare(hp))
+        monkeypatch.setattr("recipes.common.work.train", train)
+        monkeypatch.setattr(
+            "recipes.common.work.build_model", lambda _, __, ___, *point: (point[0], point[1])
+        )
         return calls
 
     return install
@@ -111,12 +115,7 @@ def test_resume_equals_an_undisturbed_search(tuner, data, tmp_path, fake_trainin
         path = tmp_path / f"kept-{kept}"
         run = RunFolder.create(path, CONFIG, overwrite=False)
         for row in whole.trials[:kept]:
-            run.add_trial(row, [])
-        run.search.mkdir()
-        (run.search / "leaky_relu").mkdir()
-        # What a killed KerasTuner leaves behind is not even looked at.
-        for name in ("oracle.json", "tuner0.json"):
-            (run.search / "leaky_relu" / name).write_text('{"trials": [')
+            run.add_trial(row, [], {})
         assert results(run_arm(options, data, path)) == results(whole)
         n_calls += len(whole.trials) - kept
         assert len(calls) == n_calls, "a finished trial was trained again"
@@ -188,7 +187,7 @@ def test_failed_trial_is_never_best(tmp_path):
         TrialRow("elu", "0", "COMPLETED", 1.0, 0.02, 1, 0.9, 1, 1.0, ""),
     ]
     for row in rows:
-        run.add_trial(row, [])
+        run.add_trial(row, [], {})
     assert best_trial(run, "relu") == rows[1]
 
 
@@ -261,8 +260,7 @@ def test_spread_trials_cover_the_range_and_are_the_same_for_every_arm(
             arm = dataclasses.replace(arm, tuner="spread")
             path = tmp_path / f"{n}-{i}"
             run = RunFolder.create(path, CONFIG, overwrite=False)
-            progress = Progress(Console(quiet=True), 1, 1)
-            search_arm(arm, make_options(), data, run, progress, Trainer())
+            search(arm, make_options(), data, run)
             points[n, i] = [(row.alpha, row.learning_rate) for row in run.trials]
     rates = [learning_rate for _, learning_rate in points[6, 0]]
     assert [learning_rate for _, learning_rate in points[6, 1]] == rates
@@ -279,7 +277,7 @@ def test_versions_that_propose_other_trials_are_refused(data, tmp_path, fake_tra
     options = make_options()
     whole = run_arm(options, data, tmp_path / "a")
     run = RunFolder.create(tmp_path / "b", CONFIG, overwrite=False)
-    run.add_trial(dataclasses.replace(whole.trials[0], alpha=0.123), [])
+    run.add_trial(dataclasses.replace(whole.trials[0], alpha=0.123), [], {})
     with pytest.raises(RunError, match="other versions of the libraries draw other trials"):
         run_arm(options, data, tmp_path / "b")
 

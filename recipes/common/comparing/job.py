@@ -4,18 +4,15 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from keras_leaky.tuning import Trainer
 from recipes.common.comparing.arms import arms, nets
 from recipes.common.comparing.options import CompareOptions
 from recipes.common.comparing.page import result_tables, write_page
 from recipes.common.comparing.summary import make_summary
 from recipes.common.errors import NoTrialCompletedError
-from recipes.common.plan import n_runs_and_epochs
-from recipes.common.progress import Progress
-from recipes.common.retrain import retrain
+from recipes.common.run_arms import run_arms
 from recipes.common.run_folder import RunFolder
-from recipes.common.search import search_arm
-from recipes.common.start import Recipe, finish, start, warn
+from recipes.common.space import Arm
+from recipes.common.start import Recipe, Started, finish, start, warn
 
 
 def run_comparison(
@@ -34,27 +31,28 @@ def run_comparison(
         RunError: The run failed.
     """
     recipe = Recipe("compare", given.dataset, f"compare-{given.dataset}", arms)
-    started = start(recipe, given, command, console, on_start)
-    if started is None:
-        return
-    run, options, data = started.run, started.options, started.data
+    with start(recipe, given, command, console, on_start) as started:
+        if started is not None:
+            _compare(started, console)
+
+
+def _compare(started: Started[CompareOptions], console: Console) -> None:
+    """Every arm's search and retrainings, the summary and the page."""
+    run, options = started.run, started.options
     net_list, arm_list = nets(options), arms(options)
     console.print(
         f"{len(net_list)} nets with {len(arm_list) // len(net_list)} arms each: "
         f"{options.trials} trials and {options.seeds} retrainings an arm"
     )
-    trainer, failed = Trainer(), []
-    with Progress(console, *n_runs_and_epochs(arm_list, options)) as progress:
-        for arm in arm_list:  # one after the other, so that an arm's programs are still there
-            try:
-                chosen = search_arm(arm, options, data, run, progress, trainer)
-            except NoTrialCompletedError as error:
-                if arm.activation == "relu":
-                    raise  # there is nothing to compare with
-                warn(console, str(error))
-                failed.append(arm.name)
-                continue
-            retrain(arm, chosen, options, data, run, progress, trainer, save_model=False)
+    failed: list[str] = []
+
+    def leave_out(error: NoTrialCompletedError, arm: Arm) -> None:
+        if arm.activation == "relu":
+            raise error  # there is nothing to compare with
+        warn(console, str(error))
+        failed.append(arm.name)
+
+    run_arms(arm_list, started, console, saves_model=False, on_failure=leave_out)
     summary = make_summary(run, [net.without(failed) for net in net_list], started.arrays, failed)
     run.write_json("summary", summary)
     write_page(run)

@@ -8,7 +8,7 @@ from recipes.common.outcome import ArmOutcome, read_arm, read_summary
 from recipes.common.run_folder import RunFolder
 
 _SUMMARY = {
-    *("data_source", "data_title", "n_failed", "n_trials", "nets", "seconds", "verdict", "warning"),
+    *("data_source", "data_title", "n_failed", "nets", "seconds", "verdict", "warning"),
 }
 
 

@@ -1,17 +1,21 @@
 """The folder of a run: the only file that knows its file names."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from recipes.common.atomic import write_atomically
-from recipes.common.errors import InputError, RunError
-from recipes.common.json_files import read_json, write_json
+from recipes.common.errors import DamagedFileError, InputError, RunError
+from recipes.common.json_files import read_json, read_unverified_json, write_json
 from recipes.common.output_folder import check_folder, make_folder
-from recipes.common.tables import RowT, read_rows, write_rows
+from recipes.common.tables import RowT, format_rows, read_rows
 
-FORMAT = "keras_leaky dying_relu 1"  # in config.json; tells a run of this recipe from the others
+FORMAT = "keras_leaky dying_relu 2"  # in config.json; tells a run of this recipe from the others
+_EARLIER_FORMAT = "keras_leaky dying_relu 1"
+_AGAIN = "Run the recipe again."
+_SUMS = "tables_sha256"  # in summary.json
 
 
 class DyingFolder:
@@ -25,6 +29,7 @@ class DyingFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._sums: dict[str, str] = {}  # of the tables written so far
 
     @property
     def page(self) -> Path:
@@ -44,11 +49,38 @@ class DyingFolder:
         )
         return folder
 
+    @classmethod
+    def open(cls, path: Path) -> "DyingFolder":
+        """Opens a run that exists.
+
+        Raises:
+            InputError: It was made by an earlier version, or cannot be read.
+        """
+        if _read_format(path) == _EARLIER_FORMAT:
+            raise InputError(
+                f"{path} is a run of an earlier version, which this one cannot draw again."
+            )
+        return cls(path)
+
     def read_json(self, name: str) -> dict[str, Any]:
-        return read_json(self.path / f"{name}.json", "the run did not get that far")
+        return read_json(self.path / f"{name}.json", "the run did not get that far", _AGAIN)
 
     def read_table(self, name: str, cls: type[RowT]) -> list[RowT]:
-        return read_rows(self.path / f"{name}.csv", cls)
+        """Reads a table of a finished run: nothing where it had no rows.
+
+        Raises:
+            DamagedFileError: It is not as it was written.
+        """
+        path, expected = self.path / f"{name}.csv", self.read_json("summary")[_SUMS].get(name)
+        if expected is None:
+            return []
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise DamagedFileError(path, "its SHA-256 is not the one in summary.json", _AGAIN)
+        return read_rows(path, cls)
+
+    def write_summary(self, content: Mapping[str, Any]) -> None:
+        """Writes summary.json, which also tells damaged tables from whole ones."""
+        self.write_json("summary", {**content, _SUMS: self._sums})
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         with self._writing(f"{name}.json") as path:
@@ -57,7 +89,9 @@ class DyingFolder:
     def write_table(self, name: str, rows: Sequence[Any]) -> None:
         """Writes rows of one dataclass as NAME.csv."""
         with self._writing(f"{name}.csv") as path:
-            write_rows(path, rows, type(rows[0]))
+            content = format_rows(rows, type(rows[0]))
+            write_atomically(path, content)
+        self._sums[name] = hashlib.sha256(content).hexdigest()
 
     def write_plots(self, plots: Mapping[str, bytes]) -> None:
         for name, png in plots.items():
@@ -86,13 +120,27 @@ def check_output(path: Path, overwrite: bool) -> None:
     Raises:
         InputError: Says which, and what to do.
     """
-    check_folder(path, overwrite, is_run, "Choose another, or replace a run by `--overwrite`.")
+    ways_out = "Choose another, or replace a run by `--overwrite`."
+    check_folder(path, overwrite, _may_be_deleted, ways_out)
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder holds a run of this recipe."""
+    """Whether a folder says that it holds a run of this recipe."""
+    return _read_format(path) in (FORMAT, _EARLIER_FORMAT)
+
+
+def _may_be_deleted(path: Path) -> bool:
     try:
-        config = read_json(path / "config.json", "there is no run")
+        return _read_format(path) == _EARLIER_FORMAT or (
+            DyingFolder(path).read_json("config").get("format") == FORMAT
+        )
     except InputError:
         return False
-    return config.get("format") == FORMAT
+
+
+def _read_format(path: Path) -> Any:
+    """What config.json, damaged or not, says of its format."""
+    try:
+        return read_unverified_json(path / "config.json", "there is no run", _AGAIN).get("format")
+    except InputError:
+        return None

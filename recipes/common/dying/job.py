@@ -65,7 +65,7 @@ class Job:
         with self._progress:
             results = Results(self._born_dead(), self._collapse(), self._training_death())
         summary = self._summary(results)
-        self._folder.write_json("summary", summary)
+        self._folder.write_summary(summary)
         self._folder.write_page(make_page(results, self._plots, summary, self._config, environment))
         for name in PARTS:
             part = summary[name]

@@ -1,0 +1,61 @@
+"""The weights of a model as bytes."""
+
+import dataclasses
+import io
+import json
+import os
+from typing import Any
+
+WEIGHTS_FILE, BUILD_CONFIG_FILE = "checkpoint.weights.h5", "build_config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """What KerasTuner keeps of the model of a trial.
+
+    Attributes:
+        weights: Content of a `.weights.h5` file.
+        build_config: `model.get_build_config()`.
+    """
+
+    weights: bytes
+    build_config: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, model):
+        """The checkpoint of a model as it is."""
+        file = _WeightsInMemory()
+        model.save_weights(file)
+        # Parts of what Keras returns cannot be pickled.
+        build_config = json.loads(json.dumps(model.get_build_config()))
+        return cls(file.getvalue(), build_config)
+
+    @classmethod
+    def read(cls, folder):
+        """The checkpoint in the folder of a trial."""
+        paths = os.path.join(folder, WEIGHTS_FILE), os.path.join(folder, BUILD_CONFIG_FILE)
+        with open(paths[0], "rb") as weights, open(paths[1]) as build_config:
+            return cls(weights.read(), json.load(build_config))
+
+    def load_into(self, model):
+        """Gives `model` the weights, as KerasTuner's Hyperband does."""
+        if self.build_config is not None:
+            model.build_from_config(self.build_config)
+        model.load_weights(_WeightsInMemory(self.weights))
+
+    def files(self):
+        """The content of each file of it, by name."""
+        return {
+            WEIGHTS_FILE: self.weights,
+            BUILD_CONFIG_FILE: json.dumps(self.build_config).encode(),
+        }
+
+
+class _WeightsInMemory(io.BytesIO):
+    """A file for Keras, which looks at the end of its name.
+
+    Not one on disk: when that is full, h5py 3.14 ends the process with a segmentation fault.
+    """
+
+    def __str__(self):
+        return WEIGHTS_FILE

@@ -1,0 +1,168 @@
+"""The trainings of one trial: what a worker does, without a tuner, an oracle or a project."""
+
+import copy
+import dataclasses
+import math
+from functools import partial
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss
+from keras_leaky.tuning.checkpoint import Checkpoint
+from keras_leaky.tuning.out_of_memory import is_out_of_memory
+from keras_leaky.tuning.seeding import derive_seed
+
+
+@dataclasses.dataclass
+class Executions:
+    """What the trainings of a trial gave. It can be pickled.
+
+    Attributes:
+        results: One an execution, as KerasTuner takes them: a `keras.callbacks.History` without
+            its model, or what `HyperModel.fit` returned.
+        checkpoint: `Checkpoint` of the best epoch of all executions; None if the trial diverged.
+        failure: Why the trial diverged, or that memory ran out; None if neither.
+        hyperparameters: `keras_tuner.HyperParameters`, with those that building and training
+            asked for on the way.
+    """
+
+    results: list[Any]
+    checkpoint: Checkpoint | None
+    failure: str | None
+    hyperparameters: keras_tuner.HyperParameters
+
+
+@dataclasses.dataclass
+class Builder:
+    """Function from hyperparameters to a model: what `keras_tuner.Tuner` builds, without the tuner.
+
+    It can be pickled, if the HyperModel can.
+
+    Args:
+        hypermodel: `keras_tuner.HyperModel`.
+        optimizer: As for `keras_tuner.Tuner`, and so are `loss` and `metrics`.
+        start: `Checkpoint` that the model starts from: that of the trial which a trial of
+            Hyperband goes on with. Default None.
+    """
+
+    hypermodel: Any
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Any = None
+    start: Checkpoint | None = None
+
+    def __call__(self, hyperparameters):
+        # A tuner without an oracle and files, so that KerasTuner itself replaces what the model
+        # was compiled with.
+        tuner = object.__new__(keras_tuner.Tuner)
+        tuner.hypermodel, tuner.distribution_strategy = self.hypermodel, None
+        tuner.optimizer, tuner.loss, tuner.metrics = self.optimizer, self.loss, self.metrics
+        model = tuner._build_hypermodel(hyperparameters)
+        if self.start is not None:
+            self.start.load_into(model)
+        return model
+
+
+@dataclasses.dataclass
+class CopiedCallbacks:
+    """Function from the number of an execution to copies of callbacks, new ones for each."""
+
+    callbacks: list[keras.callbacks.Callback]
+
+    def __call__(self, execution):
+        return copy.deepcopy(self.callbacks)
+
+
+def run_executions(
+    trainer,
+    build,
+    hypermodel,
+    hyperparameters,
+    args,
+    kwargs,
+    *,
+    callbacks,
+    objective,
+    seed,
+    n_executions=1,
+    max_model_size=None,
+):
+    """Trains the model of a trial `n_executions` times and keeps its best epoch.
+
+    Args:
+        trainer: `Trainer`. It stays where it is, with its compiled programs.
+        build: Function from hyperparameters to a compiled model, such as a `Builder`.
+        hypermodel: `keras_tuner.HyperModel`, whose `fit` is called if it has one of its own.
+        hyperparameters: `keras_tuner.HyperParameters` of the trial. What `build` and `fit` ask for
+            is added to it.
+        args: Arguments for `keras.Model.fit`.
+        kwargs: Named arguments for `keras.Model.fit`, without `callbacks`.
+        callbacks: Function from the number of an execution to its callbacks, a new list for each,
+            such as `CopiedCallbacks`.
+        objective: `keras_tuner.Objective`.
+        seed: int. The seed of the oracle.
+        n_executions: int >= 1.
+        max_model_size: int, the largest number of trainable parameters; or None.
+
+    Returns:
+        `Executions`. Those after one that diverged are left out.
+
+    Raises:
+        keras_tuner.errors.FatalTypeError: If `build` returns no model.
+        keras_tuner.errors.FailedTrialError: If the model is too large.
+    """
+    best = BestEpoch(objective)
+    x = kwargs.get("x", args[0] if args else None)
+    own_fit = None
+    if type(hypermodel).fit is not keras_tuner.HyperModel.fit:
+        own_fit = partial(hypermodel.fit, hyperparameters)
+    model, results = None, []
+    for execution in range(n_executions):
+        finite_loss = FiniteLoss()
+        arguments = {**kwargs, "callbacks": [*callbacks(execution), best, finite_loss]}
+        execution_seed = derive_seed(seed, execution)
+        try:
+            model = trainer.build(
+                lambda: _build(build, hyperparameters, getattr(x, "shape", None), max_model_size),
+                execution_seed,
+            )
+            model, result = trainer.fit(
+                model, *args, seed=execution_seed, own_fit=own_fit, **arguments
+            )
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            details = (str(error).splitlines() or ["no details"])[0]
+            return Executions(results, None, f"Out of memory: {details:.200}", hyperparameters)
+        failure = finite_loss.failure or best.failure
+        if failure:
+            return Executions(results, None, failure, hyperparameters)
+        results.append(_without_model(result))
+    return Executions(results, best.checkpoint(model), None, hyperparameters)
+
+
+def _build(build, hyperparameters, data_shape, max_model_size):
+    model = build(hyperparameters)
+    if not isinstance(model, keras.Model):
+        raise keras_tuner.errors.FatalTypeError(
+            f"`build(hp)` must return a keras.Model. Received: {model!r}"
+        )
+    if isinstance(model, keras.Sequential) and not model.built and data_shape is not None:
+        model.build((None, *data_shape[1:]))
+    n_parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
+    if max_model_size and n_parameters > max_model_size:
+        raise keras_tuner.errors.FailedTrialError(
+            f"The model has {n_parameters} parameters, more than `max_model_size`: {max_model_size}"
+        )
+    return model
+
+
+def _without_model(result):
+    """A History holds its model, which cannot be pickled, and which later trials train anew."""
+    if not isinstance(result, keras.callbacks.History):
+        return result
+    history = keras.callbacks.History()
+    history.history, history.epoch, history.params = result.history, result.epoch, result.params
+    return history

@@ -1,0 +1,157 @@
+"""What can be read of a project, and which of its files are damaged."""
+
+import dataclasses
+import os
+from typing import Any
+
+import keras_tuner
+
+from keras_leaky.tuning.files import DamagedFileError, checksum_of_file, read_json
+
+_Trial = keras_tuner.engine.trial.Trial
+_Status = keras_tuner.engine.trial.TrialStatus
+
+ORACLE_FILE, TRIAL_FILE = "oracle.json", "trial.json"
+OURS = "keras_leaky"  # the key of what we add to KerasTuner's files
+_TRIAL_KEYS = (
+    "trial_id",
+    "hyperparameters",
+    "metrics",
+    "score",
+    "best_step",
+    "status",
+    "message",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The file of a trial.
+
+    Attributes:
+        trial: `keras_tuner.engine.trial.Trial`.
+        ours: What we added to the file of KerasTuner; empty if KerasTuner wrote it.
+    """
+
+    trial: Any
+    ours: dict[str, Any]
+
+    def as_unfinished(self):
+        """For a trial that has to run again though it had finished, with all its tries."""
+        trial = waiting(self.trial.trial_id, self.trial.hyperparameters)
+        return Record(trial, {**self.ours, "n_runs": 0})
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What could be read of a project.
+
+    Attributes:
+        state: The oracle's, from oracle.json; None if that cannot be read.
+        ours: What we added to it.
+        records: `Record` of each trial that has a file, by id.
+    """
+
+    state: dict[str, Any] | None
+    ours: dict[str, Any]
+    records: dict[str, Record]
+
+    @property
+    def is_empty(self):
+        return self.state is None and not self.records
+
+    @property
+    def newest(self):
+        """What we added to the file that was written last."""
+        ours = [self.ours, *(record.ours for record in self.records.values())]
+        return max(ours, key=lambda ours: ours.get("revision", -1))
+
+    @property
+    def base_state(self):
+        """The newest state of the oracle, None if no file has any."""
+        newer = self.newest.get("oracle")
+        if self.state is None:
+            return newer
+        return {**self.state, **(newer or {})}
+
+
+def is_finished(trial):
+    if trial.status == _Status.COMPLETED:
+        return trial.score is not None
+    return trial.status == _Status.FAILED
+
+
+def waiting(name, hyperparameters):
+    """A trial to be run, again or for the first time, without the results of an earlier run.
+
+    INVALID: subject to retries. With RUNNING, KerasTuner's Bayesian search would take the score of
+    another trial for it.
+    """
+    return _Trial(hyperparameters, name, _Status.INVALID)
+
+
+def read_project(folder, oracle_keys, set_aside):
+    """What can be read of a project, as `Found`.
+
+    Args:
+        folder: Its folder.
+        oracle_keys: Those of the oracle's state, where oracle.json without a checksum may have no
+            others.
+        set_aside: Function `(path, consequence)`, called for each damaged file; what follows is
+            "" where `recover` says it.
+    """
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    records = {}
+    for name in sorted(name for name in names if name.startswith("trial_")):
+        trial_id = name.removeprefix("trial_")
+        record = _read_trial(os.path.join(folder, name), trial_id, set_aside)
+        if record is not None:
+            records[trial_id] = record
+    return Found(*_read_oracle(folder, oracle_keys, set_aside), records)
+
+
+def _read_oracle(folder, keys, set_aside):
+    path = os.path.join(folder, ORACLE_FILE)
+    try:
+        state = read_json(path, keys)
+    except FileNotFoundError:
+        return None, {}
+    except DamagedFileError:
+        set_aside(path, ". It is made again from the files of the trials")
+        return None, {}
+    return state, state.pop(OURS, {})
+
+
+def _read_trial(folder, trial_id, set_aside):
+    path, consequence = os.path.join(folder, TRIAL_FILE), f". Trial {trial_id} runs again"
+    try:
+        content = read_json(path, _TRIAL_KEYS)
+        ours = content.pop(OURS, {})
+        record = Record(_trial_from(content, trial_id), ours)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except DamagedFileError:
+        set_aside(path, "")
+        return None
+    is_whole = True
+    for name, checksum in (ours.get("files", {}) if is_finished(record.trial) else {}).items():
+        path = os.path.join(folder, name)
+        try:
+            if checksum_of_file(path) != checksum:
+                set_aside(path, consequence)
+                is_whole = False
+        except FileNotFoundError:
+            print(f"{path} is missing{consequence}")
+            is_whole = False
+    return record if is_whole else record.as_unfinished()
+
+
+def _trial_from(content, trial_id):
+    """The trial of a file, which may be one that KerasTuner wrote and nothing vouches for."""
+    try:
+        trial = _Trial.from_state(content)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DamagedFileError(f"The file of trial {trial_id} is damaged") from error
+    if trial.trial_id != trial_id:
+        raise DamagedFileError(f"The file of trial {trial_id} is that of {trial.trial_id}")
+    return trial

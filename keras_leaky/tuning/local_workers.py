@@ -1,0 +1,82 @@
+"""Worker processes on this machine."""
+
+import contextlib
+import logging
+import os
+
+from keras_leaky.tuning.worker_setup import worker_environment
+
+_MEMORY_FRACTION = 0.9  # of the machine's, for all workers; the rest is for this process
+
+
+@contextlib.contextmanager
+def local_workers(n_workers):
+    """A Dask client with `n_workers` processes on this machine, each with one thread.
+
+    Two processes of one thread train more than one of two threads. They listen on the loopback
+    interface alone. A process that takes more than its share of the memory is killed and started
+    anew, as one that dies in any way.
+
+    A script that calls this needs `if __name__ == "__main__":` around its work, because each
+    process imports it.
+
+    Args:
+        n_workers: int >= 1.
+
+    Raises:
+        ValueError: If `n_workers` is not a whole number >= 1.
+        ImportError: If Dask is not installed: `pip install "keras_leaky[parallel]"`.
+
+    Example:
+
+    ```python
+    if __name__ == "__main__":
+        with local_workers(4) as client:
+            tuner.search(x, y, validation_split=0.2, epochs=2, client=client)
+    ```
+    """
+    if isinstance(n_workers, bool) or not isinstance(n_workers, int) or n_workers < 1:
+        raise ValueError(f"`n_workers` must be a whole number >= 1. Received: {n_workers=}")
+    from dask import config
+    from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
+
+    settings = {
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "logging.distributed": "critical",
+    }
+    with _environment(worker_environment()), config.set(settings):
+        cluster = LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            memory_limit=int(MEMORY_LIMIT * _MEMORY_FRACTION / n_workers),
+            silence_logs=logging.CRITICAL,
+        )
+        with cluster, Client(cluster) as client:
+            yield client
+
+
+@contextlib.contextmanager
+def _environment(variables):
+    """Sets environment variables of this process for those that it starts, and takes them back.
+
+    They have to be there before a worker process imports the main module of this one, which may
+    import TensorFlow. Dask's own way to that, `distributed.nanny.pre-spawn-environ`, sets them here
+    too and leaves them, and lets what is set here already stand.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,22 @@
+"""Telling that memory ran out from other errors."""
+
+_NAMES = ("ResourceExhaustedError", "OutOfMemoryError", "_ArrayMemoryError")
+
+
+def is_out_of_memory(error):
+    """Whether an exception of Python, NumPy, TensorFlow, JAX or PyTorch says that memory ran out.
+
+    Args:
+        error: An exception.
+
+    Example:
+
+    >>> from keras_leaky.tuning import is_out_of_memory
+    >>> is_out_of_memory(MemoryError())
+    True
+    >>> is_out_of_memory(ValueError("bad"))
+    False
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ in _NAMES:
+        return True
+    return type(error).__name__.endswith("RuntimeError") and "RESOURCE_EXHAUSTED" in str(error)

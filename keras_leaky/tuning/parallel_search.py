@@ -1,0 +1,181 @@
+"""The trials of a tuner on the workers of a Dask cluster."""
+
+import dataclasses
+import time
+from functools import cached_property
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from keras_leaky.tuning.executions import Builder, CopiedCallbacks, Executions, run_executions
+from keras_leaky.tuning.trainer import Trainer
+from keras_leaky.tuning.worker_pool import WorkerLostError, WorkerPool
+
+_Status = keras_tuner.engine.trial.TrialStatus
+_HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
+
+
+@dataclasses.dataclass
+class TrialWork:
+    """What all trials share, and what a worker keeps from one to the next.
+
+    Attributes:
+        builder: `Builder` without a start.
+        args, kwargs: For `fit`.
+        callbacks: For `fit`; copied for each training.
+        objective, seed: Of the oracle.
+        n_executions, max_model_size: Of the tuner.
+    """
+
+    builder: Builder
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    callbacks: list[Any]
+    objective: Any
+    seed: int
+    n_executions: int
+    max_model_size: int | None
+
+    @cached_property
+    def trainer(self):
+        return Trainer()
+
+
+def run_trial(work, hyperparameters, start, epochs):
+    """Does the work of a trial.
+
+    Args:
+        work: `TrialWork`.
+        hyperparameters: `keras_tuner.HyperParameters`.
+        start: `Checkpoint` that the model starts from, or None.
+        epochs: Arguments of `fit` that the oracle sets.
+
+    Returns:
+        `Executions`.
+    """
+    return run_executions(
+        work.trainer,
+        dataclasses.replace(work.builder, start=start),
+        work.builder.hypermodel,
+        hyperparameters,
+        work.args,
+        {**work.kwargs, **epochs},
+        callbacks=CopiedCallbacks(work.callbacks),
+        objective=work.objective,
+        seed=work.seed,
+        n_executions=work.n_executions,
+        max_model_size=work.max_model_size,
+    )
+
+
+def search_on_workers(tuner, client, retries, trial_timeout, args, kwargs):
+    """Runs the search of a tuner; it proposes and records, the workers train.
+
+    Args:
+        tuner: `ReusingTuner`.
+        client, retries, trial_timeout: As of `WorkerPool`.
+        args, kwargs: For `fit`.
+
+    Raises:
+        ValueError: If something of the search cannot leave this process.
+        SchedulerLostError: If the scheduler has gone away. What has finished is kept.
+    """
+    if "verbose" in kwargs:
+        tuner.oracle.verbose = kwargs["verbose"]
+    work = _work_of(tuner, args, {**kwargs, "verbose": 0})
+    running = {}
+    with WorkerPool(client, run_trial, work, retries=retries, timeout=trial_timeout) as pool:
+        tuner.on_search_begin()
+        while True:
+            is_stopped = _start_trials(tuner, pool, running)
+            if is_stopped and not running:
+                break
+            if not running:
+                time.sleep(0.05)  # the oracle is calculating
+            for finished in pool.wait():
+                trial = running.pop(finished.key)
+                _record(tuner, trial, finished)
+                tuner.on_trial_end(trial)
+        tuner.on_search_end()
+
+
+def _start_trials(tuner, pool, running):
+    """Gives every free worker a trial; whether the oracle has no more."""
+    while pool.has_room():
+        tuner.pre_create_trial()
+        # The oracle takes a name for one process, which has one trial at a time.
+        names = (f"lane{i}" for i in range(len(running) + 1))
+        name = next(name for name in names if name not in tuner.oracle.ongoing_trials)
+        trial = tuner.oracle.create_trial(name)
+        if trial.status != _Status.RUNNING:
+            return trial.status == _Status.STOPPED
+        tuner.on_trial_begin(trial)
+        running[trial.trial_id] = trial
+        values = trial.hyperparameters.values
+        epochs = {}
+        if "tuner/epochs" in values:  # Hyperband
+            epochs["epochs"] = values["tuner/epochs"]
+            epochs["initial_epoch"] = values["tuner/initial_epoch"]
+        before = values.get("tuner/trial_id")  # the trial that one of Hyperband goes on with
+        start = None if before is None else tuner._project.read_checkpoint(before)
+        pool.submit(trial.trial_id, trial.hyperparameters, start, epochs)
+    return False
+
+
+def _record(tuner, trial, finished):
+    """Records a trial as if the tuner's `run_trial` had trained it."""
+
+    def executions():
+        if isinstance(finished.error, WorkerLostError):
+            return Executions([], None, str(finished.error), trial.hyperparameters)
+        if finished.error is not None:
+            raise finished.error
+        trial.hyperparameters = finished.value.hyperparameters
+        return finished.value
+
+    tuner._from_workers[trial.trial_id] = executions
+    # What KerasTuner makes of results and of errors; it calls `run_trial`.
+    tuner._try_run_and_update_trial(trial)
+
+
+def _work_of(tuner, args, kwargs):
+    for hook in _HOOKS:
+        if getattr(type(tuner), hook) is not getattr(keras_tuner.Tuner, hook):
+            raise ValueError(
+                f"`client` must be left out for a tuner with a hook of its own, {hook}: workers "
+                "have no tuner. A callback can do the same."
+            )
+    kwargs = dict(kwargs)
+    callbacks = list(kwargs.pop("callbacks", None) or [])
+    builder = Builder(tuner.hypermodel, tuner.optimizer, tuner.loss, tuner.metrics)
+    parts = {"hypermodel": builder, "callbacks": callbacks}
+    parts |= {f"fit argument {i}": value for i, value in enumerate(args)} | kwargs
+    for name, part in parts.items():
+        _check_can_travel(name, part)
+    return TrialWork(
+        builder,
+        args,
+        kwargs,
+        callbacks,
+        tuner.oracle.objective,
+        tuner.oracle.seed,
+        tuner.executions_per_trial,
+        tuner.max_model_size,
+    )
+
+
+def _check_can_travel(name, part):
+    import cloudpickle
+
+    leaves = keras.tree.flatten(part)
+    if all(isinstance(leaf, np.ndarray) for leaf in leaves):
+        return  # a copy would cost memory
+    try:
+        cloudpickle.dumps(part)
+    except Exception as error:
+        raise ValueError(
+            f"`{name}` must be something that can be pickled for the workers, such as arrays. "
+            f"Received: {part!r:.200} ({error})"
+        ) from error

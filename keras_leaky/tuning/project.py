@@ -1,0 +1,261 @@
+"""The files of a KerasTuner project, written and read so that a search survives any end.
+
+KerasTuner writes a file in place and remembers in oracle.json alone how the search goes on: killed
+while writing, the project cannot be loaded; killed between two files, a trial is lost. Here every
+file is written whole and flushed and holds its SHA-256, the files of the trials say which have
+finished, each of them holds the state of the oracle at its time, and oracle.json the values of all
+trials: what one file lost the others have. KerasTuner reads these files as its own.
+"""
+
+import contextlib
+import json
+import os
+
+import keras_tuner
+
+from keras_leaky.tuning.checkpoint import Checkpoint
+from keras_leaky.tuning.files import (
+    DamagedFileError,
+    checksum_of,
+    read_json,
+    set_aside,
+    write_json,
+    write_whole,
+)
+from keras_leaky.tuning.folder_lock import FolderInUseError, folder_lock
+from keras_leaky.tuning.found import ORACLE_FILE, OURS, TRIAL_FILE, is_finished, read_project
+from keras_leaky.tuning.recovery import OF_TRIALS, recover, take_back
+
+_RUNNING = keras_tuner.engine.trial.TrialStatus.RUNNING
+_WAY_OUT = "give another `project_name`, or `overwrite=True`"
+
+
+class Project:
+    """The files of a project, in the place of the methods with which its oracle writes and reads.
+
+    Args:
+        oracle: `keras_tuner.Oracle`.
+        folder: Folder of the project.
+    """
+
+    def __init__(self, oracle, folder):
+        self._oracle, self.folder = oracle, str(folder)
+        self._files = {}  # trial id -> name -> SHA-256
+        self._revision = 0  # counts what is written, so that the newest state is known
+        self._last_written = {}  # path -> checksum
+        self._seen = None  # oracle.json as we left it
+        self._is_held = False  # the lock, or the decision to do without it
+        self._can_repair = self._is_stale = False
+        # KerasTuner's own write in place, and stop at the first file that they cannot read.
+        oracle.save, oracle._save_trial, oracle.reload = self.save, self.save_trial, self.reload
+
+    @property
+    def is_begun(self):
+        """Whether there is a trial, or a state of the oracle, finished or damaged."""
+        return os.path.isdir(self.folder) and any(
+            name == ORACLE_FILE or name.startswith("trial_") for name in os.listdir(self.folder)
+        )
+
+    def save(self):
+        """Writes oracle.json, if there is anything new."""
+        oracle = self._oracle
+        # Within `end_trial` KerasTuner still counts the trial among these, and would run it again.
+        ongoing = {
+            lane: t.trial_id for lane, t in oracle.ongoing_trials.items() if not is_finished(t)
+        }
+        state = {**oracle.get_state(), "ongoing_trials": ongoing}
+        values = {name: trial.hyperparameters.values for name, trial in oracle.trials.items()}
+        ours = {"objective": describe_objective(oracle), "trials": values}
+        path = self._path(ORACLE_FILE)
+        self._revision += 1
+        content = {**state, OURS: {**ours, "revision": self._revision}}
+        if self._write_if_new(path, [state, ours], content):
+            self._seen = self._stat()
+
+    def save_trial(self, trial):
+        """Writes trial.json when a trial has begun or ended."""
+        if trial.status == _RUNNING and trial.metrics.metrics:
+            return  # results of a trial that goes on: if it is killed it begins again
+        state = self._oracle.get_state()
+        self._revision += 1
+        ours = {
+            "files": self._files.get(trial.trial_id, {}),
+            "n_runs": state["run_times"].get(trial.trial_id, 0),
+            "objective": describe_objective(self._oracle),
+            "oracle": {key: value for key, value in state.items() if key not in OF_TRIALS},
+            "revision": self._revision,
+        }
+        path = self._path(f"trial_{trial.trial_id}", TRIAL_FILE)
+        write_json(path, {**trial.get_state(), OURS: ours})
+
+    def write_checkpoint(self, trial_id, checkpoint):
+        """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums."""
+        files = checkpoint.files()
+        for name, data in files.items():
+            # The trial's own file, written when it ends, flushes the folder.
+            write_whole(self._path(f"trial_{trial_id}", name), data, flush_folder=False)
+        self._files[trial_id] = {name: checksum_of(data) for name, data in files.items()}
+
+    def read_checkpoint(self, trial_id):
+        """The `Checkpoint` of a trial."""
+        return Checkpoint.read(self._path(f"trial_{trial_id}"))
+
+    def write_tuner(self, path, state):
+        """Writes the state of the tuner, if it is new."""
+        self._write_if_new(path, state, state)
+
+    def read_tuner(self, path, keys):
+        """The state of the tuner, None if its file is missing or damaged.
+
+        Args:
+            path: Its file.
+            keys: Those of a state, where a file without a checksum may have no others.
+        """
+        try:
+            return read_json(path, keys)
+        except FileNotFoundError:
+            return None
+        except DamagedFileError:
+            self._set_aside(path)
+            return None
+
+    @contextlib.contextmanager
+    def searching(self, reload):
+        """Holds the lock of the project, with the oracle as it is on disk.
+
+        Args:
+            reload: Function to call if another process has searched in the meantime.
+
+        Raises:
+            ValueError: If another process, or thread, searches in the project.
+        """
+        if is_distributed():
+            yield
+            return
+        with folder_lock(self.folder):
+            self._is_held = self._can_repair = True
+            try:
+                stat = self._stat()
+                if self._is_stale or (stat is not None and stat != self._seen):
+                    reload()
+                self._end_what_an_error_interrupted()
+                yield
+            finally:
+                self._is_held = self._can_repair = False
+
+    @contextlib.contextmanager
+    def repairing(self):
+        """Damaged files are set aside, unless another process searches in the project."""
+        if self._is_held:
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            self._can_repair = True
+            if not is_distributed():
+                try:
+                    stack.enter_context(folder_lock(self.folder))
+                except (FolderInUseError, OSError):  # or a folder that may only be read
+                    self._can_repair = False
+            self._is_held, self._is_stale = True, not self._can_repair
+            try:
+                yield
+            finally:
+                self._is_held = self._can_repair = False
+
+    def reload(self):
+        """Reads the project into the oracle; returns whether there was anything to read.
+
+        Raises:
+            ValueError: If the project has another objective or another kind of oracle.
+        """
+        with self.repairing():
+            return self._reload()
+
+    def _reload(self):
+        self._seen, self._last_written = self._stat(), {}
+        found = read_project(self.folder, self._oracle.get_state(), self._set_aside)
+        if found.is_empty:
+            self._oracle.trials, self._files = {}, {}
+            return False
+        objective, ours = describe_objective(self._oracle), found.newest
+        check_objective(ours.get("objective", objective), objective, self.folder)
+        if found.base_state is None:
+            raise ValueError(
+                f"The project in {self.folder} was written by KerasTuner and has lost oracle.json, "
+                f"which alone said how its search goes on: {_WAY_OUT}"
+            )
+        try:
+            new = recover(self._oracle, found)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(
+                f"The project in {self.folder} cannot be resumed by a "
+                f"{type(self._oracle).__name__}: {_WAY_OUT}. Received: {error!r}"
+            ) from error
+        self._revision = max(self._revision, ours.get("revision", 0))
+        self._files = {
+            name: found.records[name].ours.get("files", {})
+            for name, trial in self._oracle.trials.items()
+            if is_finished(trial) and name in found.records
+        }
+        for trial in new:
+            if self._can_repair and is_finished(trial):
+                self.save_trial(trial)
+        return True
+
+    def _set_aside(self, path, consequence=""):
+        if self._can_repair:
+            aside = os.path.basename(set_aside(path))
+            print(f"{path} is damaged and now called {aside}{consequence}")
+
+    def _write_if_new(self, path, content, whole_content):
+        """Writes `whole_content`, unless `content` is what was last written; returns whether.
+
+        KerasTuner saves more often than anything changes.
+        """
+        checksum = checksum_of(json.dumps(content).encode())
+        if self._last_written.get(path) == checksum and os.path.exists(path):
+            return False
+        write_json(path, whole_content)
+        self._last_written[path] = checksum
+        return True
+
+    def _end_what_an_error_interrupted(self):
+        """Leaves no trial ongoing from an earlier search, which has ended.
+
+        KerasTuner would run such a trial once more also if it had finished, and a grid would wait
+        for it forever.
+        """
+        interrupted = list(self._oracle.ongoing_trials.values())
+        if interrupted:
+            take_back(self._oracle)
+            for trial in filter(is_finished, interrupted):
+                self.save_trial(trial)
+
+    def _stat(self):
+        try:
+            stat = os.stat(self._path(ORACLE_FILE))
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+    def _path(self, *names):
+        return os.path.join(self.folder, *names)
+
+
+def is_distributed():
+    """Whether KerasTuner's own chief and workers share the project, on purpose."""
+    return "KERASTUNER_ORACLE_IP" in os.environ
+
+
+def describe_objective(oracle):
+    objectives = getattr(oracle.objective, "objectives", [oracle.objective])
+    return [f"{objective.direction} {objective.name}" for objective in objectives]
+
+
+def check_objective(known, given, folder):
+    """Refuses to go on with trials that were judged by another objective."""
+    if known != given:
+        raise ValueError(
+            f"The objective must be that of the project in {folder}, {known}, to resume it; or "
+            f"{_WAY_OUT}. Received: {given}"
+        )

@@ -1,0 +1,146 @@
+"""How a search goes on, from what was found of its project.
+
+The files of the trials are the truth. Of the oracle's state, what is known from the trials is made
+anew; the rest is the newest that any file holds.
+"""
+
+import keras_tuner
+
+from keras_leaky.tuning.found import is_finished, waiting
+
+_Trial = keras_tuner.engine.trial.Trial
+_Status = keras_tuner.engine.trial.TrialStatus
+
+# Entries of an oracle's state that grow with the trials, and are known from them.
+OF_TRIALS = (
+    "ongoing_trials",
+    "start_order",
+    "end_order",
+    "run_times",
+    "retry_queue",
+    "tried_so_far",
+    "id_to_hash",
+    "display",
+)
+
+
+def recover(oracle, found):
+    """Gives `oracle` the trials and the state that were found.
+
+    A trial that did not finish, or whose files are damaged, waits to be run with the values that it
+    had. Where those are lost too, a new trial takes its place: KerasTuner counts the trials to name
+    the next one, so that a gap would give a name twice.
+
+    Returns:
+        The trials that take the place of lost ones.
+    """
+    state, values = dict(found.base_state), found.ours.get("trials", {})
+    names = [*state.get("start_order", []), *values, *sorted(found.records)]
+    names = _in_order([*names, *_gaps(names)])
+    space = keras_tuner.HyperParameters.from_config(state["hyperparameters"])
+    trials = {}
+    for name in names:
+        if name in found.records:
+            trials[name] = found.records[name].trial
+        elif name in values:
+            print(f"Trial {name}, whose file is lost, runs again with the same hyperparameters")
+            trials[name] = waiting(name, _with_values(space, values[name]))
+    lost = [name for name in names if name not in trials]
+    for name in list(trials):
+        # A trial of Hyperband that was to go on with a lost one.
+        parent = trials[name].hyperparameters.values.get("tuner/trial_id")
+        if parent in lost and not is_finished(trials[name]):
+            del trials[name]
+            lost.append(name)
+    if "brackets" in state:  # of Hyperband
+        state["brackets"] = [_without_lost(bracket, trials) for bracket in state["brackets"]]
+
+    n_runs = state.get("run_times", {})
+    n_runs = {
+        name: record.ours.get("n_runs", n_runs.get(name, 0))
+        for name, record in found.records.items()
+    }
+    _restore(oracle, {**state, "run_times": n_runs}, trials)
+    new = [_propose_again(oracle, name) for name in _in_order(lost)]
+    if new:
+        _restore(oracle, oracle.get_state(), oracle.trials)
+    return new
+
+
+def take_back(oracle):
+    """Makes the ongoing trials of `oracle` wait to be run again, but for those that finished."""
+    _restore(oracle, oracle.get_state(), oracle.trials)
+
+
+def _restore(oracle, state, trials):
+    """Sets the state of `oracle`, with what follows from the trials made anew."""
+    names = _in_order(trials)
+    trials = {
+        name: trials[name]
+        if is_finished(trials[name])
+        else waiting(name, trials[name].hyperparameters)
+        for name in names
+    }
+    finished = [name for name in names if is_finished(trials[name])]
+    ended = [name for name in dict.fromkeys(state.get("end_order", [])) if name in finished]
+    no_display = {"search_start": None, "trial_start": {}, "trial_number": {}}
+    oracle.trials = trials
+    oracle.set_state(
+        {
+            **state,
+            "ongoing_trials": {},
+            "start_order": names,
+            "end_order": [*ended, *(name for name in finished if name not in ended)],
+            # Taken from its end: the first first, which others of Hyperband go on with.
+            "retry_queue": [name for name in reversed(names) if name not in finished],
+            "tried_so_far": [],
+            "id_to_hash": {},
+            "display": state.get("display", no_display),
+        }
+    )
+    for trial in trials.values():
+        oracle._record_values(trial)  # private; what `create_trial` does for a new trial
+
+
+def _with_values(space, values):
+    """Hyperparameters with these values, and those of `space` that have one."""
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.merge([parameter for parameter in space.space if parameter.name in values])
+    hyperparameters.values = dict(values)
+    return hyperparameters
+
+
+def _propose_again(oracle, name):
+    """A new trial of this name among those of `oracle`."""
+    response = oracle.populate_space(name)
+    values = response.get("values")
+    if response["status"] == _Status.RUNNING:
+        print(f"Trial {name} is lost, its hyperparameters too: a new one takes its place")
+        trial = waiting(name, _with_values(oracle.get_space(), values))
+    else:
+        message = f"Trial {name} is lost, and the search has no other point for it"
+        print(message)
+        trial = _Trial(oracle.get_space(), name, _Status.FAILED, message)
+    oracle.trials[name] = trial
+    oracle._record_values(trial)  # private; so that the next one is another point
+    return trial
+
+
+def _without_lost(bracket, trials):
+    rounds = [[one for one in trials_ if one["id"] in trials] for trials_ in bracket["rounds"]]
+    return {**bracket, "rounds": rounds}
+
+
+def _gaps(names):
+    """Names that are missing among names that count up, as KerasTuner's do."""
+    if not names or not all(name.isdecimal() for name in names):
+        return []
+    known = {int(name) for name in names}
+    width = len(min(names, key=len))
+    return [str(n).zfill(width) for n in range(max(known)) if n not in known]
+
+
+def _in_order(names):
+    """Each name once, in the order in which the trials began: KerasTuner's names count up."""
+    names = list(dict.fromkeys(names))
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else names

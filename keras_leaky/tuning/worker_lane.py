@@ -1,0 +1,114 @@
+"""One process of a worker of a Dask cluster, which takes one call at a time."""
+
+import time
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+from keras_leaky.tuning.worker_setup import call_on_worker, make_get_ready, packages, versions_of
+
+_SECONDS_TO_GET_READY = 600  # to import Keras, and to end what another client began
+
+
+@dataclass
+class Call:
+    """One call of the function.
+
+    Attributes:
+        key: What the caller knows it by.
+        arguments: Of the function, after what is shared.
+        lost: What became of workers that did not bring it to an end, one sentence each.
+    """
+
+    key: Any
+    arguments: tuple[Any, ...]
+    lost: list[str] = field(default_factory=list)
+
+
+class Lane:
+    """A worker process: getting ready, free, or busy with a call.
+
+    Whatever it comes to is put into `ended`, as (lane, value, error): what a call returned, in
+    bytes, or the versions of its packages once it is ready. A thread waits for it, as a worker may
+    never answer.
+
+    Args:
+        client: `distributed.Client`.
+        address: Of the worker.
+        content: The function and what is shared, in bytes.
+        ended: A queue.
+
+    Attributes:
+        call: What it is busy with, None if it is not.
+    """
+
+    def __init__(self, client, address, content, ended):
+        self.address = address
+        self.call: Call | None = None
+        self._client, self._ended = client, ended
+        self._work: Any = None  # Dask's future of the function and what is shared, unpickled there
+        self._future: Any = None  # of what it is doing
+        self._is_ready = False
+        self._wait_for(lambda: self._get_ready(content))
+
+    @property
+    def is_free(self):
+        return self._is_ready and self.call is None
+
+    @property
+    def is_late(self):
+        """Whether it has been getting ready for too long."""
+        return not self._is_ready and self.seconds > _SECONDS_TO_GET_READY
+
+    @property
+    def seconds(self):
+        """Since it began what it is doing."""
+        return time.monotonic() - self._since
+
+    @property
+    def has_died(self):
+        """Whether it has; a new process may have its address, but not what was in it."""
+        return self._is_ready and self._work.status != "finished"
+
+    def start(self, call):
+        """Has it make a call."""
+        self._future = self._submit(call_on_worker, self._work, *call.arguments)
+        self.call = call
+        self._wait_for(self._future.result)
+
+    def is_own(self, error):
+        """Whether an error came up in what the worker ran, and not from its death."""
+        has_run = self._future is not None and self._future.status == "error"
+        return has_run and type(error).__name__ != "KilledWorker"
+
+    def end(self):
+        """Takes note that what it was doing has ended."""
+        self._is_ready = True
+        self.call = self._future = None  # a result that is still referenced would be made again
+
+    def cancel(self):
+        """Ends the wait. A call that is running goes on all the same."""
+        if self._future is not None and self._client.status == "running":
+            self._future.cancel(force=True)
+
+    def _get_ready(self, content):
+        [sent] = self._client.scatter([content], workers=[self.address], hash=False)
+        self._work = self._submit(make_get_ready(), sent)
+        self._future = self._submit(versions_of, self._work, packages())
+        return self._future.result()
+
+    def _submit(self, function, *arguments):
+        return self._client.submit(
+            function, *arguments, workers=[self.address], pure=False, retries=0
+        )
+
+    def _wait_for(self, function):
+        def wait():
+            try:
+                outcome = function(), None
+            except BaseException as error:  # asyncio's CancelledError is no Exception
+                outcome = None, error
+            self._ended.put((self, *outcome))
+
+        self._since = time.monotonic()
+        Thread(target=wait, daemon=True).start()

@@ -1,0 +1,295 @@
+"""Functions on the workers of a Dask cluster, whatever becomes of the workers."""
+
+import contextlib
+import logging
+import pickle
+import queue
+import time
+from collections import deque
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+from keras_leaky.tuning.worker_lane import Call, Lane
+from keras_leaky.tuning.worker_setup import make_kill, packages, versions_of
+
+_logger = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LOOKS = 0.5  # at which workers there are
+_SECONDS_BEFORE_SAYING_SO = 30  # that no worker is ready
+_SECONDS_TO_ANSWER = 30  # for the scheduler
+_SECONDS_TO_KILL = 5
+
+
+class WorkerLostError(RuntimeError):
+    """A call was tried as often as allowed, and every worker was killed or ran out of time."""
+
+
+class SchedulerLostError(RuntimeError):
+    """The Dask scheduler has gone away, and with it what the workers were doing."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A call that has ended.
+
+    Attributes:
+        key: As given to `submit`.
+        value: What the function returned, None if there is an `error`.
+        error: What the function raised, or a `WorkerLostError`, or None.
+        lost: What became of workers that did not bring it to an end, one sentence each.
+    """
+
+    key: Any
+    value: Any
+    error: BaseException | None
+    lost: list[str]
+
+
+class WorkerPool:
+    """Calls one function on the workers of a Dask cluster, one call at a time on each.
+
+    A call whose worker dies is made once more, elsewhere; so is one that runs past `timeout`, and
+    its worker is killed, for its nanny to start a new one. Workers may come and go. Dask's own way
+    of trying again is not used: it also blames a call that merely waits on a worker that dies, and
+    tells nobody.
+
+    In a worker that has not imported Keras yet, the backend of this process is set, and the number
+    of threads of TensorFlow, on which the bits of a result depend: `TF_NUM_INTRAOP_THREADS` of this
+    process, 1 by default. A worker with other settings gets no calls.
+
+    Args:
+        client: `distributed.Client`.
+        function: Called as `function(shared, *arguments)`. Pickled, as what it returns.
+        shared: Any object, such as the data. Sent to each worker once, and unpickled there once:
+            what the function keeps in it, the next call on the same worker finds.
+        retries: int >= 0. How often a call is made again because its worker was lost.
+        timeout: Seconds > 0 that a call may take, also the first on a worker, which compiles. None:
+            any.
+        warn: Function of one sentence, about workers that were lost or cannot be used. By default
+            a warning in the log.
+
+    Raises:
+        ValueError: If `retries` or `timeout` is out of range.
+
+    Example: see `keras_leaky.tuning.local_workers`.
+    """
+
+    def __init__(self, client, function, shared=None, *, retries=2, timeout=None, warn=None):
+        import cloudpickle
+
+        if isinstance(retries, bool) or not (isinstance(retries, int) and retries >= 0):
+            raise ValueError(f"`retries` must be a whole number >= 0. Received: {retries=}")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"`timeout` must be above 0 seconds, or None. Received: {timeout=}")
+        self._client = client
+        self._content = cloudpickle.dumps((function, shared))
+        self._retries, self._timeout = retries, timeout
+        self._warn = warn or _logger.warning
+        self._lanes: dict[str, Lane] = {}  # by address of the worker
+        self._refused: set[str] = set()  # addresses of workers that get no calls
+        self._again: deque[Call] = deque()  # calls whose worker was lost
+        self._ended: queue.SimpleQueue = queue.SimpleQueue()  # what lanes have come to
+        self._finished: list[Finished] = []
+        self._last_look = float("-inf")
+        self._last_ready = time.monotonic()
+
+    @property
+    def n_lanes(self):
+        """How many workers take calls now, or will soon."""
+        return len(self._lanes)
+
+    @property
+    def running(self):
+        """Key and seconds so far of every call that a worker is busy with, by worker."""
+        lanes = self._lanes.values()
+        return {lane.address: (lane.call.key, lane.seconds) for lane in lanes if lane.call}
+
+    def has_room(self):
+        """Whether a worker is free for another call."""
+        return len(self._free_lanes()) > len(self._again)
+
+    def submit(self, key, *arguments):
+        """Has a free worker call `function(shared, *arguments)`.
+
+        Args:
+            key: Anything to know the call by.
+            *arguments: Small: they are sent anew with every call.
+
+        Raises:
+            RuntimeError: If there is no room.
+        """
+        if not self.has_room():
+            raise RuntimeError("No worker is free: ask `has_room()` before `submit`.")
+        self._start(Call(key, arguments))
+
+    def wait(self, seconds=None):
+        """The calls that have ended since the last time, at least one unless `seconds` pass first.
+
+        Returns at once, with an empty list, if nothing is running and a worker is free.
+
+        Raises:
+            SchedulerLostError: If the scheduler cannot be reached.
+        """
+        end = float("inf") if seconds is None else time.monotonic() + seconds
+        while True:
+            if time.monotonic() - self._last_look >= _SECONDS_BETWEEN_LOOKS:
+                self._look()
+            while not self._ended.empty():
+                self._settle(*self._ended.get())
+            is_idle = not self._again and not self.running and self._free_lanes()
+            if self._finished or is_idle or time.monotonic() >= end:
+                break
+            with contextlib.suppress(queue.Empty):
+                self._settle(*self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS / 5))
+        finished, self._finished = self._finished, []
+        return finished
+
+    def close(self):
+        """Lets go of everything. Workers that are still busy are killed, for new ones to start."""
+        busy = list(self.running)
+        for lane in self._lanes.values():
+            lane.cancel()
+        self._lanes.clear()
+        if busy and self._client.status == "running":
+            self._kill(busy).join(_SECONDS_TO_KILL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _free_lanes(self):
+        return [lane for lane in self._lanes.values() if lane.is_free]
+
+    def _start(self, call):
+        try:
+            self._free_lanes()[0].start(call)
+        except Exception:
+            if self._client.status == "running":
+                raise  # arguments that cannot be pickled
+            self._again.append(call)  # the next look tells why
+
+    def _start_again(self):
+        while self._again and self._free_lanes() and self._client.status == "running":
+            self._start(self._again.popleft())
+
+    def _has(self, lane):
+        return self._lanes.get(lane.address) is lane
+
+    def _settle(self, lane, value, error):
+        """Takes in what a lane has come to."""
+        if not self._has(lane):
+            return  # it was given up before
+        if error is not None and not lane.is_own(error):
+            self._look()  # the worker has gone, or the scheduler
+            if self._has(lane):
+                self._lose(lane, "was lost")
+        elif lane.call is None:
+            self._admit(lane, value, error)
+        else:
+            call = lane.call
+            lane.end()
+            if error is None:
+                try:
+                    value = pickle.loads(value)
+                except Exception as caught:
+                    value, error = None, caught
+            self._finished.append(Finished(call.key, value, error, call.lost))
+        self._start_again()
+
+    def _admit(self, lane, versions, error):
+        """Takes in a worker that is ready, or never will be."""
+        if error is not None:
+            del self._lanes[lane.address]
+            self._refused.add(lane.address)
+            self._warn(f"The worker at {lane.address} gets no trials: {error}")
+            return
+        lane.end()
+        ours = versions_of(None, packages())
+        others = [f"{k} {versions[k]}, not {ours[k]}" for k in ours if versions[k] != ours[k]]
+        if others:
+            self._warn(
+                f"The worker at {lane.address} has {', '.join(others)}: its results may differ in "
+                "the last bits."
+            )
+
+    def _look(self):
+        """Finds out which workers have gone, come, or taken too long."""
+        alive = self._alive()
+        self._last_look = now = time.monotonic()
+        for lane in list(self._lanes.values()):
+            if lane.address not in alive or lane.has_died:
+                self._lose(lane, "was killed")
+            elif lane.is_late:
+                self._replace(lane, "did not get ready")
+            elif self._timeout and lane.call and lane.seconds > self._timeout:
+                self._replace(lane, f"ran past the time limit of {self._timeout:g} s")
+        for address in sorted(alive - set(self._lanes) - self._refused):
+            self._lanes[address] = Lane(self._client, address, self._content, self._ended)
+        if self.running or self._free_lanes():
+            self._last_ready = now
+        elif now - self._last_ready > _SECONDS_BEFORE_SAYING_SO:
+            self._last_ready = now
+            self._warn(f"No worker is ready. Waiting at {_address(self._client)}.")
+        self._start_again()
+
+    def _alive(self):
+        """The addresses of all workers."""
+        reason = f"the connection is {self._client.status}"
+        if self._client.status == "running":
+            try:
+                return set(self._client.nthreads(callback_timeout=_SECONDS_TO_ANSWER))
+            except Exception as error:
+                is_lost = isinstance(error, (OSError, TimeoutError))
+                if not is_lost and self._client.status == "running":
+                    raise
+                reason = str(error) or type(error).__name__
+        raise SchedulerLostError(
+            f"The Dask scheduler at {_address(self._client)} cannot be reached: {reason}"
+        )
+
+    def _lose(self, lane, how):
+        """Gives up a worker; its call is made again unless it has been often enough."""
+        del self._lanes[lane.address]
+        lane.cancel()
+        call = lane.call
+        if call is None:
+            return
+        call.lost.append(f"worker {lane.address} {how}")
+        is_last = len(call.lost) > self._retries
+        what_next = "it is given up" if is_last else "it is tried again"
+        self._warn(f"Trial {call.key}: {call.lost[-1]}; {what_next}.")
+        if is_last:
+            error = WorkerLostError(f"{'; '.join(call.lost)} (`retries` is {self._retries})")
+            self._finished.append(Finished(call.key, None, error, call.lost))
+        else:
+            self._again.append(call)
+
+    def _replace(self, lane, why):
+        """Gives up a worker that takes too long, and has it killed."""
+        self._refused.add(lane.address)  # until it is gone
+        self._lose(lane, why)
+        self._kill([lane.address])
+
+    def _kill(self, addresses):
+        """Has the nannies of workers kill them and start new ones; returns the thread that asks."""
+
+        def kill():
+            try:
+                answers = self._client.run(make_kill(), workers=addresses, nanny=True)
+            except Exception as error:  # one has gone by itself
+                _logger.info("Killing %s: %r", addresses, error)
+            else:
+                if len(answers) < len(addresses):
+                    self._warn(f"No nanny could restart the workers at {', '.join(addresses)}.")
+                    return
+            self._refused.difference_update(addresses)
+
+        thread = Thread(target=kill, daemon=True)
+        thread.start()
+        return thread
+
+
+def _address(client):
+    return client.scheduler.address if client.scheduler else "an unknown address"

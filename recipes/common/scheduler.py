@@ -1,0 +1,107 @@
+"""Reaching a Dask scheduler that the user has started, and not giving the run away to others."""
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from recipes.common.errors import InputError
+
+if TYPE_CHECKING:  # which checks itself by what is here
+    from recipes.common.options import RunOptions
+
+_SECONDS_TO_CONNECT = 15
+
+
+def check_scheduler(options: "RunOptions") -> None:
+    """Refuses an address over which anybody could read the run, or run code in its name.
+
+    Raises:
+        InputError: Says what to do.
+    """
+    address = options.scheduler
+    tls = (options.tls_ca_file, options.tls_cert, options.tls_key)
+    if address is None:
+        for name in ("insecure", "tls_ca_file", "tls_cert", "tls_key"):
+            if getattr(options, name):
+                flag = "--" + name.replace("_", "-")
+                raise InputError(
+                    f"`{flag}` goes with `--scheduler ADDRESS`. Received: {flag} alone"
+                )
+        return
+    if options.workers:
+        raise InputError("`--workers` starts workers here and `--scheduler` uses others: give one.")
+    protocol, host = _split(address)
+    if protocol == "tls":
+        for path in tls:
+            if path is not None and not Path(path).expanduser().is_file():
+                raise InputError(f"There is no certificate or key at {path}.")
+        return
+    if any(tls):
+        raise InputError(
+            "`--tls-ca-file`, `--tls-cert` and `--tls-key` go with an address that begins with "
+            f"tls://. Received: --scheduler {address}"
+        )
+    if not options.insecure and not _is_loopback(host):
+        raise InputError(
+            f"`--scheduler` must begin with tls:// unless it is on this machine: over {address} "
+            "anybody on the way can run code on every worker and on this machine. Set up "
+            "certificates (docs/cluster.md), or give `--insecure` in a network that you trust."
+        )
+
+
+def connect(options: "RunOptions") -> Any:
+    """A Dask client of the scheduler. TLS takes Dask's configuration where no flag is given.
+
+    Raises:
+        InputError: It cannot be reached, or one side refuses the other's certificate.
+    """
+    from distributed import Client
+    from distributed.security import Security
+
+    protocol, _ = _split(str(options.scheduler))
+    security = None
+    if protocol == "tls":
+        given = {
+            "tls_ca_file": options.tls_ca_file,
+            "tls_client_cert": options.tls_cert,
+            "tls_client_key": options.tls_key,
+        }
+        files = {name: str(path) for name, path in given.items() if path}
+        security = Security(require_encryption=True, **files)
+        if not (security.tls_ca_file and security.tls_client_cert):
+            raise InputError(
+                "A tls:// address needs `--tls-ca-file`, `--tls-cert` and `--tls-key`, or the same "
+                "in Dask's configuration; docs/cluster.md shows how to make them."
+            )
+    try:
+        return Client(options.scheduler, security=security, timeout=_SECONDS_TO_CONNECT)
+    except (OSError, TimeoutError) as error:  # ssl's errors are OSErrors
+        raise InputError(
+            f"No Dask scheduler answers at {options.scheduler}: {error}. Is it running, and with "
+            "the same kind of address and certificates?"
+        ) from error
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Protocol and host."""
+    try:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        is_complete = parts.hostname and parts.port
+    except ValueError:
+        parts, is_complete = urlsplit(""), False
+    if parts.scheme not in ("tcp", "tls") or not is_complete:
+        raise InputError(
+            "`--scheduler` must be tls://HOST:PORT or tcp://HOST:PORT. "
+            f"Received: --scheduler {address}"
+        )
+    return parts.scheme, parts.hostname or ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(info[4][0]).is_loopback for info in found)

@@ -1,0 +1,116 @@
+"""One process a run folder."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes.common.errors import InputError
+from recipes.common.folder_lock import folder_lock
+from recipes.common.main import main
+from recipes.common.run_config import check_output
+from recipes.common.run_folder import RunFolder
+from recipes.common.search_options import MnistOptions
+from recipes.dying_relu import main as dying_relu
+from recipes.report import main as report
+from tests.recipes.conftest import TINY
+from tests.recipes.small_run import CONFIG, make_small_run
+
+HOLD = """
+import pathlib, sys, time
+sys.path.insert(0, sys.argv[2])
+from recipes.common.folder_lock import folder_lock
+with folder_lock(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of tmp_path / run."""
+    make_small_run(tmp_path / "run")
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run"), root]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child
+        child.kill()
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("flags", ["--resume", "--overwrite"])
+def test_second_process_is_refused_by_name_and_changes_nothing(tmp_path, holder, capsys, flags):
+    before = contents(tmp_path)
+    (tmp_path / "link").symlink_to("run")
+    for name in ("run", "link"):
+        tiny = TINY if flags == "--overwrite" else ()
+        assert main(MnistOptions, "mnist", [*tiny, flags, f"--output={tmp_path / name}"]) == 2
+        error = capsys.readouterr().err.strip()
+        assert error.startswith(f"error: {tmp_path / 'run'} is in use by process {holder.pid} on ")
+        assert len(error.splitlines()) == 1
+    assert contents(tmp_path / "run") == before
+
+
+def test_lock_does_not_outlive_its_process(tmp_path, holder):
+    with pytest.raises(InputError, match="is in use by process"), folder_lock(tmp_path / "run"):
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with folder_lock(tmp_path / "run"):
+        assert str(os.getpid()) in (tmp_path / "run" / ".lock").read_text()
+
+
+def test_lock_is_kept_while_a_run_is_overwritten(tmp_path):
+    run = make_small_run(tmp_path / "run")
+    with folder_lock(run.path):
+        RunFolder.create(run.path, CONFIG, overwrite=True)
+        assert {path.name for path in run.path.iterdir()} == {"config.json", ".lock"}
+        with pytest.raises(InputError, match="is in use by"), folder_lock(run.path):
+            pass
+
+
+def test_lock_alone_is_no_run_and_no_hindrance(tmp_path):
+    (tmp_path / ".lock").write_text("process 1 on a machine that lost its power")
+    check_output(tmp_path, overwrite=False)
+    RunFolder.create(tmp_path, CONFIG, overwrite=False)
+
+
+def test_folder_that_nothing_was_put_into_goes_again(tmp_path):
+    with folder_lock(tmp_path / "new" / "newer"):
+        assert (tmp_path / "new" / "newer").is_dir()
+    assert list(tmp_path.iterdir()) == []
+    with folder_lock(tmp_path / "new"):
+        (tmp_path / "new" / "file").write_text("")
+    assert (tmp_path / "new" / "file").exists()
+
+
+@pytest.mark.parametrize("below", ["", "new"])
+def test_place_without_a_lock_is_refused(tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match="must be a folder that can be written"),
+        folder_lock(tmp_path / "file" / below),
+    ):
+        pass
+
+
+def test_dying_relu_takes_the_lock(tmp_path, capsys):
+    path = tmp_path / "run"
+    path.mkdir()
+    with folder_lock(path):
+        assert dying_relu(["--quick", "--data=synthetic", f"--output={path}"]) == 2
+    assert "is in use by process" in capsys.readouterr().err
+
+
+def test_report_needs_no_lock(tmp_path, holder, capsys):
+    """It writes nothing that a run reads."""
+    assert report([str(tmp_path / "run")]) == 2
+    assert "it lacks" in capsys.readouterr().err  # the summary made by hand: it got that far

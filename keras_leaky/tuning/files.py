@@ -7,7 +7,6 @@ import os
 
 import keras_tuner
 
-
 _CHECKSUM_KEY = b'"sha256"'
 
 

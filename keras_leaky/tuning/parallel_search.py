@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from functools import cached_property
+from functools import partial
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -23,10 +24,11 @@ class TrialWork:
 
     Attributes:
         builder: `Builder` without a start.
-        args, kwargs: For `fit`.
+        args, kwargs: For `fit`, or functions that load what is for `fit`.
         callbacks: For `fit`; copied for each training.
         objective, seed: Of the oracle.
         n_executions, max_model_size: Of the tuner.
+        trainer: Of this process, once it has trained.
     """
 
     builder: Builder
@@ -38,9 +40,22 @@ class TrialWork:
     n_executions: int
     max_model_size: int | None
 
-    @cached_property
-    def trainer(self):
-        return Trainer()
+    trainer: Any = None
+
+    def get_ready(self):
+        """Loads the data, the first time on a worker; they stay the same objects."""
+        if self.trainer is None:
+            self.trainer = Trainer()
+            self.args, self.kwargs = load_data(self.args, self.kwargs)
+
+
+def load_data(args, kwargs):
+    """Arguments of `fit`, with what the functions among them return in their place."""
+
+    def load(part):
+        return part() if isinstance(part, FunctionType | partial) else part
+
+    return tuple(map(load, args)), {name: load(part) for name, part in kwargs.items()}
 
 
 def run_trial(work, hyperparameters, start, epochs):
@@ -55,6 +70,7 @@ def run_trial(work, hyperparameters, start, epochs):
     Returns:
         `Executions`.
     """
+    work.get_ready()
     return run_executions(
         work.trainer,
         dataclasses.replace(work.builder, start=start),

@@ -11,7 +11,7 @@ from keras_leaky.tuning.callbacks import tuner_hooks
 from keras_leaky.tuning.executions import run_executions
 from keras_leaky.tuning.folder_lock import folder_lock
 from keras_leaky.tuning.oracle_lock import release_after_errors
-from keras_leaky.tuning.parallel_search import search_on_workers
+from keras_leaky.tuning.parallel_search import load_data, search_on_workers
 from keras_leaky.tuning.project import (
     Project,
     check_objective,
@@ -134,7 +134,9 @@ class ReusingTuner(keras_tuner.Tuner):
         that have ended by then.
 
         Args:
-            *fit_args: As for `keras.Model.fit`; for workers things that can be pickled.
+            *fit_args: As for `keras.Model.fit`; for workers things that can be pickled. Arrays are
+                sent to each worker once. A function without arguments is called in their place,
+                once on each worker, such as one that loads a file there.
             client: `distributed.Client`, such as one of `local_workers`. None: trials are trained
                 in this process.
             retries: int >= 0. How often a trial is tried again whose worker was killed or ran out
@@ -151,6 +153,7 @@ class ReusingTuner(keras_tuner.Tuner):
         with self._project.searching(self.reload):
             self.save()
             if client is None:
+                fit_args, fit_kwargs = load_data(fit_args, fit_kwargs)
                 return super().search(*fit_args, **fit_kwargs)
             return search_on_workers(self, client, retries, trial_timeout, fit_args, fit_kwargs)
 

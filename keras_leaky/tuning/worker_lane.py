@@ -53,7 +53,7 @@ class Lane:
 
     @property
     def is_free(self):
-        return self._is_ready and self.call is None
+        return self._is_ready and self.call is None and not self.has_died
 
     @property
     def is_late(self):

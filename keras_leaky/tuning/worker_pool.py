@@ -15,7 +15,7 @@ from keras_leaky.tuning.worker_setup import make_kill, packages, versions_of
 
 _logger = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 0.5  # at which workers there are
-_SECONDS_BEFORE_SAYING_SO = 30  # that no worker is ready
+_SECONDS_BEFORE_SAYING_SO = 60  # that no worker is ready
 _SECONDS_TO_ANSWER = 30  # for the scheduler
 _SECONDS_TO_KILL = 5
 
@@ -231,7 +231,7 @@ class WorkerPool:
             self._last_ready = now
         elif now - self._last_ready > _SECONDS_BEFORE_SAYING_SO:
             self._last_ready = now
-            self._warn(f"No worker is ready. Waiting at {_address(self._client)}.")
+            self._warn(f"No worker is ready yet. Waiting at {_address(self._client)}.")
         self._start_again()
 
     def _alive(self):

@@ -67,8 +67,13 @@ def make_folders(path: Path) -> list[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Removes the half-written files of processes that were killed."""
     for path in folder.rglob(".*.tmp"):
-        if _LEFTOVER.fullmatch(path.name) and not path.is_dir():
+        if is_leftover(path):
             path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether this is such a file."""
+    return bool(_LEFTOVER.fullmatch(path.name)) and not path.is_dir()
 
 
 def _flush_folder(path: Path) -> None:

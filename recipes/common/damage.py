@@ -41,8 +41,13 @@ class Damage:
         kept = f" It is kept as {set_aside(error.path).name}." if _exists(error.path) else ""
         self.notes.append(f"{name} is damaged: {error.problem}.{kept} {what_now}")
 
-    def read(self, path: Path, what_now: str) -> dict[str, Any] | None:
+    def read(
+        self, path: Path, what_now: str, is_own: Callable[[dict[str, Any]], bool] = bool
+    ) -> dict[str, Any] | None:
         """Reads a JSON file. None if there is none, or if it was damaged.
+
+        Args:
+            is_own: Whether a content belongs into this file: another may have been copied here.
 
         Raises:
             DamagedFileError: As of `found`.
@@ -51,7 +56,12 @@ class Damage:
         if not _exists(path):
             return None
         try:
-            return read_json(path, "it was there just now", RESUME)
+            if not path.exists():
+                raise DamagedFileError(path, "it is a link to nothing", RESUME)
+            content = read_json(path, "it was there just now", RESUME)
+            if is_own(content):
+                return content
+            raise DamagedFileError(path, "it is the content of another file", RESUME)
         except DamagedFileError as error:
             self.found(error, what_now)
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import filelock
 
-from recipes.common.atomic import make_folders
+from recipes.common.atomic import is_leftover, make_folders
 from recipes.common.errors import InputError
 
 LOCK_NAME = ".lock"
@@ -53,8 +53,8 @@ def folder_lock(path: Path) -> Iterator[None]:
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a folder holds nothing but, perhaps, the lock of a process that got no further."""
-    return all(item.name == LOCK_NAME for item in path.iterdir())
+    """Whether a folder holds nothing but what a process leaves that was killed at once."""
+    return all(item.name == LOCK_NAME or is_leftover(item) for item in path.iterdir())
 
 
 def _read_holder(path: Path) -> str:

@@ -10,6 +10,7 @@ import math
 import os
 import stat
 import struct
+import textwrap
 import tokenize
 import warnings
 import zipfile
@@ -93,7 +94,10 @@ def read_arrays(
                 name: _read(archive, info, headers[name], name) for name, info in wanted.items()
             }
     except _BROKEN_FILE as error:
-        raise InputError(f"{path} could not be read as an .npz of plain arrays: {error}") from error
+        reason = textwrap.shorten(str(error), 300)  # zipfile and NumPy cite the file at any length
+        raise InputError(
+            f"{path} could not be read as an .npz of plain arrays: {reason}"
+        ) from error
 
 
 def _open(path: Path) -> BinaryIO:

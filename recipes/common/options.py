@@ -41,7 +41,7 @@ class RunOptions:
         augment: Shift the training images by up to 2 pixels, and flip those of CIFAR. auto does so
             with the vgg nets, which train for longer.
         precision: Keras dtype policy. auto takes mixed_bfloat16 where the machine multiplies it
-            natively and it is faster for this net, and float32 elsewhere.
+            natively and it is faster for this net, and float32 elsewhere and with --scheduler.
         data_dir: Folder that holds mnist.npz, cifar10.npz or cifar100.npz with the arrays x_train,
             y_train, x_test, y_test. Without it, Keras's cache or a download.
         seed: Everything random derives from it. The same seed on the same machine with the same

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from recipes.common.atomic import make_folders
+from recipes.common.atomic import make_folders, remove_leftovers
 from recipes.common.errors import InputError
 from recipes.common.folder_lock import LOCK_NAME, is_empty
 
@@ -64,6 +64,7 @@ def make_folder(path: Path, overwrite: bool, write_config: Callable[[], None]) -
     """
     try:
         make_folders(path)
+        remove_leftovers(path)
         for item in path.iterdir() if overwrite else ():
             # The lock is held; and without a config.json, what a process leaves that is killed here
             # would be nobody's to delete.

@@ -28,6 +28,9 @@ def choose_precision(options: OptionsT, data: Split, arm: Arm) -> tuple[OptionsT
     """
     if options.precision != "auto":
         return options, "as asked for"
+    if options.scheduler:
+        reason = "workers on other machines are not measured"
+        return dataclasses.replace(options, precision="float32"), reason
     if not multiplies_bfloat16():
         reason = "this machine does not multiply bfloat16 natively"
         return dataclasses.replace(options, precision="float32"), reason

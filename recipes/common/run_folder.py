@@ -195,11 +195,12 @@ class RunFolder:
 
     def write_oracle(self, arm: str, state: Mapping[str, Any]) -> None:
         """Writes KerasTuner's state of an arm's search."""
-        write_json(self._oracle_file(arm), dict(state))
+        write_json(self._oracle_file(arm), {**state, "arm": arm})
 
     def read_oracle(self, arm: str) -> dict[str, Any] | None:
         """Reads it. None if there is none, also if it was damaged and is now set aside."""
-        return self._damage.read(self._oracle_file(arm), "The search writes it anew.")
+        what_now = "The search writes it anew."
+        return self._damage.read(self._oracle_file(arm), what_now, lambda c: c.get("arm") == arm)
 
     def write_config(self, config: dict[str, Any]) -> None:
         self._use({"format": FORMAT, **config})
@@ -214,7 +215,7 @@ class RunFolder:
     def read_environment(self) -> dict[str, Any] | None:
         """What the run began in. None if that is not known, also if it was damaged."""
         what_now = "What the run began in is not known any more."
-        return self._damage.read(self.path / "environment.json", what_now)
+        return self._damage.read(self.path / "environment.json", what_now, _is_environment)
 
     def _use(self, config: dict[str, Any]) -> None:
         self.config = config
@@ -267,6 +268,13 @@ class RunFolder:
         self._collect()
         for cls in classes:
             write_atomically(self.path / _TABLES[cls], self._records.table(cls))
+
+
+def _is_environment(content: dict[str, Any]) -> bool:
+    parts = {"versions": dict, "resumes": list}
+    return all(isinstance(content.get(part, kind()), kind) for part, kind in parts.items()) and (
+        "versions" in content
+    )
 
 
 def _is_of(row: RetrainingRow | DeadUnitRow, trial: TrialRow) -> bool:

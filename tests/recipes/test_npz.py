@@ -156,6 +156,16 @@ def test_names_of_a_stranger_are_shown_in_short(tmp_path):
     assert len(str(error.value)) < 700 + len(str(tmp_path))
 
 
+def test_what_libraries_cite_of_a_file_is_shown_in_short(tmp_path):
+    path = write_mnist(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[27] = 3  # the first name is 779 letters long
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"could not be read as .* File name in directory") as error:
+        load(MNIST, "auto", tmp_path)
+    assert len(str(error.value)) < 400 + len(str(path))
+
+
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
 def test_what_is_no_file_is_refused(tmp_path, kind):
     path = tmp_path / "mnist.npz"

@@ -30,6 +30,13 @@ def test_float32_where_bfloat16_is_not_native(data, monkeypatch):
     assert "does not multiply bfloat16" in reason
 
 
+def test_float32_where_the_machines_are_not_known(data):
+    far = dataclasses.replace(OPTIONS, scheduler="tls://10.0.0.1:8786")
+    options, reason = precision.choose_precision(far, data, ARM)
+    assert options.precision == "float32"
+    assert "workers on other machines are not measured" in reason
+
+
 @pytest.mark.parametrize(
     ("bfloat16", "chosen"),
     [(0.005, "mixed_bfloat16"), (0.0099, "float32"), (0.02, "float32")],

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import keras_tuner
 import numpy as np
@@ -381,6 +382,50 @@ def test_a_project_of_kerastuner_without_its_oracle_is_refused(tmp_path):
     (tmp_path / "p" / "oracle.json").unlink()
     with pytest.raises(ValueError, match=r"was written by KerasTuner and has lost oracle\.json"):
         make("RandomSearch", tmp_path)
+
+
+def test_a_file_in_the_folder_of_another_trial_is_not_taken_for_its_own(projects, tmp_path):
+    folder, expected = projects["RandomSearch"]
+    shutil.copytree(folder / "finished", tmp_path / "x")
+    trials = tmp_path / "x" / "p"
+    shutil.copy(trials / "trial_0" / "trial.json", trials / "trial_1" / "trial.json")
+    tuner = make("RandomSearch", tmp_path / "x")
+    tuner.search(verbose=0)
+    assert outcome(tuner) == expected
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"trial_id": "1"}', "[" * 100_000])
+def test_files_of_kerastuner_that_hold_something_else_are_damaged(content, tmp_path):
+    make_stock(tmp_path, max_trials=2).search(verbose=0)
+    (tmp_path / "p" / "trial_1" / "trial.json").write_text(content)
+    tuner = make("RandomSearch", tmp_path)
+    assert (tmp_path / "p" / "trial_1" / "trial.json.damaged").exists()
+    tuner.search(verbose=0)
+    assert len(tuner.oracle.trials) == 4
+
+
+def test_a_state_whose_keys_are_no_strings_survives(tmp_path):
+    class Oracle(keras_tuner.oracles.RandomSearchOracle):
+        counts: ClassVar = {}
+
+        def get_state(self):
+            return {**super().get_state(), "counts": self.counts}
+
+        def set_state(self, state):
+            super().set_state(state)
+            self.counts = state["counts"]
+
+    def reopen():
+        oracle = Oracle(keras_tuner.Objective("score", "min"), max_trials=1, seed=1)
+        return tuning.ReusingTuner(oracle, lambda hp: hp.Float("a", 0.0, 1.0), directory=tmp_path)
+
+    tuner = reopen()
+    for counts in ({2: "a", 10: "b"}, {2: "a", None: "b"}):
+        tuner.oracle.counts = counts
+        tuner.save()
+        known = {json.dumps(key).strip('"'): value for key, value in counts.items()}
+        assert reopen().oracle.counts == known
+    assert not list(tmp_path.glob("**/*.damaged"))
 
 
 def test_a_checksum_whose_name_is_damaged_does_not_make_a_file_one_of_kerastuner(

@@ -1,5 +1,8 @@
 """Trainings that are no trials."""
 
+import random
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -37,6 +40,40 @@ def test_seed_decides():
     trainer = Trainer()
     assert fit(trainer, 0.1, seed=1)[1] == fit(trainer, 0.1, seed=1)[1]
     assert fit(trainer, 0.1, seed=1)[1] != fit(trainer, 0.1, seed=2)[1]
+
+
+def test_a_thread_that_draws_all_the_time_changes_nothing():
+    """As the one of a Dask worker that talks to the scheduler: Keras seeds itself by `random`."""
+    drawn, is_over = [], threading.Event()
+
+    def draw():
+        while not is_over.is_set():
+            drawn.append(random.random())
+
+    def numbers(by_fit):
+        def build_so():
+            model = build(noise=0.1)
+            model.run_eagerly = by_fit  # which `fit` then trains
+            return model
+
+        trainer = Trainer()
+        model = trainer.build(build_so, 1)
+        model, _ = trainer.fit(model, X, Y, seed=1, epochs=1, batch_size=8, verbose=0)
+        return model.get_weights()
+
+    functions = random.random, random.randint, random.seed
+    for by_fit in (False, True):
+        alone = numbers(by_fit)
+        is_over.clear()
+        thread = threading.Thread(target=draw)
+        thread.start()
+        beside = numbers(by_fit)
+        is_over.set()
+        thread.join()
+        for a, b in zip(alone, beside, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert len(set(drawn)) > 1000, "the other thread has its own draws"
+    assert (random.random, random.randint, random.seed) == functions
 
 
 def test_a_copy_is_the_trained_model_with_slopes_that_are_numbers(tmp_path):

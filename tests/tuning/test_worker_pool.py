@@ -348,20 +348,24 @@ def test_a_scheduler_that_is_gone_is_said_soon(make_pool, number):
 
 
 def test_no_call_is_lost_or_ends_twice_whatever_is_killed(make_pool, client):
-    n_calls, is_over = 100, threading.Event()
+    n_calls, is_over = 60, threading.Event()
 
     def work(shared, x):
-        time.sleep(0.05)
+        time.sleep(0.2)
         return x * shared
 
     pool, _ = make_pool(7, retries=1000)
+    wait_for_lanes(pool, 2)
+    n_killed = 0
 
     def kill():
+        nonlocal n_killed
         chance = random.Random(0)
-        while not is_over.wait(chance.uniform(0.5, 6)):
+        while not is_over.wait(chance.uniform(0.2, 4)):
             pids = list(client.run(os.getpid, on_error="ignore").values())
             for p in chance.sample(pids, min(len(pids), chance.choice([1, 1, 2]))):
                 os.kill(p, signal.SIGKILL)
+                n_killed += 1
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -371,3 +375,4 @@ def test_no_call_is_lost_or_ends_twice_whatever_is_killed(make_pool, client):
         is_over.set()
         killer.join()
     assert [done[x].value for x in range(n_calls)] == [7 * x for x in range(n_calls)]
+    assert 0 < sum(len(end.lost) for end in done.values()) <= n_killed

@@ -1,0 +1,245 @@
+"""Searches that are killed at any moment and gone on with."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import time
+
+import psutil
+
+from benchmarks.fault_runs import (
+    TINY,
+    Command,
+    Ended,
+    differences,
+    leftovers,
+    records,
+    resume,
+    results,
+    run_here,
+)
+
+TARGETS = {0: ("driver",), 2: ("driver", "one worker", "all workers", "driver and worker")}
+_SECONDS_TO_GO = 15  # for the workers of a driver that was killed
+
+
+def search_flags(n_trials, n_workers):
+    # A trial may be unlucky three times: more would be a failure, as it should.
+    workers = (f"--workers={n_workers}", "--retries=3") if n_workers else ()
+    return (*TINY, f"--trials={n_trials}", *workers)
+
+
+def find_workers(process):
+    """The worker processes of a driver, started by their nannies in it."""
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+        return [child for child in below if "spawn_main" in " ".join(child.cmdline())]
+    except psutil.Error:
+        return []
+
+
+def kill(process, target, rng):
+    """Kills, by SIGKILL, what `target` names; returns whether there was anything to kill."""
+    workers = find_workers(process)
+    victims = {
+        "driver": [],
+        "one worker": rng.sample(workers, min(1, len(workers))),
+        "all workers": workers,
+        "driver and worker": rng.sample(workers, min(1, len(workers))),
+    }[target]
+    if "driver" in target:
+        victims = [psutil.Process(process.pid), *victims] if process.poll() is None else []
+    for victim in victims:
+        try:
+            victim.kill()
+        except psutil.Error:
+            continue
+    return bool(victims)
+
+
+def undisturbed(folder, n_trials, n_workers):
+    """A whole search: seconds, and its results."""
+    path = folder / f"undisturbed-{n_workers}"
+    ended = Command(*search_flags(n_trials, n_workers), f"--output={path}", folder=folder).end()
+    if ended.code:
+        raise RuntimeError(f"An undisturbed search failed: {ended}")
+    return ended.seconds, results(path)
+
+
+def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, rng):
+    """One search, killed up to `n_kills` times, and gone on with after each.
+
+    Args:
+        reference: As of `undisturbed`.
+        first: When it is killed first, as a fraction of the seconds of an undisturbed search; the
+            moments of the other kills are drawn anew from all of them.
+
+    Returns:
+        A row: what was killed when, the exit codes, and what is wrong with the outcome.
+    """
+    seconds, expected = reference
+    path, kills, codes, problems = folder / name, [], [], []
+    moment, known = first, {}
+    flags = (*search_flags(n_trials, n_workers), f"--output={path}")
+    while True:
+        has_config = (path / "config.json").exists()
+        command = Command(*(resume(path) if has_config else flags), folder=folder)
+        while len(kills) < n_kills:
+            command.wait_for(lambda c=command, m=moment: c.seconds >= m * seconds, seconds=1000)
+            if not command.is_running():
+                break
+            target = rng.choice(TARGETS[n_workers])
+            workers = find_workers(command.process)
+            known |= records(path)
+            if kill(command.process, target, rng):
+                kills.append(f"{target} at {command.seconds:.1f} s")
+            else:
+                kills.append(f"no {target} yet at {command.seconds:.1f} s")
+            moment = rng.uniform(0, 1) + (0 if "driver" in target else command.seconds / seconds)
+            if "driver" in target:
+                break
+        ended = command.end()
+        codes.append(ended.code)
+        if ended.has_traceback or ended.code == 2:
+            problems.append(ended.error or ended.output[-2000:])
+        if ended.code == -signal.SIGKILL:
+            _, alive = psutil.wait_procs(workers, _SECONDS_TO_GO)
+            problems += [f"outlived its driver: {' '.join(p.cmdline())}" for p in alive]
+        known |= records(path)
+        if ended.code == 0 or len(codes) > n_kills + 2:
+            break
+    now = records(path)
+    lost = [file.parent.name for file, content in known.items() if now.get(file) != content]
+    return {
+        "search": name,
+        "workers": n_workers,
+        "kills": kills,
+        "codes": codes,
+        "lost": lost,
+        "wrong": differences(path, expected) if codes[-1] == 0 else ["it did not finish"],
+        "leftovers": leftovers(path),
+        "problems": problems,
+    }
+
+
+def killed_searches(folder, n_runs, n_trials=12, seed=0, every=3):
+    """`n_runs` of them, the moments of the first kills spread over the whole search.
+
+    Args:
+        every: Each so many-th runs on two workers.
+    """
+    rng = random.Random(seed)
+    references = {}
+    for i in range(n_runs):
+        n_workers = 2 if i % every == every - 1 else 0
+        if n_workers not in references:
+            references[n_workers] = undisturbed(folder, n_trials, n_workers)
+        first = ((i * 0.618) % 1 + rng.uniform(0, 1 / n_runs)) % 1
+        yield killed_search(
+            folder,
+            f"killed-{i}",
+            n_workers,
+            references[n_workers],
+            n_trials,
+            1 + i % 3,
+            first,
+            rng,
+        )
+
+
+# A process that is forked off one that has imported TensorFlow is ready at once.
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["recipes.common.job", "recipes.common.page"])
+
+
+def run_forked(*arguments, prepare=None, argument=None):
+    """Runs the recipe in a process that `prepare(argument)` has been called in before."""
+    output, output_end = _forks.Pipe(duplex=False)
+    error, error_end = _forks.Pipe(duplex=False)
+    ends = output_end, error_end
+    begin = time.monotonic()
+    child = _forks.Process(target=_be_run, args=(ends, arguments, prepare, argument))
+    child.start()
+    for end in ends:
+        end.close()
+    texts = [_read_all(pipe) for pipe in (output, error)]
+    child.join()
+    return Ended(child.exitcode, *texts, time.monotonic() - begin)
+
+
+def _be_run(ends, arguments, prepare, argument):
+    for number, end in enumerate(ends, start=1):
+        os.dup2(end.fileno(), number)
+        end.close()
+    if prepare:
+        prepare(argument)
+    ended = run_here(*arguments)
+    os.write(1, ended.output.encode())
+    os.write(2, ended.error.encode())
+    os._exit(ended.code)
+
+
+def _read_all(pipe):
+    content = b""
+    while part := os.read(pipe.fileno(), 65536):
+        content += part
+    return content.decode(errors="replace")
+
+
+def die_at_step(n):
+    """Kills this process before its n-th step of writing: a flush, or moving a file into place."""
+    steps = 0
+
+    def stepping(function):
+        def step(*args, **kwargs):
+            nonlocal steps
+            steps += 1
+            if steps == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+
+        return step
+
+    os.fsync, os.replace = stepping(os.fsync), stepping(os.replace)
+
+
+def killed_steps(folder, n_trials=3, steps=None):
+    """One search for every step of writing, killed before that step and gone on with.
+
+    Args:
+        steps: Which; None for all of them.
+    """
+    flags = search_flags(n_trials, 0)
+    ended = run_forked(*flags, f"--output={folder / 'whole'}")
+    if ended.code:
+        raise RuntimeError(f"An undisturbed search failed: {ended}")
+    expected = results(folder / "whole")
+    n = 0
+    while True:
+        n += 1
+        if steps is not None and n > max(steps):
+            return
+        if steps is not None and n not in steps:
+            continue
+        path = folder / f"step-{n}"
+        ended = run_forked(*flags, f"--output={path}", prepare=die_at_step, argument=n)
+        if ended.code == 0:
+            return  # it has fewer steps
+        known = records(path)
+        has_config = (path / "config.json").exists()
+        again = run_here(*(resume(path) if has_config else (*flags, f"--output={path}")))
+        now = records(path)
+        problems = [e.error for e in (ended, again) if e.has_traceback or e.code not in (0, -9)]
+        yield {
+            "search": f"killed at step {n}",
+            "workers": 0,
+            "kills": [f"driver at step {n}"],
+            "codes": [ended.code, again.code],
+            "lost": [file.parent.name for file in known if now.get(file) != known[file]],
+            "wrong": differences(path, expected),
+            "leftovers": leftovers(path),
+            "problems": problems,
+        }
+        shutil.rmtree(path)

@@ -4,10 +4,10 @@ import random
 import re
 import shutil
 
-from benchmarks.fault_kills import search_flags
-from benchmarks.fault_runs import Command, differences, records, resume, results
+from benchmarks.fault_runs import TINY, Command, differences, records, resume, results
 
-N_TRIALS = 6
+FLAGS = (*TINY, "--activation=leaky_relu", "--trials=4")  # two arms
+_N_DONE = {"searching": 3, "retraining": 9}  # records of the runs that are not finished
 
 
 def make_runs(folder):
@@ -16,18 +16,16 @@ def make_runs(folder):
     Returns:
         The folders, and the results of the finished one.
     """
-    flags = search_flags(N_TRIALS, 0)
-    command = Command(*flags, f"--output={folder / 'finished'}", folder=folder)
-    ended = command.end()
+    ended = Command(*FLAGS, f"--output={folder / 'finished'}", folder=folder).end()
     if ended.code:
         raise RuntimeError(f"An undisturbed search failed: {ended}")
-    for name, n_done in (("searching", 3), ("retraining", N_TRIALS + 1)):
+    for name, n_done in _N_DONE.items():
         path = folder / name
-        command = Command(*flags, f"--output={path}", folder=folder)
+        command = Command(*FLAGS, f"--output={path}", folder=folder)
         command.wait_for(lambda p=path, n=n_done: len(records(p)) >= n)
         command.process.kill()
         command.end()
-    paths = [folder / name for name in ("finished", "searching", "retraining")]
+    paths = [folder / name for name in ("finished", *_N_DONE)]
     return paths, results(folder / "finished")
 
 
@@ -94,9 +92,7 @@ def corrupt(path, rng):
     done = []
     for _ in range(rng.randint(1, 3)):
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        # Half of them to what a resume reads: most of the files are pictures and records.
-        read = [file for file in files if file.suffix == ".json" and "trial_" not in str(file)]
-        file = rng.choice(read if read and rng.random() < 0.3 else files)
+        file = rng.choice(files)
         fault = rng.choice(FAULTS)
         fault(file, rng, files)
         done.append(f"{fault.__name__} {file.relative_to(path)}")

@@ -90,16 +90,15 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
             command.wait_for(lambda c=command, m=moment: c.seconds >= m * seconds, seconds=1000)
             if not command.is_running():
                 break
-            target = rng.choice(TARGETS[n_workers])
             workers = find_workers(command.process)
+            target = rng.choice(TARGETS[n_workers]) if workers else "driver"
             known |= records(path)
             if kill(command.process, target, rng):
                 kills.append(f"{target} at {command.seconds:.1f} s")
-            else:
-                kills.append(f"no {target} yet at {command.seconds:.1f} s")
-            moment = rng.uniform(0, 1) + (0 if "driver" in target else command.seconds / seconds)
+            moment = rng.uniform(0, 0.8)
             if "driver" in target:
                 break
+            moment += command.seconds / seconds
         ended = command.end()
         codes.append(ended.code)
         if ended.has_traceback or ended.code == 2:

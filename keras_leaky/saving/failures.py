@@ -58,7 +58,8 @@ def explain(error, path, config, custom_objects):
 
 def explain_training(error, path, configs, custom_objects):
     """The sentence for a model that loads but cannot be compiled as it was."""
-    training = configs["training"] or configs["model"].get("compile_config") or {}
+    training = configs["training"] or configs["model"].get("compile_config")
+    training = training if isinstance(training, dict) else {}
     unknown = _first_unknown(training, custom_objects)
     if unknown and unknown[0].split(">")[-1] in str(error):
         return f"{path!r} needs {_describe(*unknown)} Or pass `compile=False`."

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import recipes
 from keras_leaky.tuning import SchedulerLostError, WorkerLostError, WorkerPool, local_workers
+from recipes import common
 from recipes.common.errors import RunError
 from recipes.common.options import RunOptions
 from recipes.common.progress import Progress
@@ -99,7 +99,7 @@ def open_lanes(options: RunOptions, place: Workplace, progress: Progress) -> Ite
         return
     import cloudpickle
 
-    cloudpickle.register_pickle_by_value(recipes)  # workers need not have this checkout
+    cloudpickle.register_pickle_by_value(common)  # workers need not have this checkout
     client = connect(options) if options.scheduler else local_workers(options.workers)
     try:
         with (
@@ -115,7 +115,7 @@ def open_lanes(options: RunOptions, place: Workplace, progress: Progress) -> Ite
         ):
             yield WorkerLanes(pool, progress)
     finally:
-        cloudpickle.unregister_pickle_by_value(recipes)
+        cloudpickle.unregister_pickle_by_value(common)
 
 
 def run_jobs(sources: Sequence[Source], lanes: Lanes) -> None:

@@ -271,10 +271,7 @@ class RunFolder:
 
 
 def _is_environment(content: dict[str, Any]) -> bool:
-    parts = {"versions": dict, "resumes": list}
-    return all(isinstance(content.get(part, kind()), kind) for part, kind in parts.items()) and (
-        "versions" in content
-    )
+    return isinstance(content.get("versions"), dict) and isinstance(content.get("resumes", []), list)
 
 
 def _is_of(row: RetrainingRow | DeadUnitRow, trial: TrialRow) -> bool:

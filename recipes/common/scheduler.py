@@ -37,6 +37,7 @@ def check_scheduler(options: "RunOptions") -> None:
         for path in tls:
             if path is not None and not Path(path).expanduser().is_file():
                 raise InputError(f"There is no certificate or key at {path}.")
+        _security(options)
         return
     if any(tls):
         raise InputError(
@@ -58,23 +59,9 @@ def connect(options: "RunOptions") -> Any:
         InputError: It cannot be reached, or one side refuses the other's certificate.
     """
     from distributed import Client
-    from distributed.security import Security
 
-    protocol, _ = _split(str(options.scheduler))
-    security = None
-    if protocol == "tls":
-        given = {
-            "tls_ca_file": options.tls_ca_file,
-            "tls_client_cert": options.tls_cert,
-            "tls_client_key": options.tls_key,
-        }
-        files = {name: str(path) for name, path in given.items() if path}
-        security = Security(require_encryption=True, **files)
-        if not (security.tls_ca_file and security.tls_client_cert):
-            raise InputError(
-                "A tls:// address needs `--tls-ca-file`, `--tls-cert` and `--tls-key`, or the same "
-                "in Dask's configuration; docs/cluster.md shows how to make them."
-            )
+    is_plain = _split(str(options.scheduler))[0] == "tcp"
+    security = None if is_plain else _security(options)
     try:
         return Client(options.scheduler, security=security, timeout=_SECONDS_TO_CONNECT)
     except (OSError, TimeoutError) as error:  # ssl's errors are OSErrors
@@ -82,6 +69,33 @@ def connect(options: "RunOptions") -> Any:
             f"No Dask scheduler answers at {options.scheduler}: {error}. Is it running, and with "
             "the same kind of address and certificates?"
         ) from error
+
+
+def _security(options: "RunOptions") -> Any:
+    """Dask's settings for TLS."""
+    from distributed.security import Security
+
+    given = {
+        "tls_ca_file": options.tls_ca_file,
+        "tls_client_cert": options.tls_cert,
+        "tls_client_key": options.tls_key,
+    }
+    files = {name: str(Path(path).expanduser()) for name, path in given.items() if path}
+    security = Security(require_encryption=True, **files)
+    if not (security.tls_ca_file and security.tls_client_cert):
+        raise InputError(
+            "A tls:// address needs `--tls-ca-file`, `--tls-cert` and `--tls-key`, or the same "
+            "in Dask's configuration; docs/cluster.md shows how to make them."
+        )
+    try:
+        security.get_connection_args("client")
+    except OSError as error:  # ssl's errors are OSErrors
+        received = security.tls_ca_file, security.tls_client_cert, security.tls_client_key
+        raise InputError(
+            "`--tls-ca-file`, `--tls-cert` and `--tls-key` must be certificates and the key of the "
+            f"second, in PEM. Received: {', '.join(map(str, received))} ({error})"
+        ) from error
+    return security
 
 
 def _split(address: str) -> tuple[str, str]:

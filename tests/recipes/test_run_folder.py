@@ -60,7 +60,7 @@ def test_opening_a_whole_run_changes_nothing(run):
 def test_kerastuners_state_stands_beside_the_row(run):
     content = json.loads((run.path / "search/leaky_relu/trial_0003/trial.json").read_text())
     assert STATE.items() <= content.items()
-    assert run.read_oracle("leaky_relu") == {"ongoing_trials": {}, "seed": 5}
+    assert run.read_oracle("leaky_relu") == {"ongoing_trials": {}, "seed": 5, "arm": "leaky_relu"}
     assert run.read_oracle("net/relu") is None
 
 

@@ -419,6 +419,14 @@ def test_configs_that_are_none(suffix, config, honest):
     refuse(with_config(honest(suffix), config), "must be a model|cannot be read")
 
 
+@pytest.mark.parametrize("training", [True, 5, "adam", [1]], ids=repr)
+def test_ways_to_compile_that_are_none(training, honest):
+    def change(config):
+        return config | {"compile_config": training}
+
+    refuse(with_config(honest(), change), "cannot be compiled as it was|cannot be read")
+
+
 @both_formats
 @pytest.mark.parametrize("layers", [5, [5], {"a": 1}, [{"class_name": "Dense"}], [[[]]]], ids=repr)
 def test_layers_that_are_none(suffix, layers, honest):

@@ -283,6 +283,7 @@ def test_a_search_goes_on_without_the_files_of_oracle_and_tuner(name, file, proj
     shutil.copytree(folder / "interrupted", tmp_path / "x")
     (tmp_path / "x" / "p" / file).unlink()
     tuner = make(name, tmp_path / "x")
+    assert len(tuner.oracle.trials) == 4
     tuner.search(verbose=0)
     assert outcome(tuner) == expected
     assert sorted(killed.runs_in(tmp_path / "x")) == sorted(expected)

@@ -4,7 +4,7 @@ import random
 import re
 import shutil
 
-from benchmarks.fault_runs import TINY, Command, differences, records, resume, results
+from benchmarks.fault_runs import TINY, Command, differences, records, results, resume
 
 FLAGS = (*TINY, "--activation=leaky_relu", "--trials=4")  # two arms
 _N_DONE = {"searching": 3, "retraining": 9}  # records of the runs that are not finished

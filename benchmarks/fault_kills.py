@@ -16,8 +16,8 @@ from benchmarks.fault_runs import (
     differences,
     leftovers,
     records,
-    resume,
     results,
+    resume,
     run_here,
 )
 
@@ -73,8 +73,8 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
 
     Args:
         reference: As of `undisturbed`.
-        first: When it is killed first, as a fraction of the seconds of an undisturbed search; the
-            moments of the other kills are drawn anew from all of them.
+        first: When it is killed first, as a fraction of the seconds of an undisturbed search,
+            earlier if that was too late; the moments of the other kills are drawn anew.
 
     Returns:
         A row: what was killed when, the exit codes, and what is wrong with the outcome.
@@ -106,6 +106,10 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
         if ended.code == -signal.SIGKILL:
             _, alive = psutil.wait_procs(workers, _SECONDS_TO_GO)
             problems += [f"outlived its driver: {' '.join(p.cmdline())}" for p in alive]
+        if ended.code == 0 and not kills:
+            shutil.rmtree(path)
+            first *= 0.8
+            return killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, rng)
         known |= records(path)
         if ended.code == 0 or len(codes) > n_kills + 2:
             break

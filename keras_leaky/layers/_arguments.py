@@ -17,7 +17,10 @@ def as_number(value):
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # an int beyond all floats
+            return math.inf if value > 0 else -math.inf
     return math.nan
 
 

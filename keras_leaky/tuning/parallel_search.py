@@ -15,7 +15,10 @@ from keras_leaky.tuning.trainer import Trainer
 from keras_leaky.tuning.worker_pool import WorkerLostError, WorkerPool
 
 _Status = keras_tuner.engine.trial.TrialStatus
-_HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
+_OF_WORKERS = (
+    *("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"),
+    *("run_trial", "_build_hypermodel"),
+)
 
 
 @dataclasses.dataclass
@@ -101,12 +104,12 @@ def search_on_workers(tuner, client, retries, trial_timeout, args, kwargs):
     if "verbose" in kwargs:
         tuner.oracle.verbose = kwargs["verbose"]
     work = _work_of(tuner, args, {**kwargs, "verbose": 0})
-    running = {}
+    running, waiting = {}, []
     with WorkerPool(client, run_trial, work, retries=retries, timeout=trial_timeout) as pool:
         tuner.on_search_begin()
         while True:
-            is_stopped = _start_trials(tuner, pool, running)
-            if is_stopped and not running:
+            is_stopped = _start_trials(tuner, pool, running, waiting)
+            if is_stopped and not running and not waiting:
                 break
             if not running:
                 time.sleep(0.05)  # the oracle is calculating
@@ -117,17 +120,30 @@ def search_on_workers(tuner, client, retries, trial_timeout, args, kwargs):
         tuner.on_search_end()
 
 
-def _start_trials(tuner, pool, running):
-    """Gives every free worker a trial; whether the oracle has no more."""
+def _start_trials(tuner, pool, running, waiting):
+    """Gives every free worker a trial; whether the oracle has no more.
+
+    Args:
+        running: Trials that workers have, by id.
+        waiting: Trials of Hyperband that go on with one that is running, as after a resume.
+    """
     while pool.has_room():
-        tuner.pre_create_trial()
-        # The oracle takes a name for one process, which has one trial at a time.
-        names = (f"lane{i}" for i in range(len(running) + 1))
-        name = next(name for name in names if name not in tuner.oracle.ongoing_trials)
-        trial = tuner.oracle.create_trial(name)
-        if trial.status != _Status.RUNNING:
-            return trial.status == _Status.STOPPED
-        tuner.on_trial_begin(trial)
+        before = [trial.hyperparameters.values["tuner/trial_id"] for trial in waiting]
+        ready = next((i for i, name in enumerate(before) if name not in running), None)
+        if ready is not None:
+            trial = waiting.pop(ready)
+        else:
+            tuner.pre_create_trial()
+            # The oracle takes a name for one process, which has one trial at a time.
+            names = (f"lane{i}" for i in range(len(tuner.oracle.ongoing_trials) + 1))
+            name = next(name for name in names if name not in tuner.oracle.ongoing_trials)
+            trial = tuner.oracle.create_trial(name)
+            if trial.status != _Status.RUNNING:
+                return trial.status == _Status.STOPPED
+            tuner.on_trial_begin(trial)
+            if trial.hyperparameters.values.get("tuner/trial_id") in running:
+                waiting.append(trial)
+                continue
         running[trial.trial_id] = trial
         values = trial.hyperparameters.values
         epochs = {}
@@ -154,17 +170,26 @@ def _record(tuner, trial, finished):
     tuner._from_workers[trial.trial_id] = executions
     # What KerasTuner makes of results and of errors; it calls `run_trial`.
     tuner._try_run_and_update_trial(trial)
+    trial.message = trial.message or "; ".join(finished.lost) or None
 
 
 def _work_of(tuner, args, kwargs):
-    for hook in _HOOKS:
-        if getattr(type(tuner), hook) is not getattr(keras_tuner.Tuner, hook):
+    for name in _OF_WORKERS:
+        if getattr(type(tuner), name).__module__.split(".")[0] not in (
+            "keras_leaky",
+            "keras_tuner",
+        ):
             raise ValueError(
-                f"`client` must be left out for a tuner with a hook of its own, {hook}: workers "
-                "have no tuner. A callback can do the same."
+                f"`client` must be left out for a tuner with a `{name}` of its own: workers have "
+                f"no tuner. A callback or a HyperModel can do the same. Received: {type(tuner)}"
             )
     kwargs = dict(kwargs)
     callbacks = list(kwargs.pop("callbacks", None) or [])
+    if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
+        raise ValueError(
+            "`callbacks` must be without TensorBoard where workers train: they have no folder in "
+            f"common for its files. Received: {callbacks}"
+        )
     builder = Builder(tuner.hypermodel, tuner.optimizer, tuner.loss, tuner.metrics)
     parts = {"hypermodel": builder, "callbacks": callbacks}
     parts |= {f"fit argument {i}": value for i, value in enumerate(args)} | kwargs

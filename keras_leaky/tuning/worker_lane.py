@@ -1,11 +1,12 @@
 """One process of a worker of a Dask cluster, which takes one call at a time."""
 
+import queue
 import time
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
-from keras_leaky.tuning.worker_setup import call_on_worker, make_get_ready, packages, versions_of
+from keras_leaky.tuning.worker_setup import make_call, make_describe, make_get_ready
 
 _SECONDS_TO_GET_READY = 600  # to import Keras, and to end what another client began
 
@@ -16,12 +17,12 @@ class Call:
 
     Attributes:
         key: What the caller knows it by.
-        arguments: Of the function, after what is shared.
+        arguments: Of the function, after what is shared, pickled.
         lost: What became of workers that did not bring it to an end, one sentence each.
     """
 
     key: Any
-    arguments: tuple[Any, ...]
+    arguments: bytes
     lost: list[str] = field(default_factory=list)
 
 
@@ -49,7 +50,9 @@ class Lane:
         self._work: Any = None  # Dask's future of the function and what is shared, unpickled there
         self._future: Any = None  # of what it is doing
         self._is_ready = False
-        self._wait_for(lambda: self._get_ready(content))
+        self._to_wait_for: queue.SimpleQueue = queue.SimpleQueue()
+        Thread(target=self._wait, daemon=True).start()
+        self._begin(lambda: self._get_ready(content))
 
     @property
     def is_free(self):
@@ -72,9 +75,9 @@ class Lane:
 
     def start(self, call):
         """Has it make a call."""
-        self._future = self._submit(call_on_worker, self._work, *call.arguments)
+        self._future = self._submit(make_call(), self._work, call.arguments)
         self.call = call
-        self._wait_for(self._future.result)
+        self._begin(self._future.result)
 
     def is_own(self, error):
         """Whether an error came up in what the worker ran, and not from its death."""
@@ -87,14 +90,15 @@ class Lane:
         self.call = self._future = None  # a result that is still referenced would be made again
 
     def cancel(self):
-        """Ends the wait. A call that is running goes on all the same."""
+        """Lets go of the worker. A call that is running goes on there all the same."""
+        self._to_wait_for.put(None)
         if self._future is not None and self._client.status == "running":
             self._future.cancel(force=True)
 
     def _get_ready(self, content):
         [sent] = self._client.scatter([content], workers=[self.address], hash=False)
         self._work = self._submit(make_get_ready(), sent)
-        self._future = self._submit(versions_of, self._work, packages())
+        self._future = self._submit(make_describe(), self._work)
         return self._future.result()
 
     def _submit(self, function, *arguments):
@@ -102,13 +106,14 @@ class Lane:
             function, *arguments, workers=[self.address], pure=False, retries=0
         )
 
-    def _wait_for(self, function):
-        def wait():
+    def _begin(self, function):
+        self._since = time.monotonic()
+        self._to_wait_for.put(function)
+
+    def _wait(self):
+        for function in iter(self._to_wait_for.get, None):
             try:
                 outcome = function(), None
             except BaseException as error:  # asyncio's CancelledError is no Exception
                 outcome = None, error
             self._ended.put((self, *outcome))
-
-        self._since = time.monotonic()
-        Thread(target=wait, daemon=True).start()

@@ -75,14 +75,12 @@ class WorkerPool:
     """
 
     def __init__(self, client, function, shared=None, *, retries=2, timeout=None, warn=None):
-        import cloudpickle
-
         if isinstance(retries, bool) or not (isinstance(retries, int) and retries >= 0):
             raise ValueError(f"`retries` must be a whole number >= 0. Received: {retries=}")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"`timeout` must be above 0 seconds, or None. Received: {timeout=}")
         self._client = client
-        self._content = cloudpickle.dumps((function, shared))
+        self._content = _dumps((function, shared))
         self._retries, self._timeout = retries, timeout
         self._warn = warn or _logger.warning
         self._lanes: dict[str, Lane] = {}  # by address of the worker
@@ -120,7 +118,7 @@ class WorkerPool:
         """
         if not self.has_room():
             raise RuntimeError("No worker is free: ask `has_room()` before `submit`.")
-        self._start(Call(key, arguments))
+        self._start(Call(key, _dumps(arguments)))
 
     def wait(self, seconds=None):
         """The calls that have ended since the last time, at least one unless `seconds` pass first.
@@ -167,7 +165,7 @@ class WorkerPool:
             self._free_lanes()[0].start(call)
         except Exception:
             if self._client.status == "running":
-                raise  # arguments that cannot be pickled
+                raise
             self._again.append(call)  # the next look tells why
 
     def _start_again(self):
@@ -201,12 +199,12 @@ class WorkerPool:
     def _admit(self, lane, versions, error):
         """Takes in a worker that is ready, or never will be."""
         if error is not None:
-            del self._lanes[lane.address]
+            self._lanes.pop(lane.address).cancel()
             self._refused.add(lane.address)
             self._warn(f"The worker at {lane.address} gets no trials: {error}")
             return
         lane.end()
-        ours = versions_of(None, packages())
+        ours = versions_of(packages())
         others = [f"{k} {versions[k]}, not {ours[k]}" for k in ours if versions[k] != ours[k]]
         if others:
             self._warn(
@@ -236,7 +234,7 @@ class WorkerPool:
 
     def _alive(self):
         """The addresses of all workers."""
-        reason = f"the connection is {self._client.status}"
+        reason = "the connection was lost"
         if self._client.status == "running":
             try:
                 return set(self._client.nthreads(callback_timeout=_SECONDS_TO_ANSWER))
@@ -289,6 +287,12 @@ class WorkerPool:
         thread = Thread(target=kill, daemon=True)
         thread.start()
         return thread
+
+
+def _dumps(thing):
+    import cloudpickle  # comes with Dask, which is not needed without workers
+
+    return cloudpickle.dumps(thing)
 
 
 def _address(client):

@@ -32,7 +32,7 @@ def packages():
     return "keras_leaky", "keras", "numpy", keras.backend.backend()
 
 
-def versions_of(_, names):
+def versions_of(names):
     """The versions of installed packages, None for those that are not there."""
     versions = {}
     for name in names:
@@ -43,11 +43,13 @@ def versions_of(_, names):
     return versions
 
 
-def make_get_ready():
-    """A function for a worker that sets its environment and unpickles what all calls share.
+# What follows makes functions that are pickled by value, and refer to nothing of this package from
+# outside. A Dask scheduler unpickles all that it passes on: it would import Keras to find them, or
+# not find them. A worker has to have its environment set before it imports Keras.
 
-    It refers to nothing of this package from outside: unpickling it would import Keras, whose
-    backend it sets.
+
+def make_get_ready():
+    """For a worker: sets its environment and unpickles what all calls share.
 
     Raises:
         RuntimeError: There, if the worker cannot be used.
@@ -67,16 +69,42 @@ def make_get_ready():
                 raise RuntimeError(
                     f"it has imported Keras with {name} {found}, and {value} is wanted."
                 )
-        # Here and not where Dask unpickles a task, in the thread that answers the scheduler.
-        import keras_leaky.tuning  # noqa: F401
-
         return pickle.loads(content)
 
     return get_ready
 
 
+def make_describe():
+    """For a worker that is ready: the versions of its packages."""
+    names = packages()
+
+    def describe(work):
+        from keras_leaky.tuning.worker_setup import versions_of
+
+        return versions_of(names)
+
+    return describe
+
+
+def make_call():
+    """For a worker: calls the function. Arguments and result are bytes.
+
+    A result that cannot be pickled is then an error like any other.
+    """
+
+    def call(work, arguments):
+        import pickle
+
+        import cloudpickle
+
+        function, shared = work
+        return cloudpickle.dumps(function(shared, *pickle.loads(arguments)))
+
+    return call
+
+
 def make_kill():
-    """A function for the nanny of a worker, which kills it. The nanny then starts a new one."""
+    """For the nanny of a worker: kills it. The nanny then starts a new one."""
 
     def kill(dask_worker):
         import os
@@ -86,11 +114,3 @@ def make_kill():
             os.kill(dask_worker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has none
 
     return kill
-
-
-def call_on_worker(work, *arguments):
-    """What a worker runs. It returns bytes: what cannot be pickled is an error like any other."""
-    import cloudpickle
-
-    function, shared = work
-    return cloudpickle.dumps(function(shared, *arguments))

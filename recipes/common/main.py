@@ -96,6 +96,8 @@ def run_recipe(
 
 def _say_how_to_go_on(program: str, running: Sequence[RunFolder]) -> None:
     for folder in running:
+        if not folder.config_file.exists():
+            continue  # somebody has moved or deleted it
         print(
             f"{len(folder.trials)} finished trials are kept. Go on with:\n"
             f"  {program} --output {shlex.quote(str(folder.path))} --resume",

@@ -1,5 +1,6 @@
 """The chosen point of an arm, trained again from several seeds and tested once."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,9 @@ class ArmRetraining:
         if not self._waiting:
             return None
         self._n_running += 1
-        return self._waiting.pop(0)
+        job = self._waiting.pop(0)
+        wants_model = self.saves_model and (self._saved is None or job.index < self._saved)
+        return dataclasses.replace(job, wants_model=wants_model)
 
     def finish(self, job: Job, outcome: dict[str, Any], lost: list[str]) -> None:
         """Records a retraining.
@@ -83,7 +86,7 @@ class ArmRetraining:
         )
         model = outcome["model"]
         if model is not None and self._saved is not None and self._saved < job.index:
-            model = None
+            model = None  # several ran at a time
         elif model is not None:
             self._saved = job.index
         n_images = outcome["n_dead_unit_images"]
@@ -119,8 +122,7 @@ class ArmRetraining:
                     self._saved = i
                 continue
             point = chosen.alpha, chosen.learning_rate, options.epochs, (seed,)
-            job = Job("retrain", chosen.arm, chosen.trial_id, *point, i, self.saves_model)
-            self._waiting.append(job)
+            self._waiting.append(Job("retrain", chosen.arm, chosen.trial_id, *point, i))
         self._end_if_done()
 
     def _end_if_done(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from recipes.common.atomic import remove_leftovers, write_atomically
 from recipes.common.damage import RESUME, Damage
-from recipes.common.errors import DamagedFileError, InputError
+from recipes.common.errors import DamagedFileError, InputError, RunError
 from recipes.common.json_files import read_json, write_json
 from recipes.common.output_folder import make_folder
 from recipes.common.record_files import RecordFiles
@@ -157,8 +157,9 @@ class RunFolder:
             state: KerasTuner's own of the trial, which goes into the same file.
 
         Raises:
-            DiskFullError: There is no room for it.
+            RunError: There is no room for it, or no folder any more.
         """
+        self._check_there()
         self._records.write_trial(TrialRecord(row, [*epochs], state))
         self._write_tables(EpochRow, TrialRow)
 
@@ -177,8 +178,9 @@ class RunFolder:
             model: What becomes best.keras.
 
         Raises:
-            DiskFullError: There is no room for it.
+            RunError: As of `add_trial`.
         """
+        self._check_there()
         sha256 = None
         if model is not None:
             self._records.disown_model()  # no record ever names a model that is not there
@@ -195,6 +197,7 @@ class RunFolder:
 
     def write_oracle(self, arm: str, state: Mapping[str, Any]) -> None:
         """Writes KerasTuner's state of an arm's search."""
+        self._check_there()
         write_json(self._oracle_file(arm), {**state, "arm": arm})
 
     def read_oracle(self, arm: str) -> dict[str, Any] | None:
@@ -223,6 +226,13 @@ class RunFolder:
 
     def _oracle_file(self, arm: str) -> Path:
         return self.search / arm / "oracle.json"
+
+    def _check_there(self) -> None:
+        """Refuses to write into a folder that would be made anew, and hold a part of the run."""
+        if not self.config_file.exists():
+            raise RunError(
+                f"{self.config_file} is gone: the folder was moved or deleted during the run."
+            )
 
     def _check_model(self) -> None:
         """Looks whether best.keras is the model that a record names."""
@@ -271,7 +281,8 @@ class RunFolder:
 
 
 def _is_environment(content: dict[str, Any]) -> bool:
-    return isinstance(content.get("versions"), dict) and isinstance(content.get("resumes", []), list)
+    versions, resumes = content.get("versions"), content.get("resumes", [])
+    return isinstance(versions, dict) and isinstance(resumes, list)
 
 
 def _is_of(row: RetrainingRow | DeadUnitRow, trial: TrialRow) -> bool:

@@ -1,6 +1,7 @@
 """Reaching a Dask scheduler that the user has started, and not giving the run away to others."""
 
 import ipaddress
+import logging
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,8 @@ def connect(options: "RunOptions") -> Any:
     """
     from distributed import Client
 
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the pool says what matters
     is_plain = _split(str(options.scheduler))[0] == "tcp"
     security = None if is_plain else _security(options)
     try:

@@ -159,7 +159,7 @@ def test_what_cannot_be_pickled_is_an_error_of_its_call(make_pool):
     done = finish(pool, (lambda _: threading.Lock(),), (pid,))
     assert "cannot pickle" in str(done[0].error)
     assert done[1].error is None
-    with pytest.raises(TypeError, match=r"pickle|serialize"):
+    with pytest.raises(TypeError, match="cannot pickle"):
         pool.submit(2, pid, threading.Lock())
     assert finish(pool, (pid,))[0].error is None
     with pytest.raises(TypeError, match="cannot pickle"):

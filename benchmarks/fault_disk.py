@@ -1,0 +1,119 @@
+"""Searches whose disk is full, and gone on with once there is room."""
+
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+
+from benchmarks.fault_kills import run_forked, search_flags
+from benchmarks.fault_runs import differences, leftovers, records, results, resume
+
+FLAGS = search_flags(3, 0)
+SIZES = (8, 16, 32, 64, 128, 256, 512, 700)  # kB; a whole run of FLAGS takes about 950
+
+
+def forbid_writing_after(n):
+    """Lets this process write `n` files, and of every later one 10 bytes."""
+    n_written, replace = 0, os.replace
+
+    def replace_and_count(*args, **kwargs):
+        nonlocal n_written
+        replace(*args, **kwargs)
+        n_written += 1
+        if n_written == n:
+            _limit(10)
+
+    os.replace = replace_and_count
+    if n == 0:
+        _limit(10)
+
+
+def _limit(n_bytes):
+    # Python ignores the signal of it: to write more is an error, "File too large".
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, resource.RLIM_INFINITY))
+
+
+def use_temporary_folder(path):
+    tempfile.tempdir = str(path)
+
+
+def undisturbed(folder):
+    path = folder / "whole"
+    ended = run_forked(*FLAGS, f"--output={path}")
+    if ended.code:
+        raise RuntimeError(f"An undisturbed search failed: {ended}")
+    return results(path)
+
+
+def file_limits(folder, numbers=None):
+    """Searches that may not write any more after so many files, for each number of files.
+
+    Args:
+        numbers: Which; None for all of them.
+    """
+    expected = undisturbed(folder)
+    n = -1
+    while numbers is None or n < max(numbers):
+        n += 1
+        if numbers is not None and n not in numbers:
+            continue
+        path = folder / f"after-{n}"
+        ended = run_forked(*FLAGS, f"--output={path}", prepare=forbid_writing_after, argument=n)
+        if ended.code == 0:
+            return  # it writes fewer
+        yield _go_on(f"full after {n} files", path, ended, expected)
+        shutil.rmtree(path)
+
+
+def small_disks(folder, sizes=SIZES):
+    """Searches on disks of so many kB, and one whose disk for temporary files is too small."""
+    expected = undisturbed(folder)
+    for size in sizes:
+        with small_disk(folder / "disk", size):
+            path = folder / "disk" / "run"
+            ended = run_forked(*FLAGS, f"--output={path}")
+            subprocess.run(["mount", "-o", "remount,size=64m", folder / "disk"], check=True)
+            yield _go_on(f"disk of {size} kB", path, ended, expected)
+    with small_disk(folder / "disk", 64):
+        path = folder / "small-tmp"
+        ended = run_forked(
+            *FLAGS,
+            f"--output={path}",
+            prepare=use_temporary_folder,
+            argument=folder / "disk",
+        )
+    yield _go_on("temporary files on a disk of 64 kB", path, ended, expected)
+
+
+@contextlib.contextmanager
+def small_disk(path, n_kilobytes):
+    """A file system of that size in memory. Whoever cannot mount one gets a PermissionError."""
+    path.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={n_kilobytes}k", "tmpfs", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise PermissionError(done.stderr.strip())
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def _go_on(name, path, ended, expected):
+    """A row: how it ended, and what came out when there was room again."""
+    known = records(path)
+    has_run = (path / "config.json").exists()
+    again = run_forked(*(resume(path) if has_run else (*FLAGS, f"--output={path}")))
+    now = records(path)
+    is_as_it_should = ended.code == 1 and ended.sentence and not again.code
+    return {
+        "disk": name,
+        "codes": [ended.code, again.code],
+        "sentence": (ended.sentence or "").replace(f"{path}/", ""),
+        "lost": [file.parent.name for file in known if now.get(file) != known[file]],
+        "wrong": differences(path, expected),
+        "leftovers": leftovers(path),
+        "problems": [] if is_as_it_should else [ended.error, again.error],
+    }

@@ -1,0 +1,141 @@
+"""Two processes in one folder, processes that are told to stop, and folders that go away."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+
+import psutil
+
+from benchmarks.fault_disk import small_disk
+from benchmarks.fault_kills import search_flags
+from benchmarks.fault_runs import (
+    Command,
+    differences,
+    records,
+    results,
+    resume,
+    run_here,
+)
+
+# Epochs enough for a signal to arrive before the trainings that are left have ended.
+FLAGS = (*search_flags(4, 0), "--epochs=30")
+_SECONDS_TO_GO = 15  # for the workers of a driver that has ended
+
+
+def row(name, codes, problems, wrong=()):
+    return {"search": name, "codes": codes, "wrong": [*wrong], "problems": [*problems]}
+
+
+def two_processes(folder):
+    """A second process in the folder of a search, which is killed after that."""
+    path = folder / "shared"
+    first = Command(*FLAGS, f"--output={path}", folder=folder)
+    first.wait_for(lambda: records(path))
+    problems, codes = [], []
+    for arguments in (resume(path), (*FLAGS, f"--output={path}", "--overwrite")):
+        second = run_here(*arguments)
+        codes.append(second.code)
+        if f"is in use by process {first.process.pid} on" not in (second.sentence or ""):
+            problems.append(second.error)
+    first.process.kill()
+    codes += [first.end().code, run_here(*resume(path)).code]
+    if codes != [2, 2, -signal.SIGKILL, 0]:
+        problems.append(f"exit codes {codes}")
+    yield row("two processes", codes, problems, differences(path, _undisturbed(folder)))
+
+
+def stopped_searches(folder, signals=None):
+    """Searches on two workers that are told to stop, as by Ctrl-C: all of a process group."""
+    expected = _undisturbed(folder, 2)
+    for name, number, to_all, code in (
+        ("Ctrl-C", signal.SIGINT, True, 130),
+        ("SIGINT to the driver", signal.SIGINT, False, 130),
+        ("SIGTERM to the driver", signal.SIGTERM, False, -signal.SIGTERM),
+    ):
+        if signals is not None and name not in signals:
+            continue
+        path = folder / name
+        flags = (*FLAGS, "--workers=2", f"--output={path}")
+        command = Command(*flags, folder=folder, own_group=True)
+        command.wait_for(lambda p=path: records(p))
+        below = psutil.Process(command.process.pid).children(recursive=True)
+        if to_all:
+            os.killpg(command.process.pid, number)
+        else:
+            command.process.send_signal(number)
+        ended = command.end()
+        problems = [f"orphan: {' '.join(p.cmdline())}" for p in _orphans(below)]
+        if ended.code != code or ended.has_traceback:
+            problems.append(f"exit code {ended.code}: {ended.error}")
+        known = records(path)
+        way_on = re.search(r"^  python -m recipes\.mnist (.*)$", ended.error, re.MULTILINE)
+        if code == 130 and not way_on:
+            problems.append(f"no way to go on: {ended.error}")
+        arguments = shlex.split(way_on.group(1)) if way_on else resume(path)
+        again = Command(*arguments, folder=folder).end()
+        if again.code or again.has_traceback:
+            problems.append(again.error)
+        now = records(path)
+        problems += [f"lost: {file}" for file in known if now.get(file) != known[file]]
+        codes = [ended.code, again.code]
+        yield row(name, codes, problems, differences(path, expected))
+
+
+def unusable_folders(folder):
+    """Folders that cannot be written, that go away, or that have a name to trip over."""
+    refused = run_here(*FLAGS, "--output=/proc/nowhere/run")
+    problems = [] if refused.code == 2 and refused.sentence else [refused.error]
+    yield row("a folder nobody can write", [refused.code], problems)
+
+    expected = _undisturbed(folder)
+    path = folder / "a run's ünïcode 名前 -- folder"
+    command = Command(*FLAGS, f"--output={path}", folder=folder)
+    command.wait_for(lambda: records(path))
+    command.process.send_signal(signal.SIGINT)
+    ended = command.end()
+    way_on = re.search(r"^  python -m recipes\.mnist (.*)$", ended.error, re.MULTILINE)
+    again = run_here(*shlex.split(way_on.group(1) if way_on else ""))
+    problems = [] if (ended.code, again.code) == (130, 0) else [ended.error, again.error]
+    yield row("a folder of odd name", [ended.code, again.code], problems, differences(path, expected))
+
+    path = folder / "deleted"
+    command = Command(*FLAGS, f"--output={path}", folder=folder)
+    command.wait_for(lambda: records(path))
+    shutil.rmtree(path, ignore_errors=True)
+    ended = command.end()
+    problems = [] if ended.code == 1 and ended.sentence else [f"{ended.output}\n{ended.error}"]
+    yield row("a folder that is deleted", [ended.code], problems)
+
+    with contextlib.suppress(PermissionError), small_disk(folder / "disk", 4096):
+        path = folder / "disk" / "run"
+        shutil.copytree(folder / "undisturbed-0", path)
+        _remount(folder / "disk", "ro")
+        refused = run_here(*resume(path))
+        _remount(folder / "disk", "rw")
+        again = run_here(*resume(path))
+        codes = [refused.code, again.code]
+        problems = [] if codes == [2, 0] and refused.sentence else [refused.error, again.error]
+        yield row("a disk that is read-only", codes, problems, differences(path, expected))
+
+
+def _undisturbed(folder, n_workers=0):
+    path = folder / f"undisturbed-{n_workers}"
+    if not path.exists():
+        workers = (f"--workers={n_workers}",) if n_workers else ()
+        ended = Command(*FLAGS, *workers, f"--output={path}", folder=folder).end()
+        if ended.code:
+            raise RuntimeError(f"An undisturbed search failed: {ended}")
+    return results(path)
+
+
+def _orphans(processes):
+    _, alive = psutil.wait_procs(processes, _SECONDS_TO_GO)
+    return alive
+
+
+def _remount(path, option):
+    subprocess.run(["mount", "-o", f"remount,{option}", path], check=True)

@@ -1,0 +1,108 @@
+"""Searches that are killed, run folders that are damaged, disks that are full: is anything lost?"""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks import fault_corruptions, fault_disk, fault_kills
+from benchmarks.fault_runs import run_here
+from benchmarks.measuring import check_writable, environment, refuse, write_json
+
+CASES = {
+    "kills": lambda folder, o: fault_kills.killed_searches(folder, o.runs, seed=o.seed),
+    "steps": lambda folder, o: fault_kills.killed_steps(folder),
+    "corruptions": lambda folder, o: fault_corruptions.corrupted_runs(
+        folder, o.copies, run_here, seed=o.seed
+    ),
+    "file-limits": lambda folder, o: fault_disk.file_limits(folder),
+    "small-disks": lambda folder, o: fault_disk.small_disks(folder),
+}
+
+
+@dataclass
+class Options:
+    """Faults of every kind, done for real to searches of `recipes.mnist` on synthetic images.
+
+    kills: SIGKILL to the driver, to workers or to both at random moments, up to three times a
+    search. steps: SIGKILL before every single step of writing a file. corruptions: files of run
+    folders cut off, flipped, deleted, swapped. file-limits, small-disks: no room for a file.
+    Each search is then gone on with, and its results are compared with those of one that was left
+    alone. Ends with exit code 1 if anything was lost or wrong.
+    """
+
+    cases: tuple[str, ...] = ()
+    """Of kills, steps, corruptions, file-limits, small-disks. None: all."""
+    runs: int = 30
+    """Searches that are killed at random moments. Every third has two workers."""
+    copies: int = 200
+    """Run folders that are damaged."""
+    seed: int = 0
+    """Of the moments and the damages."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """File for the rows: case, codes, lost, wrong, problems, ..."""
+
+
+def is_good(row):
+    return not any(row.get(key) for key in ("lost", "wrong", "leftovers", "problems"))
+
+
+def print_row(row, console):
+    name = row.get("search") or row.get("disk") or f"copy {row['copy']} of {row['of']}"
+    done = ", ".join(row.get("kills") or row.get("faults") or [row.get("sentence", "")])
+    codes = row.get("codes") or [row["code"]]
+    console.print(f"{name}: {done}; exit codes {codes}", markup=False, highlight=False)
+    if not is_good(row):
+        console.print(row, style="red")
+
+
+def print_summary(rows, console):
+    table = Table("case", "n", "as if undisturbed", "refused", "lost", "wrong", "other problems")
+    for case in dict.fromkeys(row["case"] for row in rows):
+        of_case = [row for row in rows if row["case"] == case]
+        counts = [sum(bool(row.get(key)) for row in of_case) for key in ("lost", "wrong")]
+        n_refused = sum(bool(row.get("refused")) for row in of_case)
+        n_good = sum(is_good(row) for row in of_case) - n_refused
+        n_other = sum(bool(row.get("problems") or row.get("leftovers")) for row in of_case)
+        numbers = (len(of_case), n_good, n_refused, *counts, n_other)
+        table.add_row(case, *map(str, numbers))
+    console.print(table)
+    refused = Counter(row["refused_file"] for row in rows if row.get("refused"))
+    if refused:
+        files = ", ".join(f"{file} {n}" for file, n in refused.most_common())
+        console.print(f"Refused for: {files}", highlight=False)
+
+
+def check(options):
+    for name in options.cases:
+        if name not in CASES:
+            refuse(f"`--cases` must be of {', '.join(CASES)}. Received: {name}")
+    for flag, value in (("runs", options.runs), ("copies", options.copies)):
+        if value < 1:
+            refuse(f"`--{flag}` must be at least 1. Received: {value}")
+    check_writable(options.json)
+
+
+def main(options: Options, console: Console):
+    check(options)
+    console.print(environment(), highlight=False, soft_wrap=True)
+    rows = []
+    for case in options.cases or CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            found = CASES[case](Path(folder), options)
+            for row in track(found, case, console=console, transient=True, total=None):
+                rows.append({"case": case, **row})
+                print_row(row, console)
+                write_json(options.json, rows)
+    print_summary(rows, console)
+    return 0 if all(map(is_good, rows)) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tyro.cli(Options), Console()))

@@ -14,31 +14,6 @@ FLAGS = search_flags(3, 0)
 SIZES = (8, 16, 32, 64, 128, 256, 512, 700)  # kB; a whole run of FLAGS takes about 950
 
 
-def forbid_writing_after(n):
-    """Lets this process write `n` files, and of every later one 10 bytes."""
-    n_written, replace = 0, os.replace
-
-    def replace_and_count(*args, **kwargs):
-        nonlocal n_written
-        replace(*args, **kwargs)
-        n_written += 1
-        if n_written == n:
-            _limit(10)
-
-    os.replace = replace_and_count
-    if n == 0:
-        _limit(10)
-
-
-def _limit(n_bytes):
-    # Python ignores the signal of it: to write more is an error, "File too large".
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, resource.RLIM_INFINITY))
-
-
-def use_temporary_folder(path):
-    tempfile.tempdir = str(path)
-
-
 def undisturbed(folder):
     path = folder / "whole"
     ended = run_forked(*FLAGS, f"--output={path}")

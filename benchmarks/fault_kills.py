@@ -152,62 +152,6 @@ def killed_searches(folder, n_runs, n_trials=12, seed=0, every=3):
         )
 
 
-# A process that is forked off one that has imported TensorFlow is ready at once.
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["recipes.common.job", "recipes.common.page"])
-
-
-def run_forked(*arguments, prepare=None, argument=None):
-    """Runs the recipe in a process that `prepare(argument)` has been called in before."""
-    output, output_end = _forks.Pipe(duplex=False)
-    error, error_end = _forks.Pipe(duplex=False)
-    ends = output_end, error_end
-    begin = time.monotonic()
-    child = _forks.Process(target=_be_run, args=(ends, arguments, prepare, argument))
-    child.start()
-    for end in ends:
-        end.close()
-    texts = [_read_all(pipe) for pipe in (output, error)]
-    child.join()
-    return Ended(child.exitcode, *texts, time.monotonic() - begin)
-
-
-def _be_run(ends, arguments, prepare, argument):
-    for number, end in enumerate(ends, start=1):
-        os.dup2(end.fileno(), number)
-        end.close()
-    if prepare:
-        prepare(argument)
-    ended = run_here(*arguments)
-    os.write(1, ended.output.encode())
-    os.write(2, ended.error.encode())
-    os._exit(ended.code)
-
-
-def _read_all(pipe):
-    content = b""
-    while part := os.read(pipe.fileno(), 65536):
-        content += part
-    return content.decode(errors="replace")
-
-
-def die_at_step(n):
-    """Kills this process before its n-th step of writing: a flush, or moving a file into place."""
-    steps = 0
-
-    def stepping(function):
-        def step(*args, **kwargs):
-            nonlocal steps
-            steps += 1
-            if steps == n:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*args, **kwargs)
-
-        return step
-
-    os.fsync, os.replace = stepping(os.fsync), stepping(os.replace)
-
-
 def killed_steps(folder, n_trials=3, steps=None):
     """One search for every step of writing, killed before that step and gone on with.
 

@@ -19,8 +19,8 @@ def as_number(value):
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         try:
             return float(value)
-        except OverflowError:  # an int beyond all floats
-            return math.inf if value > 0 else -math.inf
+        except OverflowError:  # an int beyond all floats, which every range refuses
+            return math.inf
     return math.nan
 
 

@@ -12,7 +12,8 @@ from keras_leaky.tuning.random_search import RandomSearch
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
 from keras_leaky.tuning.scaled_schedule import ScaledSchedule
 from keras_leaky.tuning.trainer import Trainer
-from keras_leaky.tuning.worker_pool import SchedulerLostError, WorkerLostError, WorkerPool
+from keras_leaky.tuning.worker_outcome import SchedulerLostError, WorkerLostError
+from keras_leaky.tuning.worker_pool import WorkerPool
 
 __all__ = [
     "BayesianOptimization",

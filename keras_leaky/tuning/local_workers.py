@@ -6,6 +6,7 @@ import os
 
 from keras_leaky.tuning.worker_setup import worker_environment
 
+_LEAST_MEMORY = 1e9  # bytes; TensorFlow alone takes half of it
 _MEMORY_FRACTION = 0.9  # of the machine's, for all workers; the rest is for this process
 
 
@@ -24,7 +25,7 @@ def local_workers(n_workers):
         n_workers: int >= 1.
 
     Raises:
-        ValueError: If `n_workers` is not a whole number >= 1.
+        ValueError: If `n_workers` is not a whole number >= 1, or too many for the memory.
         ImportError: If Dask is not installed: `pip install "keras_leaky[parallel]"`.
 
     Example:
@@ -37,15 +38,27 @@ def local_workers(n_workers):
     """
     if isinstance(n_workers, bool) or not isinstance(n_workers, int) or n_workers < 1:
         raise ValueError(f"`n_workers` must be a whole number >= 1. Received: {n_workers=}")
-    from dask import config
-    from distributed import Client, LocalCluster
-    from distributed.system import MEMORY_LIMIT
-
+    try:
+        from dask import config
+        from distributed import Client, LocalCluster
+        from distributed.system import MEMORY_LIMIT
+    except ImportError as error:
+        raise ImportError('Workers need Dask: pip install "keras_leaky[parallel]"') from error
+    memory_limit = int(MEMORY_LIMIT * _MEMORY_FRACTION / n_workers)
+    if memory_limit < _LEAST_MEMORY:
+        raise ValueError(
+            f"`n_workers` must leave 1 GB of memory to each worker. Received: {n_workers=}, with "
+            f"{MEMORY_LIMIT / 1e9:.1f} GB of memory"
+        )
     settings = {
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "logging.distributed": "critical",
+        # Ctrl-C goes to all processes of a terminal, and is this one's business.
+        "distributed.worker.preload": [
+            "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+        ],
     }
     with _environment(worker_environment()), config.set(settings):
         cluster = LocalCluster(
@@ -55,7 +68,7 @@ def local_workers(n_workers):
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
-            memory_limit=int(MEMORY_LIMIT * _MEMORY_FRACTION / n_workers),
+            memory_limit=memory_limit,
             silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client:

@@ -12,7 +12,8 @@ import numpy as np
 
 from keras_leaky.tuning.executions import Builder, CopiedCallbacks, Executions, run_executions
 from keras_leaky.tuning.trainer import Trainer
-from keras_leaky.tuning.worker_pool import WorkerLostError, WorkerPool
+from keras_leaky.tuning.worker_outcome import WorkerLostError
+from keras_leaky.tuning.worker_pool import WorkerPool
 
 _Status = keras_tuner.engine.trial.TrialStatus
 _OF_WORKERS = (

@@ -130,8 +130,8 @@ class ReusingTuner(keras_tuner.Tuner):
 
         Workers train one trial at a time each, in programs that they compile once, and need no
         disk in common. Which points a random or grid search tries, and what comes out, does not
-        depend on their number. What Bayesian optimization and Hyperband try depends on the trials
-        that have ended by then.
+        depend on their number, if the first call of `build` asks for all hyperparameters. What
+        Bayesian optimization and Hyperband try depends on the trials that have ended by then.
 
         Args:
             *fit_args: As for `keras.Model.fit`; for workers things that can be pickled. Arrays are

@@ -40,6 +40,7 @@ class Lane:
         ended: A queue.
 
     Attributes:
+        is_ready: Whether it has got ready, busy or not.
         call: What it is busy with, None if it is not.
     """
 
@@ -49,19 +50,19 @@ class Lane:
         self._client, self._ended = client, ended
         self._work: Any = None  # Dask's future of the function and what is shared, unpickled there
         self._future: Any = None  # of what it is doing
-        self._is_ready = False
+        self.is_ready = False
         self._to_wait_for: queue.SimpleQueue = queue.SimpleQueue()
         Thread(target=self._wait, daemon=True).start()
         self._begin(lambda: self._get_ready(content))
 
     @property
     def is_free(self):
-        return self._is_ready and self.call is None and not self.has_died
+        return self.is_ready and self.call is None and not self.has_died
 
     @property
     def is_late(self):
         """Whether it has been getting ready for too long."""
-        return not self._is_ready and self.seconds > _SECONDS_TO_GET_READY
+        return not self.is_ready and self.seconds > _SECONDS_TO_GET_READY
 
     @property
     def seconds(self):
@@ -71,7 +72,7 @@ class Lane:
     @property
     def has_died(self):
         """Whether it has; a new process may have its address, but not what was in it."""
-        return self._is_ready and self._work.status != "finished"
+        return self.is_ready and self._work.status != "finished"
 
     def start(self, call):
         """Has it make a call."""
@@ -86,7 +87,7 @@ class Lane:
 
     def end(self):
         """Takes note that what it was doing has ended."""
-        self._is_ready = True
+        self.is_ready = True
         self.call = self._future = None  # a result that is still referenced would be made again
 
     def cancel(self):

@@ -6,11 +6,10 @@ import pickle
 import queue
 import time
 from collections import deque
-from dataclasses import dataclass
 from threading import Thread
-from typing import Any
 
 from keras_leaky.tuning.worker_lane import Call, Lane
+from keras_leaky.tuning.worker_outcome import Finished, SchedulerLostError, WorkerLostError
 from keras_leaky.tuning.worker_setup import make_kill, packages, versions_of
 
 _logger = logging.getLogger(__name__)
@@ -18,31 +17,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5  # at which workers there are
 _SECONDS_BEFORE_SAYING_SO = 60  # that no worker is ready
 _SECONDS_TO_ANSWER = 30  # for the scheduler
 _SECONDS_TO_KILL = 5
-
-
-class WorkerLostError(RuntimeError):
-    """A call was tried as often as allowed, and every worker was killed or ran out of time."""
-
-
-class SchedulerLostError(RuntimeError):
-    """The Dask scheduler has gone away, and with it what the workers were doing."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A call that has ended.
-
-    Attributes:
-        key: As given to `submit`.
-        value: What the function returned, None if there is an `error`.
-        error: What the function raised, or a `WorkerLostError`, or None.
-        lost: What became of workers that did not bring it to an end, one sentence each.
-    """
-
-    key: Any
-    value: Any
-    error: BaseException | None
-    lost: list[str]
+_MAX_DEATHS = 5  # of workers in a row that were getting ready, before it is given up
 
 
 class WorkerPool:
@@ -88,6 +63,7 @@ class WorkerPool:
         self._again: deque[Call] = deque()  # calls whose worker was lost
         self._ended: queue.SimpleQueue = queue.SimpleQueue()  # what lanes have come to
         self._finished: list[Finished] = []
+        self._n_deaths = 0  # in a row, of workers that were getting ready
         self._last_look = float("-inf")
         self._last_ready = time.monotonic()
 
@@ -107,35 +83,34 @@ class WorkerPool:
         return len(self._free_lanes()) > len(self._again)
 
     def submit(self, key, *arguments):
-        """Has a free worker call `function(shared, *arguments)`.
+        """Has a worker call `function(shared, *arguments)`: a free one, or the next that is.
 
         Args:
             key: Anything to know the call by.
             *arguments: Small: they are sent anew with every call.
-
-        Raises:
-            RuntimeError: If there is no room.
         """
-        if not self.has_room():
-            raise RuntimeError("No worker is free: ask `has_room()` before `submit`.")
         self._start(Call(key, _dumps(arguments)))
 
     def wait(self, seconds=None):
-        """The calls that have ended since the last time, at least one unless `seconds` pass first.
+        """The calls that have ended since the last time.
 
-        Returns at once, with an empty list, if nothing is running and a worker is free.
+        There may be none if a worker has become free otherwise, or `seconds` have passed.
 
         Raises:
-            SchedulerLostError: If the scheduler cannot be reached.
+            SchedulerLostError: If the scheduler cannot be reached, or no worker can be used.
         """
         end = float("inf") if seconds is None else time.monotonic() + seconds
+        n_free = len(self._free_lanes()) if self.running else 0
         while True:
             if time.monotonic() - self._last_look >= _SECONDS_BETWEEN_LOOKS:
-                self._look()
-            while not self._ended.empty():
-                self._settle(*self._ended.get())
-            is_idle = not self._again and not self.running and self._free_lanes()
-            if self._finished or is_idle or time.monotonic() >= end:
+                try:
+                    self._look()
+                except SchedulerLostError:
+                    self._settle_all()
+                    if not self._finished:
+                        raise
+            self._settle_all()
+            if self._finished or len(self._free_lanes()) > n_free or time.monotonic() >= end:
                 break
             with contextlib.suppress(queue.Empty):
                 self._settle(*self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS / 5))
@@ -161,8 +136,12 @@ class WorkerPool:
         return [lane for lane in self._lanes.values() if lane.is_free]
 
     def _start(self, call):
+        free = self._free_lanes()
+        if not free:  # it has died since the caller asked
+            self._again.append(call)
+            return
         try:
-            self._free_lanes()[0].start(call)
+            free[0].start(call)
         except Exception:
             if self._client.status == "running":
                 raise
@@ -174,6 +153,10 @@ class WorkerPool:
 
     def _has(self, lane):
         return self._lanes.get(lane.address) is lane
+
+    def _settle_all(self):
+        while not self._ended.empty():
+            self._settle(*self._ended.get())
 
     def _settle(self, lane, value, error):
         """Takes in what a lane has come to."""
@@ -204,6 +187,7 @@ class WorkerPool:
             self._warn(f"The worker at {lane.address} gets no trials: {error}")
             return
         lane.end()
+        self._n_deaths = 0
         ours = versions_of(packages())
         others = [f"{k} {versions[k]}, not {ours[k]}" for k in ours if versions[k] != ours[k]]
         if others:
@@ -229,6 +213,8 @@ class WorkerPool:
             self._last_ready = now
         elif now - self._last_ready > _SECONDS_BEFORE_SAYING_SO:
             self._last_ready = now
+            if alive and alive <= self._refused:
+                raise SchedulerLostError(f"No worker at {_address(self._client)} can be used")
             self._warn(f"No worker is ready yet. Waiting at {_address(self._client)}.")
         self._start_again()
 
@@ -253,6 +239,8 @@ class WorkerPool:
         lane.cancel()
         call = lane.call
         if call is None:
+            if not lane.is_ready:
+                self._take_note_of_death(lane, how)
             return
         call.lost.append(f"worker {lane.address} {how}")
         is_last = len(call.lost) > self._retries
@@ -263,6 +251,14 @@ class WorkerPool:
             self._finished.append(Finished(call.key, None, error, call.lost))
         else:
             self._again.append(call)
+
+    def _take_note_of_death(self, lane, how):
+        """Says that a worker was lost that was getting ready, and gives up after some."""
+        self._n_deaths += 1
+        text = f"The worker at {lane.address} {how} while it got ready: has it memory enough?"
+        if self._n_deaths >= _MAX_DEATHS:
+            raise SchedulerLostError(f"{self._n_deaths} workers in a row were lost. {text}")
+        self._warn(text)
 
     def _replace(self, lane, why):
         """Gives up a worker that takes too long, and has it killed."""

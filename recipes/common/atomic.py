@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from recipes.common.errors import DiskFullError
+from recipes.common.errors import DiskFullError, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: the process may not write larger files
 _LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
@@ -29,7 +29,7 @@ def model_bytes(model: Any) -> bytes:
     # folder of the run gets bytes.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
-        with _full_disk_said(path):
+        with _failure_said(path):
             model.save(path)
             return path.read_bytes()
 
@@ -39,9 +39,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises:
         DiskFullError: There is no room for it. The old file is still there.
+        RunError: The folder was moved or deleted meanwhile.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _full_disk_said(path):
+    with _failure_said(path):
         make_folders(path.parent)
         try:
             with temporary.open("wb") as file:
@@ -91,9 +92,11 @@ def _flush_folder(path: Path) -> None:
 
 
 @contextmanager
-def _full_disk_said(path: Path) -> Iterator[None]:
+def _failure_said(path: Path) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise RunError(f"{path} cannot be written: its folder is gone.") from error
     except OSError as error:
         if error.errno not in _FULL:
             raise

@@ -1,12 +1,12 @@
 """Where jobs run: in this process, or on the workers of a Dask cluster."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from keras_leaky.tuning import SchedulerLostError, WorkerLostError, WorkerPool, local_workers
 from recipes import common
-from recipes.common.errors import RunError
+from recipes.common.errors import InputError, RunError
 from recipes.common.options import RunOptions
 from recipes.common.progress import Progress
 from recipes.common.scheduler import connect
@@ -59,6 +59,7 @@ class WorkerLanes:
 
     def __init__(self, pool: WorkerPool, progress: Progress) -> None:
         self._pool, self._progress = pool, progress
+        self._error: Exception | None = None
 
     def has_room(self) -> bool:
         return self._pool.has_room()
@@ -68,13 +69,23 @@ class WorkerLanes:
         self._pool.submit(job, vars(job))
 
     def wait(self) -> list[tuple[Job, dict[str, Any], list[str]]]:
+        if self._error is not None:
+            raise self._error
         try:
             finished = self._pool.wait(seconds=1)
         except SchedulerLostError as error:
             raise RunError(f"{error}. What had finished is kept.") from error
         running: Any = self._pool.running  # its keys are our jobs
         self._progress.show_lanes(running, self._pool.n_lanes)
-        return [(done.key, self._outcome(done), done.lost) for done in finished]
+        found = []
+        for done in finished:
+            try:
+                found.append((done.key, self._outcome(done), done.lost))
+            except Exception as error:
+                self._error = error  # raised once the others are recorded
+        if self._error is not None and not found:
+            raise self._error
+        return found
 
     def _outcome(self, done: Any) -> dict[str, Any]:
         if done.error is None:
@@ -100,7 +111,7 @@ def open_lanes(options: RunOptions, place: Workplace, progress: Progress) -> Ite
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(common)  # workers need not have this checkout
-    client = connect(options) if options.scheduler else local_workers(options.workers)
+    client = connect(options) if options.scheduler else _local(options.workers)
     try:
         with (
             client as connected,
@@ -116,6 +127,16 @@ def open_lanes(options: RunOptions, place: Workplace, progress: Progress) -> Ite
             yield WorkerLanes(pool, progress)
     finally:
         cloudpickle.unregister_pickle_by_value(common)
+
+
+@contextmanager
+def _local(n_workers: int) -> Iterator[Any]:
+    with ExitStack() as stack:
+        try:
+            client = stack.enter_context(local_workers(n_workers))
+        except ValueError as error:  # too many for the memory
+            raise InputError(f"`--workers` cannot be {n_workers}: {error}.") from error
+        yield client
 
 
 def run_jobs(sources: Sequence[Source], lanes: Lanes) -> None:

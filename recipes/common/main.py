@@ -87,19 +87,20 @@ def run_recipe(
     try:
         code = exit_code(work)
     except Exception:  # a bug: the traceback follows
-        _say_how_to_go_on(program, running)
+        _say_how_to_go_on(program, running, "--insecure" in given)
         raise
     if code in (EXIT_FAILED, EXIT_INTERRUPTED):
-        _say_how_to_go_on(program, running)
+        _say_how_to_go_on(program, running, "--insecure" in given)
     return code
 
 
-def _say_how_to_go_on(program: str, running: Sequence[RunFolder]) -> None:
+def _say_how_to_go_on(program: str, running: Sequence[RunFolder], insecure: bool) -> None:
     for folder in running:
         if not folder.config_file.exists():
             continue  # somebody has moved or deleted it
+        consent = " --insecure" if insecure else ""  # which a run does not keep
         print(
             f"{len(folder.trials)} finished trials are kept. Go on with:\n"
-            f"  {program} --output {shlex.quote(str(folder.path))} --resume",
+            f"  {program} --output {shlex.quote(str(folder.path))} --resume{consent}",
             file=sys.stderr,
         )

@@ -145,7 +145,8 @@ def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -
         stored = config["options"]
     given = {argument.partition("=")[0] for argument in arguments}
     if given & {"--workers", "--scheduler"}:  # one takes the place of the other
-        stored = {k: v for k, v in stored.items() if k not in ("workers", "scheduler")}
+        of_cluster = ("workers", "scheduler", "tls_ca_file", "tls_cert", "tls_key")
+        stored = {name: value for name, value in stored.items() if name not in of_cluster}
     options = tyro.cli(
         cls,
         args=[*_as_flags(stored), *arguments],  # of a flag given twice the last counts

@@ -72,9 +72,9 @@ class ArmSearch:
             self._trials[number] = trial
             self._ended_before[f"{number:04d}"] = self._ended[self._n_told :]
             self._n_told = len(self._ended)
-            self._write_oracle()
             job = self._job(number, trial)
             if not self._keep(job):
+                self._write_oracle()
                 return job
         return None
 

@@ -1,5 +1,6 @@
 """Searches of which several trials run at a time, and end in any order."""
 
+import contextlib
 import dataclasses
 import random
 
@@ -85,10 +86,8 @@ def test_a_parallel_search_that_is_killed_runs_no_finished_trial_twice(
     options = make_options(tuner=tuner, trials=None if tuner == "hyperband" else 12, epochs=9)
     path, n_before, kept = tmp_path / "run", 0, []
     for stop_after, n_lanes in ((2 + seed, 4), (3, 2), (0, 3), (None, 5)):
-        try:
+        with contextlib.suppress(Stopped):
             run(options, data, path, n_lanes, seed, stop_after)
-        except Stopped:
-            pass
         rows = results(RunFolder.open(path))
         assert set(kept) <= set(rows)
         assert len(calls) - n_before == len(rows) - len(kept)

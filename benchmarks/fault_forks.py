@@ -1,0 +1,94 @@
+"""The recipe in processes that are forked off one that has imported TensorFlow: ready at once."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import tempfile
+import time
+
+from benchmarks.fault_runs import Ended, run_here
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["recipes.common.job", "recipes.common.page"])
+
+
+def run_forked(*arguments, prepare=None, argument=None):
+    """Runs the recipe in a process that `prepare(argument)` has been called in before."""
+    output, output_end = _forks.Pipe(duplex=False)
+    error, error_end = _forks.Pipe(duplex=False)
+    ends = output_end, error_end
+    begin = time.monotonic()
+    child = _forks.Process(target=_be_run, args=(ends, arguments, prepare, argument))
+    child.start()
+    for end in ends:
+        end.close()
+    texts = [_read_all(pipe) for pipe in (output, error)]
+    child.join()
+    return Ended(child.exitcode, *texts, time.monotonic() - begin)
+
+
+def _be_run(ends, arguments, prepare, argument):
+    for number, end in enumerate(ends, start=1):
+        os.dup2(end.fileno(), number)
+        end.close()
+    if prepare:
+        prepare(argument)
+    ended = run_here(*arguments)
+    os.write(1, ended.output.encode())
+    os.write(2, ended.error.encode())
+    os._exit(ended.code)
+
+
+def _read_all(pipe):
+    content = b""
+    while part := os.read(pipe.fileno(), 65536):
+        content += part
+    return content.decode(errors="replace")
+
+
+def die_at_step(n):
+    """Kills this process before its n-th step of writing: a flush, or moving a file into place."""
+    steps = 0
+
+    def stepping(function):
+        def step(*args, **kwargs):
+            nonlocal steps
+            steps += 1
+            if steps == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+
+        return step
+
+    os.fsync, os.replace = stepping(os.fsync), stepping(os.replace)
+
+
+def forbid_writing_after(n):
+    """Lets this process write `n` files, and of every later one 10 bytes."""
+    n_written, replace = 0, os.replace
+
+    def replace_and_count(*args, **kwargs):
+        nonlocal n_written
+        replace(*args, **kwargs)
+        n_written += 1
+        if n_written == n:
+            _limit(10)
+
+    os.replace = replace_and_count
+    if n == 0:
+        _limit(10)
+
+
+def _limit(n_bytes):
+    # Python ignores the signal of it: to write more is an error, "File too large".
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, resource.RLIM_INFINITY))
+
+
+def use_temporary_folder(path):
+    tempfile.tempdir = str(path)
+
+
+def use_one_thread(_):
+    """As a worker does."""
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}

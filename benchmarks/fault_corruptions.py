@@ -3,11 +3,13 @@
 import random
 import re
 import shutil
+from functools import partial
 
-from benchmarks.fault_runs import TINY, Command, differences, records, results, resume
+from benchmarks.fault_forks import die_at_step, run_forked, undisturbed
+from benchmarks.fault_runs import TINY, Command, differences, resume
 
 FLAGS = (*TINY, "--activation=leaky_relu", "--trials=4")  # two arms
-_N_DONE = {"searching": 3, "retraining": 9}  # records of the runs that are not finished
+_KILLED_AT = {"searching": 50, "retraining": 135}  # steps of writing
 
 
 def make_runs(folder):
@@ -16,17 +18,10 @@ def make_runs(folder):
     Returns:
         The folders, and the results of the finished one.
     """
-    ended = Command(*FLAGS, f"--output={folder / 'finished'}", folder=folder).end()
-    if ended.code:
-        raise RuntimeError(f"An undisturbed search failed: {ended}")
-    for name, n_done in _N_DONE.items():
-        path = folder / name
-        command = Command(*FLAGS, f"--output={path}", folder=folder)
-        command.wait_for(lambda p=path, n=n_done: len(records(p)) >= n)
-        command.process.kill()
-        command.end()
-    paths = [folder / name for name in ("finished", *_N_DONE)]
-    return paths, results(folder / "finished")
+    expected = undisturbed(folder / "finished", *FLAGS)
+    for name, step in _KILLED_AT.items():
+        run_forked(*FLAGS, f"--output={folder / name}", prepare=partial(die_at_step, step))
+    return [folder / name for name in ("finished", *_KILLED_AT)], expected
 
 
 def truncate(file, rng, _):

@@ -1,25 +1,21 @@
 """Searches whose disk is full, and gone on with once there is room."""
 
 import contextlib
-import os
-import resource
 import shutil
 import subprocess
-import tempfile
+from functools import partial
 
-from benchmarks.fault_kills import run_forked, search_flags
-from benchmarks.fault_runs import differences, leftovers, records, results, resume
+from benchmarks.fault_forks import (
+    forbid_writing_after,
+    run_forked,
+    undisturbed,
+    use_temporary_folder,
+)
+from benchmarks.fault_kills import search_flags
+from benchmarks.fault_runs import differences, leftovers, records, resume
 
 FLAGS = search_flags(3, 0)
 SIZES = (8, 16, 32, 64, 128, 256, 512, 700)  # kB; a whole run of FLAGS takes about 950
-
-
-def undisturbed(folder):
-    path = folder / "whole"
-    ended = run_forked(*FLAGS, f"--output={path}")
-    if ended.code:
-        raise RuntimeError(f"An undisturbed search failed: {ended}")
-    return results(path)
 
 
 def file_limits(folder, numbers=None):
@@ -28,14 +24,14 @@ def file_limits(folder, numbers=None):
     Args:
         numbers: Which; None for all of them.
     """
-    expected = undisturbed(folder)
+    expected = undisturbed(folder / "whole", *FLAGS)
     n = -1
     while numbers is None or n < max(numbers):
         n += 1
         if numbers is not None and n not in numbers:
             continue
         path = folder / f"after-{n}"
-        ended = run_forked(*FLAGS, f"--output={path}", prepare=forbid_writing_after, argument=n)
+        ended = run_forked(*FLAGS, f"--output={path}", prepare=partial(forbid_writing_after, n))
         if ended.code == 0:
             return  # it writes fewer
         yield _go_on(f"full after {n} files", path, ended, expected)
@@ -44,7 +40,7 @@ def file_limits(folder, numbers=None):
 
 def small_disks(folder, sizes=SIZES):
     """Searches on disks of so many kB, and one whose disk for temporary files is too small."""
-    expected = undisturbed(folder)
+    expected = undisturbed(folder / "whole", *FLAGS)
     for size in sizes:
         with small_disk(folder / "disk", size):
             path = folder / "disk" / "run"
@@ -56,8 +52,7 @@ def small_disks(folder, sizes=SIZES):
         ended = run_forked(
             *FLAGS,
             f"--output={path}",
-            prepare=use_temporary_folder,
-            argument=folder / "disk",
+            prepare=partial(use_temporary_folder, folder / "disk"),
         )
     yield _go_on("temporary files on a disk of 64 kB", path, ended, expected)
 
@@ -65,7 +60,7 @@ def small_disks(folder, sizes=SIZES):
 @contextlib.contextmanager
 def small_disk(path, n_kilobytes):
     """A file system of that size in memory. Whoever cannot mount one gets a PermissionError."""
-    path.mkdir(exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={n_kilobytes}k", "tmpfs", path]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

@@ -7,33 +7,41 @@ import signal
 import tempfile
 import time
 
-from benchmarks.fault_runs import Ended, run_here
+from benchmarks.fault_runs import Ended, results, run_here
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["recipes.common.job", "recipes.common.page"])
 
 
-def run_forked(*arguments, prepare=None, argument=None):
-    """Runs the recipe in a process that `prepare(argument)` has been called in before."""
+def run_forked(*arguments, prepare=None):
+    """Runs the recipe in a process that `prepare()` has been called in before."""
     output, output_end = _forks.Pipe(duplex=False)
     error, error_end = _forks.Pipe(duplex=False)
     ends = output_end, error_end
     begin = time.monotonic()
-    child = _forks.Process(target=_be_run, args=(ends, arguments, prepare, argument))
+    child = _forks.Process(target=_be_run, args=(ends, arguments, prepare))
     child.start()
     for end in ends:
         end.close()
-    texts = [_read_all(pipe) for pipe in (output, error)]
+    printed, complaint = _read_all(output), _read_all(error)
     child.join()
-    return Ended(child.exitcode, *texts, time.monotonic() - begin)
+    return Ended(child.exitcode or 0, printed, complaint, time.monotonic() - begin)
 
 
-def _be_run(ends, arguments, prepare, argument):
+def undisturbed(path, *flags, prepare=None):
+    """The results of a search that is left alone."""
+    ended = run_forked(*flags, f"--output={path}", prepare=prepare)
+    if ended.code:
+        raise RuntimeError(f"An undisturbed search failed: {ended}")
+    return results(path)
+
+
+def _be_run(ends, arguments, prepare):
     for number, end in enumerate(ends, start=1):
         os.dup2(end.fileno(), number)
         end.close()
     if prepare:
-        prepare(argument)
+        prepare()
     ended = run_here(*arguments)
     os.write(1, ended.output.encode())
     os.write(2, ended.error.encode())
@@ -89,6 +97,6 @@ def use_temporary_folder(path):
     tempfile.tempdir = str(path)
 
 
-def use_one_thread(_):
+def use_one_thread():
     """As a worker does."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}

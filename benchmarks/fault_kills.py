@@ -1,18 +1,16 @@
 """Searches that are killed at any moment and gone on with."""
 
-import multiprocessing
-import os
 import random
 import shutil
 import signal
-import time
+from functools import partial
 
 import psutil
 
+from benchmarks.fault_forks import die_at_step, run_forked, undisturbed
 from benchmarks.fault_runs import (
     TINY,
     Command,
-    Ended,
     differences,
     leftovers,
     records,
@@ -59,7 +57,7 @@ def kill(process, target, rng):
     return bool(victims)
 
 
-def undisturbed(folder, n_trials, n_workers):
+def measure(folder, n_trials, n_workers):
     """A whole search: seconds, and its results."""
     path = folder / f"undisturbed-{n_workers}"
     ended = Command(*search_flags(n_trials, n_workers), f"--output={path}", folder=folder).end()
@@ -72,7 +70,7 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
     """One search, killed up to `n_kills` times, and gone on with after each.
 
     Args:
-        reference: As of `undisturbed`.
+        reference: As of `measure`.
         first: When it is killed first, as a fraction of the seconds of an undisturbed search,
             earlier if that was too late; the moments of the other kills are drawn anew.
 
@@ -138,7 +136,7 @@ def killed_searches(folder, n_runs, n_trials=12, seed=0, every=3):
     for i in range(n_runs):
         n_workers = 2 if i % every == every - 1 else 0
         if n_workers not in references:
-            references[n_workers] = undisturbed(folder, n_trials, n_workers)
+            references[n_workers] = measure(folder, n_trials, n_workers)
         first = ((i * 0.618) % 1 + rng.uniform(0, 1 / n_runs)) % 1
         yield killed_search(
             folder,
@@ -159,10 +157,7 @@ def killed_steps(folder, n_trials=3, steps=None):
         steps: Which; None for all of them.
     """
     flags = search_flags(n_trials, 0)
-    ended = run_forked(*flags, f"--output={folder / 'whole'}")
-    if ended.code:
-        raise RuntimeError(f"An undisturbed search failed: {ended}")
-    expected = results(folder / "whole")
+    expected = undisturbed(folder / "whole", *flags)
     n = 0
     while True:
         n += 1
@@ -171,7 +166,7 @@ def killed_steps(folder, n_trials=3, steps=None):
         if steps is not None and n not in steps:
             continue
         path = folder / f"step-{n}"
-        ended = run_forked(*flags, f"--output={path}", prepare=die_at_step, argument=n)
+        ended = run_forked(*flags, f"--output={path}", prepare=partial(die_at_step, n))
         if ended.code == 0:
             return  # it has fewer steps
         known = records(path)

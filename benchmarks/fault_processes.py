@@ -11,23 +11,13 @@ import subprocess
 import psutil
 
 from benchmarks.fault_disk import small_disk
+from benchmarks.fault_forks import run_forked, undisturbed, use_one_thread
 from benchmarks.fault_kills import search_flags
-from benchmarks.fault_runs import (
-    Command,
-    differences,
-    records,
-    results,
-    resume,
-    run_here,
-)
+from benchmarks.fault_runs import Command, differences, make_row, records, resume, run_here
 
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
 FLAGS = (*search_flags(4, 0), "--epochs=30")
 _SECONDS_TO_GO = 15  # for the workers of a driver that has ended
-
-
-def row(name, codes, problems, wrong=()):
-    return {"search": name, "codes": codes, "wrong": [*wrong], "problems": [*problems]}
 
 
 def two_processes(folder):
@@ -45,12 +35,14 @@ def two_processes(folder):
     codes += [first.end().code, run_here(*resume(path)).code]
     if codes != [2, 2, -signal.SIGKILL, 0]:
         problems.append(f"exit codes {codes}")
-    yield row("two processes", codes, problems, differences(path, _undisturbed(folder)))
+    wrong = differences(path, undisturbed(folder / "whole", *FLAGS))
+    yield make_row("two processes", codes, problems, wrong)
 
 
 def stopped_searches(folder, signals=None):
     """Searches on two workers that are told to stop, as by Ctrl-C: all of a process group."""
-    expected = _undisturbed(folder, 2)
+    # A worker has one thread, so this process may stand for the workers.
+    expected = undisturbed(folder / "whole", *FLAGS, prepare=use_one_thread)
     for name, number, to_all, code in (
         ("Ctrl-C", signal.SIGINT, True, 130),
         ("SIGINT to the driver", signal.SIGINT, False, 130),
@@ -76,22 +68,22 @@ def stopped_searches(folder, signals=None):
         if code == 130 and not way_on:
             problems.append(f"no way to go on: {ended.error}")
         arguments = shlex.split(way_on.group(1)) if way_on else resume(path)
-        again = Command(*arguments, folder=folder).end()
+        again = run_forked(*arguments, "--workers=0", prepare=use_one_thread)
         if again.code or again.has_traceback:
             problems.append(again.error)
         now = records(path)
         problems += [f"lost: {file}" for file in known if now.get(file) != known[file]]
         codes = [ended.code, again.code]
-        yield row(name, codes, problems, differences(path, expected))
+        yield make_row(name, codes, problems, differences(path, expected))
 
 
 def unusable_folders(folder):
     """Folders that cannot be written, that go away, or that have a name to trip over."""
     refused = run_here(*FLAGS, "--output=/proc/nowhere/run")
     problems = [] if refused.code == 2 and refused.sentence else [refused.error]
-    yield row("a folder nobody can write", [refused.code], problems)
+    yield make_row("a folder nobody can write", [refused.code], problems)
 
-    expected = _undisturbed(folder)
+    expected = undisturbed(folder / "whole", *FLAGS)
     path = folder / "a run's ünïcode 名前 -- folder"
     command = Command(*FLAGS, f"--output={path}", folder=folder)
     command.wait_for(lambda: records(path))
@@ -99,8 +91,9 @@ def unusable_folders(folder):
     ended = command.end()
     way_on = re.search(r"^  python -m recipes\.mnist (.*)$", ended.error, re.MULTILINE)
     again = run_here(*shlex.split(way_on.group(1) if way_on else ""))
-    problems = [] if (ended.code, again.code) == (130, 0) else [ended.error, again.error]
-    yield row("a folder of odd name", [ended.code, again.code], problems, differences(path, expected))
+    codes = [ended.code, again.code]
+    problems = [] if codes == [130, 0] else [ended.error, again.error]
+    yield make_row("a folder of odd name", codes, problems, differences(path, expected))
 
     path = folder / "deleted"
     command = Command(*FLAGS, f"--output={path}", folder=folder)
@@ -108,28 +101,18 @@ def unusable_folders(folder):
     shutil.rmtree(path, ignore_errors=True)
     ended = command.end()
     problems = [] if ended.code == 1 and ended.sentence else [f"{ended.output}\n{ended.error}"]
-    yield row("a folder that is deleted", [ended.code], problems)
+    yield make_row("a folder that is deleted", [ended.code], problems)
 
     with contextlib.suppress(PermissionError), small_disk(folder / "disk", 4096):
         path = folder / "disk" / "run"
-        shutil.copytree(folder / "undisturbed-0", path)
+        shutil.copytree(folder / "whole", path)
         _remount(folder / "disk", "ro")
         refused = run_here(*resume(path))
         _remount(folder / "disk", "rw")
         again = run_here(*resume(path))
         codes = [refused.code, again.code]
         problems = [] if codes == [2, 0] and refused.sentence else [refused.error, again.error]
-        yield row("a disk that is read-only", codes, problems, differences(path, expected))
-
-
-def _undisturbed(folder, n_workers=0):
-    path = folder / f"undisturbed-{n_workers}"
-    if not path.exists():
-        workers = (f"--workers={n_workers}",) if n_workers else ()
-        ended = Command(*FLAGS, *workers, f"--output={path}", folder=folder).end()
-        if ended.code:
-            raise RuntimeError(f"An undisturbed search failed: {ended}")
-    return results(path)
+        yield make_row("a disk that is read-only", codes, problems, differences(path, expected))
 
 
 def _orphans(processes):

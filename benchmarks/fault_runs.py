@@ -13,6 +13,7 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -193,6 +194,16 @@ def records(path):
     return found
 
 
+def make_row(name, codes, problems, wrong=()):
+    """What became of one case."""
+    return {"search": name, "codes": codes, "wrong": [*wrong], "problems": [*problems]}
+
+
+def is_good(row):
+    """Whether nothing was lost and nothing was wrong."""
+    return not any(row.get(key) for key in ("lost", "wrong", "leftovers", "problems"))
+
+
 def leftovers(path):
     """Half-written files."""
     return sorted(str(file.relative_to(path)) for file in path.rglob(".*.tmp"))
@@ -220,5 +231,5 @@ def _columns(path, *without):
 
 def _predict(path):
     images = np.random.default_rng(0).integers(0, 256, (16, 28, 28), "uint8")
-    model = keras.saving.load_model(path, compile=False)
-    return keras.ops.convert_to_numpy(model(images)).tobytes()
+    model: Any = keras.saving.load_model(path, compile=False)
+    return np.asarray(keras.ops.convert_to_numpy(model(images))).tobytes()

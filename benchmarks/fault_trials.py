@@ -11,6 +11,7 @@ from benchmarks.fault_runs import (
     TINY,
     Command,
     differences,
+    make_row,
     records,
     results,
     resume,
@@ -22,10 +23,6 @@ from recipes.common.run_folder import RunFolder
 from recipes.common.training import train
 
 _TIMEOUT = 30  # seconds: the first trial of a worker compiles
-
-
-def row(name, codes, problems, wrong=()):
-    return {"search": name, "codes": codes, "wrong": [*wrong], "problems": [*problems]}
 
 
 def hanging_trial(folder):
@@ -46,7 +43,7 @@ def hanging_trial(folder):
         problems.append("the worker that was stopped is still there")
         stopped.send_signal(signal.SIGKILL)
     wrong = differences(path, results(folder / "whole"))
-    yield row("a worker hangs", [ended.code, again.code], problems, wrong)
+    yield make_row("a worker hangs", [ended.code, again.code], problems, wrong)
 
 
 def diverging_trials(folder):
@@ -65,7 +62,7 @@ def diverging_trials(folder):
     again = run_here(*resume(path))
     problems += [] if (again.code, records(path)) == (0, known) else ["trained again"]
     wrong = differences(path, expected)
-    yield row("some trials diverge", [ended.code, again.code], problems, wrong)
+    yield make_row("some trials diverge", [ended.code, again.code], problems, wrong)
 
     path = folder / "all"
     flags = (*TINY, "--trials=3", f"--output={path}")
@@ -73,7 +70,7 @@ def diverging_trials(folder):
     is_said = ended.code == 1 and "All 3 trials of relu failed" in (ended.sentence or "")
     statuses = {row.status for row in RunFolder.open(path).trials}
     problems = [] if is_said and statuses == {"FAILED"} else [ended.error, statuses]
-    yield row("all trials diverge", [ended.code], problems)
+    yield make_row("all trials diverge", [ended.code], problems)
 
 
 def trial_without_memory(folder):
@@ -89,7 +86,7 @@ def trial_without_memory(folder):
     if not str(failures[1]).startswith("out of memory: ") or not trainings[1].is_out_of_memory:
         problems.append(f"failures {failures}")
     wrong = [] if trainings[0].epochs == trainings[2].epochs else ["the training after it"]
-    yield row("a trial runs out of memory", [], problems, wrong)
+    yield make_row("a trial runs out of memory", [], problems, wrong)
 
 
 def _net(n_units):

@@ -1,5 +1,6 @@
 """Searches that are killed, run folders that are damaged, disks that are full: is anything lost?"""
 
+import itertools
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -11,8 +12,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import fault_corruptions, fault_disk, fault_kills
-from benchmarks.fault_runs import run_here
+from benchmarks import (
+    fault_corruptions,
+    fault_disk,
+    fault_kills,
+    fault_processes,
+    fault_trials,
+)
+from benchmarks.fault_runs import is_good, run_here
 from benchmarks.measuring import check_writable, environment, refuse, write_json
 
 CASES = {
@@ -23,6 +30,16 @@ CASES = {
     ),
     "file-limits": lambda folder, o: fault_disk.file_limits(folder),
     "small-disks": lambda folder, o: fault_disk.small_disks(folder),
+    "trials": lambda folder, o: itertools.chain(
+        fault_trials.trial_without_memory(folder),
+        fault_trials.diverging_trials(folder),
+        fault_trials.hanging_trial(folder),
+    ),
+    "processes": lambda folder, o: itertools.chain(
+        fault_processes.two_processes(folder / "two"),
+        fault_processes.stopped_searches(folder / "stopped"),
+        fault_processes.unusable_folders(folder / "folders"),
+    ),
 }
 
 
@@ -32,13 +49,15 @@ class Options:
 
     kills: SIGKILL to the driver, to workers or to both at random moments, up to three times a
     search. steps: SIGKILL before every single step of writing a file. corruptions: files of run
-    folders cut off, flipped, deleted, swapped. file-limits, small-disks: no room for a file.
+    folders cut off, flipped, deleted, swapped. file-limits, small-disks: no room for a file; the
+    latter mounts file systems in memory, which takes root. trials: of no memory, of NaN, one that
+    hangs. processes: two in one folder, Ctrl-C, folders that go away.
     Each search is then gone on with, and its results are compared with those of one that was left
     alone. Ends with exit code 1 if anything was lost or wrong.
     """
 
     cases: tuple[str, ...] = ()
-    """Of kills, steps, corruptions, file-limits, small-disks. None: all."""
+    """Of kills, steps, corruptions, file-limits, small-disks, trials, processes. None: all."""
     runs: int = 30
     """Searches that are killed at random moments. Every third has two workers."""
     copies: int = 200
@@ -47,10 +66,6 @@ class Options:
     """Of the moments and the damages."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """File for the rows: case, codes, lost, wrong, problems, ..."""
-
-
-def is_good(row):
-    return not any(row.get(key) for key in ("lost", "wrong", "leftovers", "problems"))
 
 
 def print_row(row, console):
@@ -96,10 +111,13 @@ def main(options: Options, console: Console):
     for case in options.cases or CASES:
         with tempfile.TemporaryDirectory() as folder:
             found = CASES[case](Path(folder), options)
-            for row in track(found, case, console=console, transient=True, total=None):
-                rows.append({"case": case, **row})
-                print_row(row, console)
-                write_json(options.json, rows)
+            try:
+                for row in track(found, case, console=console, transient=True, total=None):
+                    rows.append({"case": case, **row})
+                    print_row(row, console)
+                    write_json(options.json, rows)
+            except PermissionError as error:
+                console.print(f"{case} is left out: {error}", markup=False)
     print_summary(rows, console)
     return 0 if all(map(is_good, rows)) else 1
 

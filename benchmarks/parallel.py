@@ -7,6 +7,7 @@ and the workers then share the one interpreter with the driver, and slow it down
 
 import io
 import itertools
+import logging
 import os
 import statistics
 import tempfile
@@ -103,7 +104,7 @@ class TimedLanes:
         before = _clocks()
         finished = self._lanes.wait()
         now = _clocks()
-        if self._start is not None:
+        if self._start is not None and self._last is not None:
             self._at_work += before[0] - self._last[0] + now[1] - before[1]
             end = now[0] - self._start[0], self._at_work, now[1] - self._start[1]
             self.ends += [end] * len(finished)
@@ -130,7 +131,7 @@ def thread_workers(n):
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
-            silence_logs="CRITICAL",
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):

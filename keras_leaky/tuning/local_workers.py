@@ -1,11 +1,13 @@
 """Worker processes on this machine."""
 
 import contextlib
+import functools
 import logging
 import os
 
 from keras_leaky.tuning.worker_setup import worker_environment
 
+_N_TRIES = 3
 _LEAST_MEMORY = 1e9  # bytes; TensorFlow alone takes half of it
 _MEMORY_FRACTION = 0.9  # of the machine's, for all workers; the rest is for this process
 
@@ -61,7 +63,8 @@ def local_workers(n_workers):
         ],
     }
     with _environment(worker_environment()), config.set(settings):
-        cluster = LocalCluster(
+        start = functools.partial(
+            LocalCluster,
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
@@ -71,8 +74,16 @@ def local_workers(n_workers):
             memory_limit=memory_limit,
             silence_logs=logging.CRITICAL,
         )
-        with cluster, Client(cluster) as client:
+        with _tried(start) as cluster, Client(cluster) as client:
             yield client
+
+
+def _tried(start):
+    """Starts a cluster, again if a process dies while it comes up: nannies do not mind that yet."""
+    for _ in range(_N_TRIES - 1):
+        with contextlib.suppress(RuntimeError):
+            return start()
+    return start()
 
 
 @contextlib.contextmanager

@@ -101,19 +101,20 @@ class WorkerPool:
         """
         end = float("inf") if seconds is None else time.monotonic() + seconds
         n_free = len(self._free_lanes()) if self.running else 0
-        while True:
-            if time.monotonic() - self._last_look >= _SECONDS_BETWEEN_LOOKS:
-                try:
+        try:
+            while not self._finished:
+                if time.monotonic() - self._last_look >= _SECONDS_BETWEEN_LOOKS:
                     self._look()
-                except SchedulerLostError:
-                    self._settle_all()
-                    if not self._finished:
-                        raise
-            self._settle_all()
-            if self._finished or len(self._free_lanes()) > n_free or time.monotonic() >= end:
-                break
-            with contextlib.suppress(queue.Empty):
-                self._settle(*self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS / 5))
+                while not self._ended.empty():
+                    self._settle(*self._ended.get())
+                if len(self._free_lanes()) > n_free or time.monotonic() >= end:
+                    break
+                if not self._finished:
+                    with contextlib.suppress(queue.Empty):
+                        self._settle(*self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS / 5))
+        except SchedulerLostError:
+            if not self._finished:  # else the next call raises it again
+                raise
         finished, self._finished = self._finished, []
         return finished
 
@@ -153,10 +154,6 @@ class WorkerPool:
 
     def _has(self, lane):
         return self._lanes.get(lane.address) is lane
-
-    def _settle_all(self):
-        while not self._ended.empty():
-            self._settle(*self._ended.get())
 
     def _settle(self, lane, value, error):
         """Takes in what a lane has come to."""

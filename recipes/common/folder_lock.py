@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 
 from recipes.common.atomic import is_leftover, make_folders
-from recipes.common.errors import InputError
+from recipes.common.errors import DamagedFileError, InputError
 
 LOCK_NAME = ".lock"
 
@@ -23,6 +23,7 @@ def folder_lock(path: Path) -> Iterator[None]:
     if nothing was put into it.
 
     Raises:
+        DamagedFileError: A folder or a link stands in its place.
         InputError: Another process holds the lock, or there can be none in this place.
     """
     path = path.resolve()
@@ -39,6 +40,10 @@ def folder_lock(path: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         _remove_empty(made)
+        file = path / LOCK_NAME
+        if file.is_dir() or file.is_symlink():
+            advice = "Remove it, if no other process uses the folder."
+            raise DamagedFileError(file, "it is no file", advice) from error
         raise InputError(
             f"`--output` must be a folder that can be written. Received: --output {path} "
             f"({error.strerror or error})"

@@ -1,7 +1,8 @@
 """What a lane does: train a point from one or more seeds, in this process or in a worker.
 
 A worker on another machine has the package and what it needs, and not this code: that travels with
-the work, pickled by value. Therefore a job and its outcome hold nothing but numbers, names and bytes.
+the work, pickled by value. Therefore a job and its outcome hold nothing but numbers, names and
+bytes.
 """
 
 from collections.abc import Callable

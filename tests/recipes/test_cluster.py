@@ -195,6 +195,7 @@ def test_a_plain_address_elsewhere_is_refused_before_anything_is_done(search, ca
     assert capsys.readouterr().err.startswith("error: `--scheduler` must begin with tls:// unless")
 
 
+@pytest.mark.soak
 def test_a_search_whose_scheduler_is_killed_can_be_resumed(cluster, tmp_path):
     path = tmp_path / "run"
     child = start_search(*SEARCH, *cluster.flags, "--output", str(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.common.errors import InputError
+from recipes.common.errors import DamagedFileError, InputError
 from recipes.common.folder_lock import folder_lock
 from recipes.common.main import main
 from recipes.common.run_config import check_output
@@ -90,6 +90,25 @@ def test_folder_that_nothing_was_put_into_goes_again(tmp_path):
     with folder_lock(tmp_path / "new"):
         (tmp_path / "new" / "file").write_text("")
     assert (tmp_path / "new" / "file").exists()
+
+
+@pytest.mark.parametrize("stand_in", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_lock_that_is_no_file_is_refused_by_its_name(tmp_path, stand_in):
+    stand_in(tmp_path / ".lock")
+    with (
+        pytest.raises(DamagedFileError, match=r"\.lock is damaged: it is no file\. Remove it"),
+        folder_lock(tmp_path),
+    ):
+        pass
+
+
+def test_what_a_process_leaves_that_was_killed_at_once_is_no_hindrance(tmp_path):
+    """It had not moved config.json into place yet."""
+    for name in (".lock", ".config.json.123.tmp"):
+        (tmp_path / name).write_text("")
+    check_output(tmp_path, overwrite=False)
+    RunFolder.create(tmp_path, CONFIG, overwrite=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", ".lock"}
 
 
 @pytest.mark.parametrize("below", ["", "new"])

@@ -102,6 +102,16 @@ def test_config_brings_in_what_was_given_and_no_default(tmp_path, flags):
     assert settings(resolve(taken)) == settings(resolve(fresh))
 
 
+def test_workers_here_take_the_place_of_a_cluster_with_all_its_flags(tmp_path):
+    files = dict.fromkeys(("tls_ca_file", "tls_cert", "tls_key"), tmp_path / "gone.pem")
+    far = MnistOptions(scheduler="tls://10.0.0.1:8786", **files)
+    path = write_config(tmp_path, settings(far))
+    with pytest.raises(InputError, match=r"gone\.pem"):
+        parse("--config", path)
+    here = parse("--config", path, "--workers", "2")
+    assert (here.workers, here.scheduler, here.tls_cert) == (2, None, None)
+
+
 def test_config_that_is_not_a_runs_is_refused(tmp_path):
     path = tmp_path / "config.json"
     texts = ("{", "[]", '{"a": 1}', "\xff", json.dumps({"format": FORMAT, "options": {}}))

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import keras
 import pytest
 
 from recipes.common.atomic import model_bytes, write_atomically
-from recipes.common.errors import DiskFullError, InputError
+from recipes.common.errors import DiskFullError, InputError, RunError
 from recipes.common.run_config import check_output
 from recipes.common.run_folder import RunFolder
 from tests.recipes.small_run import (
@@ -175,6 +176,34 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path, monkeypatch
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_folder_that_goes_away_is_not_made_anew(tmp_path):
+    run = make_small_run(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    for write in (
+        lambda: run.add_trial(TRIAL, [], STATE),
+        lambda: run.add_retraining(retraining(0), [], [], index=0),
+        lambda: run.write_oracle("leaky_relu", {}),
+    ):
+        with pytest.raises(
+            RunError, match=r"config\.json is gone: the folder was moved or deleted"
+        ):
+            write()
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
+
+
+def test_folder_that_goes_away_while_a_file_is_written(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def delete_and_flush(number):
+        shutil.rmtree(tmp_path / "run")
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", delete_and_flush)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(RunError, match="file cannot be written: its folder is gone"):
+        write_atomically(tmp_path / "run" / "file", b"new")
 
 
 def test_other_failures_are_not_taken_for_a_full_disk(tmp_path):

@@ -50,6 +50,21 @@ def test_a_wrong_number_of_workers_is_refused(n_workers):
         pass
 
 
+def test_more_workers_than_the_memory_is_enough_for_are_refused():
+    with (
+        pytest.raises(ValueError, match="must leave 1 GB of memory to each worker"),
+        local_workers(10**6),
+    ):
+        pass
+
+
+def test_dask_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    message = r'Workers need Dask: pip install "keras_leaky\[parallel\]"'
+    with pytest.raises(ImportError, match=message), local_workers(1):
+        pass
+
+
 @pytest.mark.slow
 def test_workers_are_alone_on_loopback_and_have_one_thread(monkeypatch):
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
@@ -80,8 +95,8 @@ def test_workers_are_alone_on_loopback_and_have_one_thread(monkeypatch):
 
 @pytest.mark.slow
 def test_a_call_that_takes_too_much_memory_is_given_up_and_the_others_go_on(monkeypatch):
-    # For two workers of 0.9 GB, of which TensorFlow takes half.
-    monkeypatch.setattr(distributed.system, "MEMORY_LIMIT", 2 * 10**9)
+    # Of which two workers get 1.1 GB each, and TensorFlow takes half of that.
+    monkeypatch.setattr(distributed.system, "MEMORY_LIMIT", 25 * 10**8)
 
     def take(shared):
         arrays = []

@@ -127,6 +127,7 @@ def test_a_killed_worker_costs_its_trial_one_more_try(client, tmp_path):
     assert re.fullmatch(r"worker tcp://127.0.0.1:\d+ was killed", message)
 
 
+@pytest.mark.soak
 def test_a_trial_that_kills_every_worker_has_failed_and_the_search_goes_on(client, tmp_path):
     class AlwaysDeadly(keras_tuner.HyperModel):
         def build(self, hp):

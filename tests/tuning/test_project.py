@@ -44,7 +44,16 @@ def run_child(code, **kwargs):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "stride"),
-    [("RandomSearch", 1), ("GridSearch", 2), ("Hyperband", 2), ("BayesianOptimization", 40)],
+    [
+        ("RandomSearch", 12),
+        *(
+            pytest.param(*case, marks=pytest.mark.soak)
+            for case in (
+                *(("RandomSearch", 1), ("GridSearch", 2)),
+                *(("Hyperband", 2), ("BayesianOptimization", 40)),
+            )
+        ),
+    ],
 )
 def test_a_search_killed_before_any_step_of_writing_ends_as_if_undisturbed(name, stride, tmp_path):
     command = [sys.executable, "-W", "ignore", killed.__file__, name, str(tmp_path), str(stride)]
@@ -55,7 +64,7 @@ def test_a_search_killed_before_any_step_of_writing_ends_as_if_undisturbed(name,
     assert counts["n_kills"] >= 15 * counts["n_trials"] // stride
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_search_killed_at_random_moments_ends_as_if_undisturbed(tmp_path):
     expected = results(search(tmp_path / "whole"))
     folder, rng = tmp_path / "disturbed", np.random.default_rng()

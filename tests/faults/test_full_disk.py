@@ -1,0 +1,29 @@
+"""A full disk ends a search with one sentence and a folder that resumes."""
+
+import pytest
+
+from benchmarks.fault_disk import file_limits, small_disks
+from benchmarks.fault_runs import is_good
+
+pytestmark = pytest.mark.slow
+
+
+def check(row):
+    assert row["codes"] == [1, 0], row
+    assert is_good(row), row
+    return row["sentence"].removeprefix("error: ").split(" cannot be written: ")[0]
+
+
+def test_file_that_may_not_be_written_any_more(tmp_path):
+    rows = [*file_limits(tmp_path, numbers=(0, 4, 16, 26))]
+    files = ["config.json", "epochs.csv", "retrainings/relu/0002-1596810412.json"]
+    assert [check(row) for row in rows] == [*files, "plots/learning_curves.png"]
+
+
+def test_disk_in_memory(tmp_path):
+    try:
+        small, temporary = small_disks(tmp_path, sizes=(128,))
+    except PermissionError as error:
+        pytest.skip(f"takes root: {error}")
+    assert check(small) == "best.keras"
+    assert check(temporary).endswith("model.keras")

@@ -1,0 +1,45 @@
+"""Searches that are killed, at any moment, end as if they had not been."""
+
+import signal
+
+import pytest
+
+from benchmarks.fault_forks import run_forked, undisturbed, use_one_thread
+from benchmarks.fault_kills import find_workers, killed_steps, search_flags
+from benchmarks.fault_runs import Command, differences, is_good, records, resume
+from recipes.common.run_folder import RunFolder
+
+pytestmark = pytest.mark.slow
+# At config.json, among the files of a trial, of a retraining with its model, and of the page.
+# `python -m benchmarks.faults --cases steps` takes all of them.
+STEPS = (2, 27, 56, 84)
+
+
+def test_killed_before_a_step_of_writing(tmp_path):
+    rows = [*killed_steps(tmp_path, steps=STEPS)]
+    assert [row["codes"] for row in rows] == [[-signal.SIGKILL, 0]] * len(STEPS)
+    for row in rows:
+        assert is_good(row), row
+
+
+def test_killed_worker_and_then_killed_driver(tmp_path):
+    path, flags = tmp_path / "run", (*search_flags(12, 2), f"--output={tmp_path / 'run'}")
+    expected = undisturbed(tmp_path / "whole", *search_flags(12, 0), prepare=use_one_thread)
+    command = Command(*flags, folder=tmp_path)
+    assert command.wait_for(lambda: len(records(path)) >= 2)
+    find_workers(command.process)[0].kill()
+    assert command.wait_for(lambda: len(records(path)) >= 5)
+    workers = find_workers(command.process)
+    command.process.kill()
+    ended = command.end()
+    assert (ended.code, ended.error) == (-signal.SIGKILL, "")
+    for worker in workers:
+        worker.wait(15)  # it does not outlive its driver
+    known = records(path)
+    again = run_forked(*resume(path, "--workers=0"), prepare=use_one_thread)
+    assert (again.code, again.error) == (0, "")
+    assert known.items() <= records(path).items()
+    assert not differences(path, expected)
+    reasons = [row.reason for row in RunFolder.open(path).trials if row.reason]
+    assert len(reasons) == 1
+    assert reasons[0].endswith("was killed")

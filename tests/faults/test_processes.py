@@ -1,0 +1,28 @@
+"""Two processes in one folder, processes that are told to stop, folders that cannot be used."""
+
+import pytest
+
+from benchmarks.fault_processes import stopped_searches, two_processes, unusable_folders
+from benchmarks.fault_runs import is_good
+
+pytestmark = pytest.mark.slow
+
+
+def check(rows):
+    rows = [*rows]
+    for row in rows:
+        assert is_good(row), row
+    return [row["codes"] for row in rows]
+
+
+def test_second_process_in_a_folder_is_refused(tmp_path):
+    assert check(two_processes(tmp_path)) == [[2, 2, -9, 0]]
+
+
+def test_interrupted_search_leaves_no_workers(tmp_path):
+    assert check(stopped_searches(tmp_path, ["SIGINT to the driver"])) == [[130, 0]]
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    codes = check(unusable_folders(tmp_path))
+    assert codes[:3] == [[2], [130, 0], [1]]

@@ -71,7 +71,7 @@ class Options:
 def print_row(row, console):
     name = row.get("search") or row.get("disk") or f"copy {row['copy']} of {row['of']}"
     done = ", ".join(row.get("kills") or row.get("faults") or [row.get("sentence", "")])
-    codes = row.get("codes") or [row["code"]]
+    codes = row["codes"] if "codes" in row else [row["code"]]
     console.print(f"{name}: {done}; exit codes {codes}", markup=False, highlight=False)
     if not is_good(row):
         console.print(row, style="red")

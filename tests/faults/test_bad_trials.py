@@ -1,5 +1,7 @@
 """Trials that diverge or run out of memory are recorded, and the search goes on."""
 
+import pytest
+
 from benchmarks.fault_runs import is_good
 from benchmarks.fault_trials import diverging_trials, trial_without_memory
 
@@ -15,5 +17,6 @@ def test_diverging_trials(tmp_path):
     check(diverging_trials(tmp_path))
 
 
+@pytest.mark.soak
 def test_trial_that_runs_out_of_memory(tmp_path):
     check(trial_without_memory(tmp_path))

@@ -20,6 +20,7 @@ def test_file_that_may_not_be_written_any_more(tmp_path):
     assert [check(row) for row in rows] == [*files, "plots/learning_curves.png"]
 
 
+@pytest.mark.soak
 def test_disk_in_memory(tmp_path):
     try:
         small, temporary = small_disks(tmp_path, sizes=(128,))

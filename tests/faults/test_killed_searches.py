@@ -22,6 +22,7 @@ def test_killed_before_a_step_of_writing(tmp_path):
         assert is_good(row), row
 
 
+@pytest.mark.soak
 def test_killed_worker_and_then_killed_driver(tmp_path):
     path, flags = tmp_path / "run", (*search_flags(12, 2), f"--output={tmp_path / 'run'}")
     expected = undisturbed(tmp_path / "whole", *search_flags(12, 0), prepare=use_one_thread)

@@ -23,6 +23,7 @@ def test_interrupted_search_leaves_no_workers(tmp_path):
     assert check(stopped_searches(tmp_path, ["SIGINT to the driver"])) == [[130, 0]]
 
 
+@pytest.mark.soak
 def test_folders_that_cannot_be_used(tmp_path):
     codes = check(unusable_folders(tmp_path))
     assert codes[:3] == [[2], [130, 0], [1]]

@@ -93,6 +93,7 @@ def test_workers_are_alone_on_loopback_and_have_one_thread(monkeypatch):
     assert [os.environ.get(name) for name in names] == before
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_call_that_takes_too_much_memory_is_given_up_and_the_others_go_on(monkeypatch):
     # Of which two workers get 1.1 GB each, and TensorFlow takes half of that.
@@ -111,6 +112,7 @@ def test_a_call_that_takes_too_much_memory_is_given_up_and_the_others_go_on(monk
     assert done[1].error is done[2].error is None
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_no_process_is_left_where_the_driver_is_killed(tmp_path):
     script = tmp_path / "driver.py"

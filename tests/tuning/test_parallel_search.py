@@ -65,12 +65,14 @@ def test_random_search_gives_what_it_gives_here_and_needs_no_disk_in_common(clie
     assert {name: more[name] for name in here} == pytest.approx(here, rel=1e-5)
 
 
+@pytest.mark.soak
 def test_a_grid_hands_out_its_points_at_once(client, tmp_path):
     scores = search(make(GridSearch, tmp_path, "grid", max_trials=6), client=client)
     here = search(make(GridSearch, tmp_path, "here", max_trials=6))
     assert scores == pytest.approx(here, rel=1e-5)
 
 
+@pytest.mark.soak
 def test_bayesian_optimization_fills_the_workers(client, tmp_path):
     assert len(search(make(BayesianOptimization, tmp_path, "b", max_trials=5), client=client)) == 5
 
@@ -91,6 +93,7 @@ def test_hyperband_goes_on_from_checkpoints(client, tmp_path):
     assert np.mean([trial.score < old.score for trial, old in promoted]) > 0.5
 
 
+@pytest.mark.soak
 def test_functions_load_the_data_on_each_worker(client, tmp_path):
     np.save(tmp_path / "x.npy", X)
     path = str(tmp_path / "x.npy")

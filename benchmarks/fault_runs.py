@@ -2,10 +2,12 @@
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -95,6 +97,8 @@ class Command:
                 stdout=output,
                 stderr=error,
                 process_group=0 if own_group else None,
+                # The background jobs of a shell ignore Ctrl-C and hand that down to all they start.
+                preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
 
     @property

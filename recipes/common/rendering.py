@@ -59,7 +59,7 @@ def failures(arms: Sequence[ArmOutcome]) -> list[tuple[str, str, str, str]]:
             point = format_point(trial.alpha, trial.learning_rate)
             found.append((arm.title, f"trial {trial.trial_id}", point, trial.reason))
         for row in arm.retrainings:
-            if row.reason:
+            if row.has_diverged:
                 point = format_point(arm.best["alpha"], arm.best["learning_rate"])
                 found.append((arm.title, f"retraining, seed {row.seed}", point, row.reason))
     return found

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+DIVERGED = "training loss became"  # what the reason of a training that diverged begins with
+
 
 @dataclass(frozen=True)
 class TrialRow:
@@ -46,6 +48,11 @@ class RetrainingRow:
     best_epoch: int | None
     seconds: float
     reason: str
+
+    @property
+    def has_diverged(self) -> bool:
+        """The reason may also name workers that were killed, and nothing else."""
+        return self.reason.startswith(DIVERGED)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def make_summary(run: RunFolder, chosen: Sequence[TrialRow], arrays: Arrays) -> 
         }
         summary["difference"] = as_json(difference, ("mean", "ci95", "n"))
         summary["verdict"] = verdict(ours.arm, test, baseline, difference)
-    diverged = [row for rows in retrainings for row in rows if row.reason]
+    diverged = [row for rows in retrainings for row in rows if row.has_diverged]
     if diverged:
         summary["verdict"] += (
             f" {len(diverged)} of {sum(map(len, retrainings))} retrainings diverged and count with "

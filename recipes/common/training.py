@@ -10,6 +10,7 @@ import keras
 
 from keras_leaky.tuning import Trainer, is_out_of_memory
 from recipes.common.data import Split
+from recipes.common.rows import DIVERGED
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class _Watch(keras.callbacks.Callback):
         done = Epoch(epoch + 1, *(float(logs[name]) for name in names))
         self.epochs.append(done)
         if not math.isfinite(done.loss):
-            self.failure = f"training loss became {done.loss} in epoch {done.epoch}"
+            self.failure = f"{DIVERGED} {done.loss} in epoch {done.epoch}"
             self.model.stop_training = True
             return
         if self.best is None or done.val_accuracy > self.best.val_accuracy:

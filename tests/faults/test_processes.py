@@ -15,10 +15,12 @@ def check(rows):
     return [row["codes"] for row in rows]
 
 
+@pytest.mark.soak
 def test_second_process_in_a_folder_is_refused(tmp_path):
     assert check(two_processes(tmp_path)) == [[2, 2, -9, 0]]
 
 
+@pytest.mark.soak
 def test_interrupted_search_leaves_no_workers(tmp_path):
     assert check(stopped_searches(tmp_path, ["SIGINT to the driver"])) == [[130, 0]]
 

@@ -77,6 +77,7 @@ def test_bayesian_optimization_fills_the_workers(client, tmp_path):
     assert len(search(make(BayesianOptimization, tmp_path, "b", max_trials=5), client=client)) == 5
 
 
+@pytest.mark.soak
 def test_hyperband_goes_on_from_checkpoints(client, tmp_path):
     tuner = make(Hyperband, tmp_path, "hyperband", max_epochs=4, factor=2)
     scores = search(tuner, client=client)

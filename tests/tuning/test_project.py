@@ -82,7 +82,9 @@ def test_a_search_killed_at_random_moments_ends_as_if_undisturbed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["on_trial_begin", "on_trial_end"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("on_trial_begin", marks=pytest.mark.soak), "on_trial_end"]
+)
 def test_a_full_disk_ends_the_search_and_leaves_a_project_that_resumes(moment, tmp_path):
     code = f"""
 import resource

@@ -39,7 +39,8 @@ def make_summary(
     """
     results = [_net(run, net) for net in nets]
     chosen = [row for net in nets for row in _chosen(run, net)]
-    n_diverged = sum(bool(row.reason) for trial in chosen for row in run.retrainings_of(trial))
+    retrained = [row for trial in chosen for row in run.retrainings_of(trial)]
+    n_diverged = sum(row.has_diverged for row in retrained)
     verdict = make_verdict(results)
     if n_diverged:
         verdict += f" {n_diverged} retrainings diverged and count with what they left."

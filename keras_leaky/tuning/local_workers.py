@@ -7,6 +7,7 @@ import os
 
 from keras_leaky.tuning.worker_setup import worker_environment
 
+_NEVER = 10**9  # seconds
 _N_TRIES = 3
 _LEAST_MEMORY = 1e9  # bytes; TensorFlow alone takes half of it
 _MEMORY_FRACTION = 0.9  # of the machine's, for all workers; the rest is for this process
@@ -56,6 +57,8 @@ def local_workers(n_workers):
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
+        # Dask gives a worker up for good that has not come back after 15 s, even if it died anew.
+        "distributed.deploy.lost-worker-timeout": _NEVER,
         "logging.distributed": "critical",
         # Ctrl-C goes to all processes of a terminal, and is this one's business.
         "distributed.worker.preload": [

@@ -6,7 +6,7 @@ from benchmarks.fault_corruptions import FAULTS, corrupted_runs
 from benchmarks.fault_runs import is_good, run_here
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_no_damage_gives_a_traceback_or_a_wrong_result(tmp_path):
     """`python -m benchmarks.faults --cases corruptions` takes 200 of them."""
     rows = [*corrupted_runs(tmp_path, 10, run_here, seed=5, every=0)]

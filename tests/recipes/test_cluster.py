@@ -137,6 +137,7 @@ def kill_a_busy_worker(client):
     pytest.fail("no worker was busy")
 
 
+@pytest.mark.soak
 def test_a_search_goes_on_where_a_worker_is_cut_off(cluster, tmp_path):
     alone = start_search(*SEARCH, "--workers=1", "--output", str(tmp_path / "alone"))
     _, errors = alone.communicate(timeout=300)

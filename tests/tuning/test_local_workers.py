@@ -131,3 +131,16 @@ def test_no_process_is_left_where_the_driver_is_killed(tmp_path):
         driver.send_signal(signal.SIGKILL)
         _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_twice_comes_back_twice():
+    """Also if it is gone 15 seconds after its first death, when Dask looks for it."""
+    with local_workers(1) as client:
+        for seconds in (14.6, 0):
+            [process] = client.run(os.getpid).values()
+            os.kill(process, signal.SIGKILL)
+            time.sleep(seconds)
+        time.sleep(5)
+        client.wait_for_workers(1, timeout=60)
+        assert [process] != list(client.run(os.getpid).values())

@@ -128,6 +128,7 @@ def thread_workers(n):
             threads_per_worker=1,
             processes=False,
             protocol="tcp",
+            memory_limit=None,  # each would take the whole process for its own
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",

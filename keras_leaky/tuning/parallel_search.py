@@ -105,19 +105,21 @@ def search_on_workers(tuner, client, retries, trial_timeout, args, kwargs):
     if "verbose" in kwargs:
         tuner.oracle.verbose = kwargs["verbose"]
     work = _work_of(tuner, args, {**kwargs, "verbose": 0})
-    running, waiting = {}, []
+    running, waiting, ended = {}, [], []
     with WorkerPool(client, run_trial, work, retries=retries, timeout=trial_timeout) as pool:
         tuner.on_search_begin()
         while True:
-            is_stopped = _start_trials(tuner, pool, running, waiting)
+            with tuner._project.saving_once():
+                for finished in ended:
+                    trial = running.pop(finished.key)
+                    _record(tuner, trial, finished)
+                    tuner.on_trial_end(trial)
+                is_stopped = _start_trials(tuner, pool, running, waiting)
             if is_stopped and not running and not waiting:
                 break
             if not running:
                 time.sleep(0.05)  # the oracle is calculating
-            for finished in pool.wait():
-                trial = running.pop(finished.key)
-                _record(tuner, trial, finished)
-                tuner.on_trial_end(trial)
+            ended = pool.wait()
         tuner.on_search_end()
 
 

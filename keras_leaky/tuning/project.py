@@ -44,6 +44,7 @@ class Project:
         self._revision = 0  # counts what is written, so that the newest state is known
         self._last_written = {}  # path -> checksum
         self._seen = None  # oracle.json as we left it
+        self._saves_later = False
         self._is_held = False  # the lock, or the decision to do without it
         self._can_repair = self._is_stale = False
         # KerasTuner's own write in place, and stop at the first file that they cannot read.
@@ -58,6 +59,8 @@ class Project:
 
     def save(self):
         """Writes oracle.json, if there is anything new."""
+        if self._saves_later:
+            return
         oracle = self._oracle
         # Within `end_trial` KerasTuner still counts the trial among these, and would run it again.
         ongoing = {
@@ -71,6 +74,19 @@ class Project:
         content = {**state, OURS: {**ours, "revision": self._revision}}
         if self._write_if_new(path, [state, ours], content):
             self._seen = self._stat()
+
+    @contextlib.contextmanager
+    def saving_once(self):
+        """Writes oracle.json once, at the end, for all trials that begin or end until then.
+
+        It takes longer as a search grows. What it says the files of the trials say too.
+        """
+        self._saves_later = True
+        try:
+            yield
+        finally:
+            self._saves_later = False
+            self.save()
 
     def save_trial(self, trial):
         """Writes trial.json when a trial has begun or ended."""

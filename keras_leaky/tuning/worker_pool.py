@@ -103,17 +103,17 @@ class WorkerPool:
         n_free = len(self._free_lanes()) if self.running else 0
         try:
             while not self._finished:
-                if time.monotonic() - self._last_look >= _SECONDS_BETWEEN_LOOKS:
-                    self._look()
                 while not self._ended.empty():
                     self._settle(*self._ended.get())
+                if time.monotonic() - self._last_look >= _SECONDS_BETWEEN_LOOKS:
+                    self._look()
                 if len(self._free_lanes()) > n_free or time.monotonic() >= end:
                     break
                 if not self._finished:
                     with contextlib.suppress(queue.Empty):
                         self._settle(*self._ended.get(timeout=_SECONDS_BETWEEN_LOOKS / 5))
         except SchedulerLostError:
-            if not self._finished:  # else the next call raises it again
+            if not self._finished and self._ended.empty():  # else the next call raises it again
                 raise
         finished, self._finished = self._finished, []
         return finished

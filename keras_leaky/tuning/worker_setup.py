@@ -1,5 +1,6 @@
 """What has to hold in a worker process before it trains."""
 
+import functools
 import importlib.metadata
 import os
 
@@ -32,6 +33,7 @@ def packages():
     return "keras_leaky", "keras", "numpy", keras.backend.backend()
 
 
+@functools.cache
 def versions_of(names):
     """The versions of installed packages, None for those that are not there."""
     versions = {}

@@ -22,6 +22,10 @@ class Source(Protocol):
 
     def finish(self, job: Job, outcome: dict[str, Any], lost: list[str]) -> None: ...
 
+    def save(self) -> None:
+        """Writes down what has changed, once for all jobs that began or ended together."""
+        ...
+
 
 class Lanes(Protocol):
     """What runs jobs."""
@@ -158,5 +162,15 @@ def run_jobs(sources: Sequence[Source], lanes: Lanes) -> None:
             return
         if not by_job and lanes.has_room():
             raise RuntimeError("Nothing runs, nothing is proposed, and not everything is done.")
-        for job, outcome, lost in lanes.wait():
-            by_job.pop(job).finish(job, outcome, lost)
+        _save(sources)
+        finished = lanes.wait()
+        try:
+            for job, outcome, lost in finished:
+                by_job.pop(job).finish(job, outcome, lost)
+        finally:
+            _save(sources)
+
+
+def _save(sources: Sequence[Source]) -> None:
+    for source in sources:
+        source.save()

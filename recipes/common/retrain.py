@@ -101,6 +101,10 @@ class ArmRetraining:
         self._n_running -= 1
         self._end_if_done()
 
+    def save(self) -> None:
+        """Brings the tables in step with what has finished."""
+        self.run.write_tables()
+
     def _begin(self) -> None:
         """Chooses the point, keeps what an earlier session has retrained, and lists the rest."""
         options = self.options

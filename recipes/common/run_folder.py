@@ -35,8 +35,8 @@ class RunFolder:
         config: The content of config.json.
         trials, epochs, retrainings, dead_units: The rows written so far: arms in the order of
             `config["arms"]`, then trials by number, then seeds in the order they are drawn in,
-            whatever order they finished in. Only `add_trial` and `add_retraining` change them, and
-            leave the files in step.
+            whatever order they finished in. What `add_trial` and `add_retraining` record is among
+            them, and in the tables, after `write_tables`.
         damage: A sentence about each damaged file that was set aside.
     """
 
@@ -49,6 +49,7 @@ class RunFolder:
         self.dead_units: list[DeadUnitRow] = []
         self._records = RecordFiles(path, ())
         self._damage = Damage(path)
+        self._behind: set[type] = set()  # tables that lack something
 
     @property
     def damage(self) -> list[str]:
@@ -150,7 +151,7 @@ class RunFolder:
     def add_trial(
         self, row: TrialRow, epochs: Iterable[EpochRow], state: Mapping[str, Any]
     ) -> None:
-        """Records a finished trial.
+        """Records a finished trial, which is then safe; `write_tables` brings the tables in step.
 
         Args:
             epochs: Of its first execution, then of the next.
@@ -161,7 +162,7 @@ class RunFolder:
         """
         self._check_there()
         self._records.write_trial(TrialRecord(row, [*epochs], state))
-        self._write_tables(EpochRow, TrialRow)
+        self._behind |= {EpochRow, TrialRow}
 
     def add_retraining(
         self,
@@ -171,7 +172,7 @@ class RunFolder:
         index: int,
         model: bytes | None = None,
     ) -> None:
-        """Records a finished retraining, in place of an earlier one of the same seed.
+        """Records a finished retraining, in place of an earlier one of the same seed, likewise.
 
         Args:
             index: Of its seed among those that `--seeds` draws, from 0.
@@ -188,7 +189,23 @@ class RunFolder:
             sha256 = hashlib.sha256(model).hexdigest()
         record = RetrainingRecord(index, row, [*epochs], [*dead_units], sha256)
         self._records.write_retraining(record)
-        self._write_tables(EpochRow, DeadUnitRow, RetrainingRow)
+        self._behind |= {EpochRow, DeadUnitRow, RetrainingRow}
+
+    def write_tables(self) -> None:
+        """Brings the tables in step with the records.
+
+        Each is written whole, which takes longer as a search grows: once for all that has finished.
+
+        Raises:
+            RunError: As of `add_trial`.
+        """
+        if not self._behind:
+            return
+        self._check_there()
+        self._collect()
+        for cls in [cls for cls in _TABLES if cls in self._behind]:
+            write_atomically(self.path / _TABLES[cls], self._records.table(cls))
+            self._behind.remove(cls)
 
     def remove_model(self) -> None:
         """Removes best.keras, which an earlier choice of point may have left."""
@@ -273,11 +290,6 @@ class RunFolder:
         self.retrainings = [record.row for record in retrainings]
         self.epochs = [row for record in (*trials, *retrainings) for row in record.epochs]
         self.dead_units = [row for record in retrainings for row in record.dead_units]
-
-    def _write_tables(self, *classes: type) -> None:
-        self._collect()
-        for cls in classes:
-            write_atomically(self.path / _TABLES[cls], self._records.table(cls))
 
 
 def _is_environment(content: dict[str, Any]) -> bool:

@@ -42,27 +42,27 @@ class ArmSearch:
         )
         self._oracle = make_oracle(arm, options.seed, options.epochs)
         self._kept = {int(row.trial_id): row for row in run.trials if row.arm == arm.name}
-        self._rows: dict[int, TrialRow] = {}  # by number, in the order of finishing
+        self._rows: dict[int, TrialRow] = {}  # by number
+        self._untold: dict[int, None] = {}  # those the oracle does not know, in order of finishing
         self._trials: dict[int, keras_tuner.engine.trial.Trial] = {}
-        self._ended: list[int] = []  # trials that the oracle knows the end of
+        self._ended: list[int] = []  # those it knows the end of
         state = run.read_oracle(arm.name) or {}
         self._ended_before: dict[str, list[int]] = state.get(ENDED_BEFORE, {})
         self._n_told = 0  # of `_ended`: those that earlier proposals were written down with
+        self._is_ahead = False  # whether proposals are not in oracle.json yet
 
     def next_job(self) -> Job | None:
         """The next trial to train, None if there is none now or at all."""
         while not self.is_done:
             number = len(self._trials)
             recorded = self._ended_before.get(f"{number:04d}")
-            ends = list(self._rows) if recorded is None else recorded
+            ends = [*self._untold] if recorded is None else recorded
             if not all(end in self._rows for end in ends):
                 return None  # an earlier session knew how it ended, and its record is lost
-            for end in ends:
-                self._end(end)
+            self._end(ends)
             trial = self._oracle.create_trial(f"trial {number}")
             if trial.status == _Status.STOPPED:
-                for end in list(self._rows):
-                    self._end(end)
+                self._end([*self._untold])
                 self.is_done = len(self._ended) == len(self._trials)
                 if self.is_done:
                     self._write_oracle()
@@ -74,7 +74,7 @@ class ArmSearch:
             self._n_told = len(self._ended)
             job = self._job(number, trial)
             if not self._keep(job):
-                self._write_oracle()
+                self._is_ahead = True
                 return job
         return None
 
@@ -107,7 +107,17 @@ class ArmSearch:
         trial = self._trials[int(job.trial_id)]
         self.run.add_trial(row, epochs, _state(trial, row))
         self._rows[int(row.trial_id)] = row
+        self._untold[int(row.trial_id)] = None
         self.progress.trial_done(row, job.n_epochs * self.options.executions)
+
+    def save(self) -> None:
+        """Writes down what was proposed, and brings the tables in step with what has finished.
+
+        Before a trial is recorded, what it was proposed with has to be.
+        """
+        if self._is_ahead:
+            self._write_oracle()
+        self.run.write_tables()
 
     def _job(self, number: int, trial: keras_tuner.engine.trial.Trial) -> Job:
         alpha, learning_rate = self.arm.declare(trial.hyperparameters)
@@ -130,24 +140,26 @@ class ArmSearch:
                 "versions of the run; resume with them, or start a new run."
             )
         self._rows[int(row.trial_id)] = row
+        self._untold[int(row.trial_id)] = None
         self.progress.trial_kept(row, job.n_epochs * self.options.executions)
         return True
 
-    def _end(self, number: int) -> None:
-        """Tells the oracle how a trial ended, unless it knows."""
-        if number in self._ended:
-            return
-        trial, row = self._trials[number], self._rows[number]
-        trial.status = _Status.COMPLETED if row.score is not None else _Status.FAILED
-        trial.message = row.reason or None
-        score = -math.inf if row.score is None else row.score
-        self._oracle.update_trial(trial.trial_id, {OBJECTIVE.name: score})
-        self._oracle.end_trial(trial)
-        self._ended.append(number)
+    def _end(self, numbers: list[int]) -> None:
+        """Tells the oracle how trials ended, but for those that it knows."""
+        for number in [number for number in numbers if number in self._untold]:
+            trial, row = self._trials[number], self._rows[number]
+            trial.status = _Status.COMPLETED if row.score is not None else _Status.FAILED
+            trial.message = row.reason or None
+            score = -math.inf if row.score is None else row.score
+            self._oracle.update_trial(trial.trial_id, {OBJECTIVE.name: score})
+            self._oracle.end_trial(trial)
+            self._ended.append(number)
+            del self._untold[number]
 
     def _write_oracle(self) -> None:
         state = {**self._oracle.get_state(), ENDED_BEFORE: self._ended_before}
         self.run.write_oracle(self.arm.name, state)
+        self._is_ahead = False
 
 
 def _state(trial: keras_tuner.engine.trial.Trial, row: TrialRow) -> dict[str, Any]:

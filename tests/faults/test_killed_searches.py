@@ -10,9 +10,9 @@ from benchmarks.fault_runs import Command, differences, is_good, records, resume
 from recipes.common.run_folder import RunFolder
 
 pytestmark = pytest.mark.slow
-# At config.json, among the files of a trial, of a retraining with its model, and of the page.
+# Among the files of a trial, and of a retraining with its model.
 # `python -m benchmarks.faults --cases steps` takes all of them.
-STEPS = (2, 27, 56, 84)
+STEPS = (27, 56)
 
 
 def test_killed_before_a_step_of_writing(tmp_path):

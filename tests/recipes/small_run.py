@@ -38,5 +38,6 @@ def make_small_run(path):
     run.add_retraining(DIVERGED, [RETRAINED_EPOCH], [UNITS], index=0)
     run.add_retraining(retraining(1), [], [], index=1)
     run.add_retraining(retraining(0), [], [], index=0, model=MODEL)
+    run.write_tables()
     run.write_json("summary", {"n_trials": 2})
     return run

@@ -278,6 +278,7 @@ def test_model_of_another_point_is_not_taken_for_that_of_this_one(run):
     other = RunFolder.open(run.path)
     diverged = DIVERGED
     other.add_retraining(diverged, [], [], index=0, model=b"another")
+    other.write_tables()
     again = RunFolder.open(run.path)
     assert (again.model_row, again.damage) == (diverged, [])
     assert set(again.kept_retrainings(TRIAL, with_model=True)) == {retraining(1).seed}

@@ -156,6 +156,7 @@ def test_report_draws_the_page_again(run):
     assert {path: path.read_bytes() for path in run.glob("plots/*.png")} == drawn
 
 
+@pytest.mark.soak
 def test_same_seed_gives_the_same_nets(run, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "QUICK", TINY)
     assert main([*QUICK, "--output", str(tmp_path / "again"), "--seed", "3"]) == 0
@@ -280,7 +281,7 @@ def test_quick_run_that_is_interrupted_keeps_what_is_finished(tmp_path):
     assert main([*QUICK, "--output", str(path)]) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_quick_run_of_the_command(tmp_path):
     """With its own sizes, in a process of its own."""
     command = [

@@ -48,29 +48,34 @@ def outcome(run):
 
 
 @pytest.mark.slow
-def test_interrupted_runs_end_as_an_undisturbed_one(search, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "n_before"),
+    [
+        (signal.SIGINT, 2),
+        # While the chosen points are retrained.
+        pytest.param(signal.SIGKILL, 7, marks=pytest.mark.soak),
+    ],
+)
+def test_interrupted_run_ends_as_an_undisturbed_one(search, tmp_path, number, n_before):
     code, whole = search("whole", *FLAGS)
     assert code == 0
-    for name, number, after in (
-        ("interrupted", signal.SIGINT, f"[ 2/{N_RUNS}]"),
-        ("killed", signal.SIGKILL, f"[ 7/{N_RUNS}]"),  # while the chosen points are retrained
-    ):
-        with start(tmp_path / name) as child:
-            wait_for_line(child, after)
-            child.send_signal(number)
-            error = child.stderr.read()
-        partial = RunFolder.open(tmp_path / name)
-        n_done = len(partial.trials) + len(partial.retrainings)
-        assert int(after[1:3]) <= n_done < N_RUNS
-        resume = ["python", "-m", "recipes.mnist", "--output", str(tmp_path / name), "--resume"]
-        if number == signal.SIGINT:
-            assert child.returncode == 130
-            assert "Traceback" not in error
-            printed = re.search(r"^  (python -m recipes\.mnist .*)$", error, re.MULTILINE)
-            assert printed, error
-            resume = shlex.split(printed.group(1))
-        done = subprocess.run(
-            [sys.executable, *resume[1:]], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        assert done.stdout.count("(kept)") == n_done
-        assert outcome(RunFolder.open(tmp_path / name)) == outcome(whole)
+    path = tmp_path / "interrupted"
+    with start(path) as child:
+        wait_for_line(child, f"[ {n_before}/{N_RUNS}]")
+        child.send_signal(number)
+        error = child.stderr.read()
+    partial = RunFolder.open(path)
+    n_done = len(partial.trials) + len(partial.retrainings)
+    assert n_before <= n_done < N_RUNS
+    resume = ["python", "-m", "recipes.mnist", "--output", str(path), "--resume"]
+    if number == signal.SIGINT:
+        assert child.returncode == 130
+        assert "Traceback" not in error
+        printed = re.search(r"^  (python -m recipes\.mnist .*)$", error, re.MULTILINE)
+        assert printed, error
+        resume = shlex.split(printed.group(1))
+    done = subprocess.run(
+        [sys.executable, *resume[1:]], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("(kept)") == n_done
+    assert outcome(RunFolder.open(path)) == outcome(whole)

@@ -68,9 +68,22 @@ def test_kerastuners_state_stands_beside_the_row(run):
 def test_header_is_the_documented_one(tmp_path):
     run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
     run.add_trial(TRIAL, [], STATE)
+    run.write_tables()
     assert (run.path / "trials.csv").read_text().splitlines()[0] == (
         "arm,trial_id,status,alpha,learning_rate,seed,score,best_epoch,seconds,reason"
     )
+
+
+def test_tables_are_written_once_for_all_that_has_finished(tmp_path):
+    run = RunFolder.create(tmp_path / "run", CONFIG, overwrite=False)
+    run.add_trial(FAILED, [], STATE)
+    run.add_trial(TRIAL, [EPOCH], STATE)
+    assert not run.trials_file.exists()
+    run.write_tables()
+    assert (run.trials, run.epochs) == ([TRIAL, FAILED], [EPOCH])
+    written = run.trials_file.stat().st_ino
+    run.write_tables()
+    assert run.trials_file.stat().st_ino == written, "there was nothing new"
 
 
 def test_folder_with_something_in_it_is_refused(tmp_path):
@@ -180,11 +193,13 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path, monkeypatch
 
 def test_folder_that_goes_away_is_not_made_anew(tmp_path):
     run = make_small_run(tmp_path / "run")
+    run.add_retraining(retraining(2), [], [], index=2)
     (tmp_path / "run").rename(tmp_path / "moved")
     for write in (
         lambda: run.add_trial(TRIAL, [], STATE),
         lambda: run.add_retraining(retraining(0), [], [], index=0),
         lambda: run.write_oracle("leaky_relu", {}),
+        run.write_tables,
     ):
         with pytest.raises(
             RunError, match=r"config\.json is gone: the folder was moved or deleted"

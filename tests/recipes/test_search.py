@@ -116,6 +116,7 @@ def test_resume_equals_an_undisturbed_search(tuner, data, tmp_path, fake_trainin
         run = RunFolder.create(path, CONFIG, overwrite=False)
         for row in whole.trials[:kept]:
             run.add_trial(row, [], {})
+        run.write_tables()
         assert results(run_arm(options, data, path)) == results(whole)
         n_calls += len(whole.trials) - kept
         assert len(calls) == n_calls, "a finished trial was trained again"
@@ -188,6 +189,7 @@ def test_failed_trial_is_never_best(tmp_path):
     ]
     for row in rows:
         run.add_trial(row, [], {})
+    run.write_tables()
     assert best_trial(run, "relu") == rows[1]
 
 
@@ -278,6 +280,7 @@ def test_versions_that_propose_other_trials_are_refused(data, tmp_path, fake_tra
     whole = run_arm(options, data, tmp_path / "a")
     run = RunFolder.create(tmp_path / "b", CONFIG, overwrite=False)
     run.add_trial(dataclasses.replace(whole.trials[0], alpha=0.123), [], {})
+    run.write_tables()
     with pytest.raises(RunError, match="other versions of the libraries draw other trials"):
         run_arm(options, data, tmp_path / "b")
 

@@ -133,7 +133,7 @@ def test_no_process_is_left_where_the_driver_is_killed(tmp_path):
     assert alive == []
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_worker_that_dies_twice_comes_back_twice():
     """Also if it is gone 15 seconds after its first death, when Dask looks for it."""
     with local_workers(1) as client:

@@ -35,8 +35,7 @@ class RunFolder:
         config: The content of config.json.
         trials, epochs, retrainings, dead_units: The rows written so far: arms in the order of
             `config["arms"]`, then trials by number, then seeds in the order they are drawn in,
-            whatever order they finished in. What `add_trial` and `add_retraining` record is among
-            them, and in the tables, after `write_tables`.
+            whatever order they finished in; as of the last `write_tables`.
         damage: A sentence about each damaged file that was set aside.
     """
 
@@ -192,17 +191,14 @@ class RunFolder:
         self._behind |= {EpochRow, DeadUnitRow, RetrainingRow}
 
     def write_tables(self) -> None:
-        """Brings the tables in step with the records.
-
-        Each is written whole, which takes longer as a search grows: once for all that has finished.
+        """Brings the tables in step; each is written whole, which takes longer as a run grows.
 
         Raises:
             RunError: As of `add_trial`.
         """
-        if not self._behind:
-            return
-        self._check_there()
-        self._collect()
+        if self._behind:
+            self._check_there()
+            self._collect()
         for cls in [cls for cls in _TABLES if cls in self._behind]:
             write_atomically(self.path / _TABLES[cls], self._records.table(cls))
             self._behind.remove(cls)

@@ -128,9 +128,8 @@ class RunFolder:
         """The retrainings of that point that need not be run again, by seed.
 
         Args:
-            with_model: best.keras has to be the model of the first that has a best epoch. Where it
-                is not, because it was damaged or is that of another point, that retraining is not
-                among them.
+            with_model: best.keras has to be the model of the first that has a best epoch. That one
+                is left out where it is not: it was damaged, or is the model of another point.
         """
         rows = self.retrainings_of(trial)
         kept = {row.seed: row for row in rows}
@@ -274,8 +273,7 @@ class RunFolder:
         for cls, name in _TABLES.items():
             path, content = self.path / name, self._records.table(cls)
             is_right = path.is_file() and path.read_bytes() == content
-            has_rows = content.count(b"\n") > 1
-            if not is_right and (has_rows or path.exists()):
+            if not is_right and (path.exists() or content.count(b"\n") > 1):
                 self._damage.check_table(path, content)
                 write_atomically(path, content)
 

@@ -43,7 +43,7 @@ class Options:
     """Searches whose trials sleep, on several numbers of workers; with `--data-dir` real ones."""
 
     workers: tuple[int, ...] = (1, 2, 4, 8, 64)
-    """Numbers of workers; with `--data-dir` 1 and 2."""
+    """Numbers of workers; with `--data-dir` 1 and 2, and 0 is this process with all threads."""
     seconds: tuple[float, ...] = (0.05, 0.25, 1.0)
     """How long a trial sleeps."""
     rounds: int = 8
@@ -253,9 +253,11 @@ def check(options):
     for flag in ("rounds", "trials", "turns"):
         if getattr(options, flag) < 1:
             refuse(f"`--{flag}` must be at least 1. Received: {getattr(options, flag)}")
-    for flag in ("workers", "seconds"):
-        if not all(value > 0 for value in getattr(options, flag)):
-            refuse(f"`--{flag}` must be above 0. Received: {getattr(options, flag)}")
+    least = 1 if options.data_dir is None else 0
+    if not all(n >= least for n in options.workers):
+        refuse(f"`--workers` must be at least {least}. Received: {options.workers}")
+    if not all(seconds > 0 for seconds in options.seconds):
+        refuse(f"`--seconds` must be above 0. Received: {options.seconds}")
     if options.growth and options.growth < 10:
         refuse(f"`--growth` must be at least 10. Received: {options.growth}")
     check_writable(options.json)

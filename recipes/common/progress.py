@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from recipes.common.run_folder import RetrainingRow, TrialRow
@@ -39,12 +39,12 @@ class Progress:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[left]}"),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("starting", total=n_runs, left="")
+        self._task = self._bar.add_task("starting", total=n_runs, count="", left="")
         self._n_kept = 0
         self._lanes: list[TaskID] = []
 
@@ -83,7 +83,7 @@ class Progress:
         jobs = list(running.values())[:MAX_LANES_SHOWN]
         texts = [f"  {job}, {seconds:.0f} s" for job, seconds in jobs]
         while len(self._lanes) < len(texts):
-            self._lanes.append(self._bar.add_task("", total=None, left=""))
+            self._lanes.append(self._bar.add_task("", total=None, count="", left=""))
         for i, lane in enumerate(self._lanes):
             is_busy = i < len(texts)
             self._bar.update(lane, description=texts[i] if is_busy else "", visible=is_busy)
@@ -142,7 +142,11 @@ class Progress:
 
     def _show(self, text: str) -> None:
         self._bar.update(
-            self._task, description=text, completed=self._n_done, left=self._time_left()
+            self._task,
+            description=text,
+            completed=self._n_done,
+            count=f"{self._n_done}/{self.n_runs}",
+            left=self._time_left(),
         )
 
     def _time_left(self) -> str:

@@ -89,7 +89,7 @@ def run_recipe(
     except Exception:  # a bug: the traceback follows
         _say_how_to_go_on(program, running, "--insecure" in given)
         raise
-    if code in (EXIT_FAILED, EXIT_INTERRUPTED):
+    if code:
         _say_how_to_go_on(program, running, "--insecure" in given)
     return code
 

@@ -173,8 +173,10 @@ def test_strangers_are_turned_away(
         flags = [f"--{key.replace('_', '-')}={path}" for key, path in files.items()]
         code, _ = search(name, "--scheduler", address, *flags)
         assert code == 2
-        error = capfd.readouterr().err.splitlines()[-1]
+        lines = capfd.readouterr().err.splitlines()
+        [error] = [line for line in lines if line.startswith("error: ")]
         assert error.startswith(f"error: No Dask scheduler answers at {address}: ")
+        assert lines[-1].endswith(f"{name}' --resume" if " " in name else f"{name} --resume")
     # Ours refuses to begin without a certificate, Dask's client too; so does the scheduler.
     context = ssl.create_default_context(cafile=certificates / "ca.pem")
     context.check_hostname = False

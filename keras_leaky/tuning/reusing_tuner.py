@@ -137,7 +137,8 @@ class ReusingTuner(keras_tuner.Tuner):
             *fit_args: As for `keras.Model.fit`; for workers things that can be pickled. Arrays are
                 sent to each worker once. A function without arguments is called in their place,
                 once on each worker, such as one that loads a file there.
-            client: `distributed.Client`, such as one of `local_workers`. None: trials are trained
+            client: `distributed.Client`, such as one of `local_workers`, with workers that are
+                processes: threads of one would share what they draw from. None: trials are trained
                 in this process.
             retries: int >= 0. How often a trial is tried again whose worker was killed or ran out
                 of time. After that it is FAILED.

@@ -5,8 +5,9 @@ import re
 import shutil
 from functools import partial
 
-from benchmarks.fault_forks import die_at_step, run_forked, undisturbed
+from benchmarks.fault_forks import run_forked, undisturbed
 from benchmarks.fault_runs import TINY, Command, differences, resume
+from benchmarks.fault_steps import die_at_step
 
 FLAGS = (*TINY, "--activation=leaky_relu", "--trials=4")  # two arms
 _KILLED_AT = {"searching": 50, "retraining": 135}  # steps of writing

@@ -12,7 +12,7 @@ from benchmarks.fault_forks import (
     use_temporary_folder,
 )
 from benchmarks.fault_kills import search_flags
-from benchmarks.fault_runs import differences, leftovers, records, resume
+from benchmarks.fault_runs import after, go_on, records
 
 FLAGS = search_flags(3, 0)
 SIZES = (8, 16, 32, 64, 128, 256, 512, 700)  # kB; a whole run of FLAGS takes about 950
@@ -74,16 +74,12 @@ def small_disk(path, n_kilobytes):
 def _go_on(name, path, ended, expected):
     """A row: how it ended, and what came out when there was room again."""
     known = records(path)
-    has_run = (path / "config.json").exists()
-    again = run_forked(*(resume(path) if has_run else (*FLAGS, f"--output={path}")))
-    now = records(path)
+    again = run_forked(*go_on(path, *FLAGS))
     is_as_it_should = ended.code == 1 and ended.sentence and not again.code
     return {
         "disk": name,
         "codes": [ended.code, again.code],
         "sentence": (ended.sentence or "").replace(f"{path}/", ""),
-        "lost": [file.parent.name for file in known if now.get(file) != known[file]],
-        "wrong": differences(path, expected),
-        "leftovers": leftovers(path),
+        **after(path, known, expected),
         "problems": [] if is_as_it_should else [ended.error, again.error],
     }

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import resource
-import signal
 import tempfile
 import time
 
@@ -53,23 +52,6 @@ def _read_all(pipe):
     while part := os.read(pipe.fileno(), 65536):
         content += part
     return content.decode(errors="replace")
-
-
-def die_at_step(n):
-    """Kills this process before its n-th step of writing: a flush, or moving a file into place."""
-    steps = 0
-
-    def stepping(function):
-        def step(*args, **kwargs):
-            nonlocal steps
-            steps += 1
-            if steps == n:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*args, **kwargs)
-
-        return step
-
-    os.fsync, os.replace = stepping(os.fsync), stepping(os.replace)
 
 
 def forbid_writing_after(n):

@@ -7,20 +7,12 @@ from functools import partial
 
 import psutil
 
-from benchmarks.fault_forks import die_at_step, run_forked, undisturbed
-from benchmarks.fault_runs import (
-    TINY,
-    Command,
-    differences,
-    leftovers,
-    records,
-    results,
-    resume,
-    run_here,
-)
+from benchmarks.fault_forks import run_forked, undisturbed
+from benchmarks.fault_runs import TINY, Command, after, go_on, records, results, run_here
+from benchmarks.fault_steps import die_at_step
 
 TARGETS = {0: ("driver",), 2: ("driver", "one worker", "all workers", "driver and worker")}
-_SECONDS_TO_GO = 15  # for the workers of a driver that was killed
+_SECONDS_TO_GO = 15  # for the workers of a driver that has ended
 
 
 def search_flags(n_trials, n_workers):
@@ -36,6 +28,12 @@ def find_workers(process):
         return [child for child in below if "spawn_main" in " ".join(child.cmdline())]
     except psutil.Error:
         return []
+
+
+def orphans(processes):
+    """Those that outlive their driver."""
+    _, alive = psutil.wait_procs(processes, _SECONDS_TO_GO)
+    return [f"outlived its driver: {' '.join(process.cmdline())}" for process in alive]
 
 
 def kill(process, target, rng):
@@ -80,10 +78,9 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
     seconds, expected = reference
     path, kills, codes, problems = folder / name, [], [], []
     moment, known = first, {}
-    flags = (*search_flags(n_trials, n_workers), f"--output={path}")
+    flags = search_flags(n_trials, n_workers)
     while True:
-        has_config = (path / "config.json").exists()
-        command = Command(*(resume(path) if has_config else flags), folder=folder)
+        command = Command(*go_on(path, *flags), folder=folder)
         while len(kills) < n_kills:
             command.wait_for(lambda c=command, m=moment: c.seconds >= m * seconds, seconds=1000)
             if not command.is_running():
@@ -102,8 +99,7 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
         if ended.has_traceback or ended.code == 2:
             problems.append(ended.error or ended.output[-2000:])
         if ended.code == -signal.SIGKILL:
-            _, alive = psutil.wait_procs(workers, _SECONDS_TO_GO)
-            problems += [f"outlived its driver: {' '.join(p.cmdline())}" for p in alive]
+            problems += orphans(workers)
         if ended.code == 0 and not kills:
             shutil.rmtree(path)
             first *= 0.8
@@ -111,16 +107,15 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
         known |= records(path)
         if ended.code == 0 or len(codes) > n_kills + 2:
             break
-    now = records(path)
-    lost = [file.parent.name for file, content in known.items() if now.get(file) != content]
+    found = after(path, known, expected)
+    if codes[-1]:
+        found["wrong"] = ["it did not finish"]
     return {
         "search": name,
         "workers": n_workers,
         "kills": kills,
         "codes": codes,
-        "lost": lost,
-        "wrong": differences(path, expected) if codes[-1] == 0 else ["it did not finish"],
-        "leftovers": leftovers(path),
+        **found,
         "problems": problems,
     }
 
@@ -170,18 +165,14 @@ def killed_steps(folder, n_trials=3, steps=None):
         if ended.code == 0:
             return  # it has fewer steps
         known = records(path)
-        has_config = (path / "config.json").exists()
-        again = run_here(*(resume(path) if has_config else (*flags, f"--output={path}")))
-        now = records(path)
+        again = run_here(*go_on(path, *flags))
         problems = [e.error for e in (ended, again) if e.has_traceback or e.code not in (0, -9)]
         yield {
             "search": f"killed at step {n}",
             "workers": 0,
             "kills": [f"driver at step {n}"],
             "codes": [ended.code, again.code],
-            "lost": [file.parent.name for file in known if now.get(file) != known[file]],
-            "wrong": differences(path, expected),
-            "leftovers": leftovers(path),
+            **after(path, known, expected),
             "problems": problems,
         }
         shutil.rmtree(path)

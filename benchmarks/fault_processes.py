@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -12,12 +10,11 @@ import psutil
 
 from benchmarks.fault_disk import small_disk
 from benchmarks.fault_forks import run_forked, undisturbed, use_one_thread
-from benchmarks.fault_kills import search_flags
+from benchmarks.fault_kills import orphans, search_flags
 from benchmarks.fault_runs import Command, differences, make_row, records, resume, run_here
 
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
 FLAGS = (*search_flags(4, 0), "--epochs=30")
-_SECONDS_TO_GO = 15  # for the workers of a driver that has ended
 
 
 def two_processes(folder):
@@ -60,14 +57,13 @@ def stopped_searches(folder, signals=None):
         else:
             command.process.send_signal(number)
         ended = command.end()
-        problems = [f"orphan: {' '.join(p.cmdline())}" for p in _orphans(below)]
+        problems = orphans(below)
         if ended.code != code or ended.has_traceback:
             problems.append(f"exit code {ended.code}: {ended.error}")
         known = records(path)
-        way_on = re.search(r"^  python -m recipes\.mnist (.*)$", ended.error, re.MULTILINE)
-        if code == 130 and not way_on:
+        if code == 130 and not ended.way_on:
             problems.append(f"no way to go on: {ended.error}")
-        arguments = shlex.split(way_on.group(1)) if way_on else resume(path)
+        arguments = ended.way_on or resume(path)
         again = run_forked(*arguments, "--workers=0", prepare=use_one_thread)
         if again.code or again.has_traceback:
             problems.append(again.error)
@@ -89,8 +85,7 @@ def unusable_folders(folder):
     command.wait_for(lambda: records(path))
     command.process.send_signal(signal.SIGINT)
     ended = command.end()
-    way_on = re.search(r"^  python -m recipes\.mnist (.*)$", ended.error, re.MULTILINE)
-    again = run_here(*shlex.split(way_on.group(1) if way_on else ""))
+    again = run_here(*ended.way_on)
     codes = [ended.code, again.code]
     problems = [] if codes == [130, 0] else [ended.error, again.error]
     yield make_row("a folder of odd name", codes, problems, differences(path, expected))
@@ -113,11 +108,6 @@ def unusable_folders(folder):
         codes = [refused.code, again.code]
         problems = [] if codes == [2, 0] and refused.sentence else [refused.error, again.error]
         yield make_row("a disk that is read-only", codes, problems, differences(path, expected))
-
-
-def _orphans(processes):
-    _, alive = psutil.wait_procs(processes, _SECONDS_TO_GO)
-    return alive
 
 
 def _remount(path, option):

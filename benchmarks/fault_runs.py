@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -33,7 +34,8 @@ TINY = (
 # TensorFlow's own, which it prints whatever it is told.
 _NOISE = re.compile(r"(WARNING: All log messages before absl|[IWE]0000 ).*")
 _SENTENCE = re.compile(r"error: [^\n]+")
-_WAY_ON = re.compile(r"\d+ finished trials are kept\. Go on with:")
+_KEPT = re.compile(r"\d+ finished trials are kept\. Go on with:")
+_WAY_ON = re.compile(r"^  python -m recipes\.mnist (.*)$", re.MULTILINE)
 
 
 @dataclass
@@ -63,8 +65,14 @@ class Ended:
     def sentence(self):
         """The one sentence that it printed about its end, None if it printed anything else."""
         first, *rest = self.error.split("\n")
-        is_all = not rest or (len(rest) == 2 and _WAY_ON.match(rest[0]))
+        is_all = not rest or (len(rest) == 2 and _KEPT.match(rest[0]))
         return first if is_all and _SENTENCE.fullmatch(first) else None
+
+    @property
+    def way_on(self):
+        """The arguments of the command that it printed to go on with, none if it printed none."""
+        found = _WAY_ON.search(self.error)
+        return shlex.split(found.group(1)) if found else []
 
     @property
     def is_settled(self):
@@ -76,13 +84,14 @@ class Command:
     """A recipe that runs in a process of its own, as a user starts it.
 
     Args:
-        *arguments: Of `python -m recipes.mnist`.
+        *arguments: Of `python -m recipes.RECIPE`.
         folder: For its temporary files and for what it prints, which is not piped: the workers of
             a process that was killed would keep the pipe open.
+        recipe: Another one than mnist.
         own_group: Put it in a process group of its own, as a shell does, for Ctrl-C.
     """
 
-    def __init__(self, *arguments, folder, own_group=False, **environment):
+    def __init__(self, *arguments, folder, recipe="mnist", own_group=False, **environment):
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(dir=folder))
         self.temporary = self._folder / "tmp"
@@ -90,7 +99,7 @@ class Command:
         self._begin = time.monotonic()
         with self._open("output", "wb") as output, self._open("error", "wb") as error:
             self.process = subprocess.Popen(
-                [sys.executable, "-u", "-m", "recipes.mnist", *map(str, arguments)],
+                [sys.executable, "-u", "-m", f"recipes.{recipe}", *map(str, arguments)],
                 cwd=ROOT,
                 env={**os.environ, "TMPDIR": str(self.temporary), **environment},
                 stdin=subprocess.DEVNULL,
@@ -155,6 +164,12 @@ def resume(path, *flags):
     return ("--resume", f"--output={path}", *flags)
 
 
+def go_on(path, *flags):
+    """The command line that goes on with a run, or begins it if there is none yet."""
+    has_run = (path / "config.json").exists()
+    return resume(path) if has_run else (*flags, f"--output={path}")
+
+
 def results(path):
     """Everything that must be the same however a finished run came about.
 
@@ -196,6 +211,21 @@ def records(path):
         for file in path.glob(pattern):
             found[file] = file.stat().st_mtime_ns if "search" in pattern else _row_of(file)
     return found
+
+
+def after(path, known, expected):
+    """What is not as it should be after a run was gone on with.
+
+    Args:
+        known: As of `records`, from before.
+        expected: As of `results`.
+    """
+    now = records(path)
+    return {
+        "lost": [file.parent.name for file in known if now.get(file) != known[file]],
+        "wrong": differences(path, expected),
+        "leftovers": leftovers(path),
+    }
 
 
 def make_row(name, codes, problems, wrong=()):

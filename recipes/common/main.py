@@ -84,14 +84,13 @@ def run_recipe(
             running.clear()  # going on as before would end there again
             raise
 
+    code = None
     try:
         code = exit_code(work)
-    except Exception:  # a bug: the traceback follows
-        _say_how_to_go_on(program, running, "--insecure" in given)
-        raise
-    if code:
-        _say_how_to_go_on(program, running, "--insecure" in given)
-    return code
+        return code
+    finally:
+        if code != 0:  # None: a bug, whose traceback follows
+            _say_how_to_go_on(program, running, "--insecure" in given)
 
 
 def _say_how_to_go_on(program: str, running: Sequence[RunFolder], insecure: bool) -> None:

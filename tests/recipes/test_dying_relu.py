@@ -2,7 +2,6 @@
 
 import base64
 import csv
-import functools
 import json
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 import keras
 import pytest
 
+from benchmarks.fault_runs import Command
 from recipes.common.dying import job
 from recipes.common.dying.budget import Budget
 from recipes.common.dying.folder import FORMAT, DyingFolder, check_output
@@ -249,23 +249,14 @@ def test_user_home_is_expanded(monkeypatch):
 @pytest.mark.slow
 def test_quick_run_that_is_interrupted_keeps_what_is_finished(tmp_path):
     path = tmp_path / "run"
-    command = [sys.executable, "-u", "-m", "recipes.dying_relu", *QUICK, "--output", str(path)]
-    with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # The background jobs of a shell ignore Ctrl-C and hand that down to all they start.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    ) as child:
-        for line in child.stdout:
-            if line.startswith("Born dead:"):
-                break
-        child.send_signal(signal.SIGINT)
-        error = child.stderr.read()
-    assert child.returncode == 130
-    assert "Traceback" not in error
+    flags = (*QUICK, "--output", path)
+    command = Command(*flags, folder=tmp_path / "printed", recipe="dying_relu")
+    assert command.wait_for(lambda: "\nBorn dead:" in command.output)
+    command.process.send_signal(signal.SIGINT)
+    ended = command.end()
+    error = ended.error
+    assert ended.code == 130
+    assert not ended.has_traceback
     assert "Parts that are finished: Born dead." in error
     names = {item.name for item in path.iterdir()}
     assert names == {

@@ -1,42 +1,17 @@
 """A search that is stopped by Ctrl-C or kill -9 goes on as if it had not been."""
 
 import dataclasses
-import functools
-import re
-import shlex
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from benchmarks.fault_runs import Command, resume
 from recipes.common.run_folder import RunFolder
 from tests.recipes.conftest import TINY
 
-ROOT = Path(__file__).parents[2]
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
 FLAGS = [*TINY, "--epochs=30", "--trials=3", "--seeds=4", "--seed=1"]
 N_RUNS = 2 * 3 + 2 * 4
-
-
-def start(path):
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", "recipes.mnist", *FLAGS, "--output", str(path)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # The background jobs of a shell ignore Ctrl-C and hand that down to all they start.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for_line(child, start_of_line):
-    for line in child.stdout:
-        if line.startswith(start_of_line):
-            return
-    pytest.fail(f"no line began with {start_of_line!r}: {child.stderr.read()}")
 
 
 def outcome(run):
@@ -60,22 +35,20 @@ def test_interrupted_run_ends_as_an_undisturbed_one(search, tmp_path, number, n_
     code, whole = search("whole", *FLAGS)
     assert code == 0
     path = tmp_path / "interrupted"
-    with start(path) as child:
-        wait_for_line(child, f"[ {n_before}/{N_RUNS}]")
-        child.send_signal(number)
-        error = child.stderr.read()
+    command = Command(*FLAGS, "--output", path, folder=tmp_path / "printed")
+    assert command.wait_for(lambda: f"\n[ {n_before}/{N_RUNS}]" in command.output)
+    command.process.send_signal(number)
+    ended = command.end()
     partial = RunFolder.open(path)
     n_done = len(partial.trials) + len(partial.retrainings)
     assert n_before <= n_done < N_RUNS
-    resume = ["python", "-m", "recipes.mnist", "--output", str(path), "--resume"]
+    arguments = resume(path)
     if number == signal.SIGINT:
-        assert child.returncode == 130
-        assert "Traceback" not in error
-        printed = re.search(r"^  (python -m recipes\.mnist .*)$", error, re.MULTILINE)
-        assert printed, error
-        resume = shlex.split(printed.group(1))
-    done = subprocess.run(
-        [sys.executable, *resume[1:]], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.count("(kept)") == n_done
+        assert ended.code == 130
+        assert not ended.has_traceback
+        assert ended.way_on, ended.error
+        arguments = ended.way_on
+    done = Command(*arguments, folder=tmp_path / "printed").end()
+    assert done.code == 0, done.error
+    assert done.output.count("(kept)") == n_done
     assert outcome(RunFolder.open(path)) == outcome(whole)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import keras_tuner
 
+from benchmarks.fault_steps import die_at_step
 from keras_leaky import tuning
 from keras_leaky.tuning.checkpoint import Checkpoint
 from keras_leaky.tuning.executions import Executions
@@ -97,24 +98,6 @@ def runs_in(folder):
     return path.read_text().split() if path.exists() else []
 
 
-def kill_at(step):
-    """Has this process kill itself before the step-th call of a function that changes files."""
-    n_calls = 0
-
-    def counting(function):
-        def call(*args, **kwargs):
-            nonlocal n_calls
-            n_calls += 1
-            if n_calls == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*args, **kwargs)
-
-        return call
-
-    for name in STEPS:
-        setattr(os, name, counting(getattr(os, name)))
-
-
 def in_fork(function):
     """Runs `function` in a fork; returns its exit code, -9 if it was killed."""
     pid = os.fork()
@@ -132,7 +115,7 @@ def in_fork(function):
 
 
 def search(name, folder, step):
-    kill_at(step)
+    die_at_step(step, STEPS)
     make(name, folder).search(verbose=0)
 
 

@@ -97,7 +97,7 @@ def main(options: Options, console: Console):
     for title, make in track(NETS.items(), "nets", console=console, transient=True):
         trainer, sample = Trainer(), x[: options.sample]
         times, monitor = EpochTimes(sample), Timed(sample)
-        trainer.fit(
+        trainer.train(
             trainer.build(lambda make=make: build(make), seed=1),
             *(x, y),
             seed=1,

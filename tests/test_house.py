@@ -1,4 +1,4 @@
-"""Who may import whom, how long a file may be, and what importing the pack costs."""
+"""Who may import whom, and what importing the pack costs."""
 
 import ast
 import doctest
@@ -139,11 +139,6 @@ def test_import_directions():
 )
 def test_a_wrong_import_is_seen(top, part, module, name):
     assert problem_of(top, part, module, name)
-
-
-def test_no_file_is_longer_than_300_lines():
-    lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in FILES}
-    assert not {path: n for path, n in lengths.items() if n > 300}
 
 
 def test_importing_the_pack_brings_in_nothing_that_keras_does_not():

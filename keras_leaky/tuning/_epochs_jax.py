@@ -5,42 +5,75 @@
 from functools import partial
 
 import jax
+import keras
 import numpy as np
 
 from keras_leaky.tuning.data import map_arrays, n_samples_of
 
 
-class Epochs:
-    """Epochs of a model's own `train_step` and `test_step`, as `fit` and `evaluate` run them.
+def compile_training(model, step):
+    """A compiled epoch of `step`, a model's `train_step`, as `fit` runs it.
 
-    `data` is `(x, y, sample_weight)` of device arrays, nested as the model takes them. Metrics
-    accumulate in the model, which has to be reset before an epoch.
+    Metrics accumulate in the model, which has to be reset before an epoch.
+
+    Returns:
+        Function `(data, order, batch_size)` that trains on the samples that `order` numbers. `data`
+        is `(x, y, sample_weight)` of device arrays, nested as the model takes them.
     """
+    epoch = _compile_epoch(step)
 
-    def __init__(self, model):
-        self._model = model
-        self._train = _compile_epoch(model.train_step)
-        self._test = _compile_epoch(model.test_step)
-
-    def train(self, data, order, batch_size):
-        """Trains on the samples that `order` numbers, `batch_size` a step."""
-        model = self._model
+    def train(data, order, batch_size):
         variables = (
             model.trainable_variables,
             model.non_trainable_variables,
             model.optimizer.variables,
             model.metrics_variables,
         )
-        _run(self._train, variables, data, order, batch_size)
+        _run(epoch, variables, data, order, batch_size)
 
-    def test(self, data, batch_size):
-        model = self._model
+    return train
+
+
+def compile_test(model, step):
+    """As `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
+    epoch = _compile_epoch(step)
+
+    def test(data, batch_size):
         variables = (
             model.trainable_variables,
             model.non_trainable_variables,
             model.metrics_variables,
         )
-        _run(self._test, variables, data, np.arange(n_samples_of(data)), batch_size)
+        _run(epoch, variables, data, np.arange(n_samples_of(data)), batch_size)
+
+    return test
+
+
+def is_dataset(data):
+    """No: a data set goes through `fit`, batch by batch."""
+    return False
+
+
+def run_watched(step, args, known_variables):
+    """What a step returns, and whether it uses no Keras variable but those that it is given.
+
+    A variable is given a value in a `StatelessScope`; one that is not there is compiled in with the
+    number that it has now. `known_variables` is not needed for that.
+    """
+    is_known = True
+    look_up = keras.StatelessScope.get_current_value
+
+    def look_up_watched(scope, variable):
+        nonlocal is_known
+        value = look_up(scope, variable)
+        is_known &= value is not None
+        return value
+
+    keras.StatelessScope.get_current_value = look_up_watched
+    try:
+        return step(*args), is_known
+    finally:
+        keras.StatelessScope.get_current_value = look_up
 
 
 def to_device(array):

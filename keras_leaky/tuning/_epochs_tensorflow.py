@@ -1,31 +1,87 @@
 """TensorFlow: an epoch as one call of a compiled function, over data in memory."""
 
+import re
 from functools import partial
 
 import tensorflow as tf
 
 from keras_leaky.tuning.data import map_arrays, n_samples_of
 
+# Operations with a state that is in no variable: generators of random numbers, calls of Python.
+_STATEFUL = re.compile(r"Random|TruncatedNormal|ParameterizedTruncatedNormal|Multinomial|.*PyFunc")
 
-class Epochs:
-    """Epochs of a model's own `train_step` and `test_step`, as `fit` and `evaluate` run them.
 
-    `data` is `(x, y, sample_weight)` of device tensors, nested as the model takes them. Metrics
-    accumulate in the model, which has to be reset before an epoch.
+def compile_training(model, step):
+    """A compiled epoch of `step`, a model's `train_step`, as `fit` runs it.
+
+    Metrics accumulate in the model, which has to be reset before an epoch.
+
+    Returns:
+        Function `(data, order, batch_size)` that trains on the samples that `order` numbers. `data`
+        is `(x, y, sample_weight)` of device tensors, nested as the model takes them, or a
+        `tf.data.Dataset`, which has an order and batches of its own.
     """
+    run, run_dataset = _compile_epochs(model, step)
 
-    def __init__(self, model):
-        # XLA only where `fit` would use it: for a net of convolutions it is slow on a CPU.
-        step = partial(tf.function, jit_compile=True) if model.jit_compile else lambda f: f
-        self._train = tf.function(partial(_run_epoch, step(model.train_step)), autograph=False)
-        self._test = tf.function(partial(_run_epoch, step(model.test_step)), autograph=False)
+    def train(data, order, batch_size):
+        if is_dataset(data):
+            run_dataset(iter(data))
+        else:
+            run(data, tf.constant(order, tf.int32), batch_size)
 
-    def train(self, data, order, batch_size):
-        """Trains on the samples that `order` numbers, `batch_size` a step."""
-        self._train(data, tf.constant(order, tf.int32), batch_size)
+    return train
 
-    def test(self, data, batch_size):
-        self._test(data, tf.range(n_samples_of(data), dtype=tf.int32), batch_size)
+
+def compile_test(model, step):
+    """As `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
+    run, run_dataset = _compile_epochs(model, step)
+
+    def test(data, batch_size):
+        if is_dataset(data):
+            run_dataset(iter(data))
+        else:
+            run(data, tf.range(n_samples_of(data)), batch_size)
+
+    return test
+
+
+def is_dataset(data):
+    """Whether an epoch can be compiled over `data` as a whole, which is no array."""
+    return isinstance(data, tf.data.Dataset) and data.cardinality() != tf.data.INFINITE_CARDINALITY
+
+
+def _compile_epochs(model, step):
+    if model.jit_compile:  # only where `fit` would: nets of convolutions are slow in XLA on a CPU
+        step = tf.function(step, jit_compile=True)
+    return [tf.function(partial(run, step), autograph=False) for run in (_run_epoch, _run_dataset)]
+
+
+def run_watched(step, args, known_variables):
+    """What a step returns, and whether its graph has no state but that of known variables."""
+    result = step(*args)
+    if tf.executing_eagerly():
+        return result, True
+    graph = tf.compat.v1.get_default_graph()
+    return result, not _has_other_state(graph, {id(v.value.handle) for v in known_variables()})
+
+
+def _has_other_state(graph, handles):
+    resources = [inner for _, inner in graph.captures if inner.dtype == tf.resource]
+    if any(id(_captured(resource)) not in handles for resource in resources):
+        return True  # a variable, a table, an iterator
+    definition = graph.as_graph_def()
+    nodes = [definition.node, *(function.node_def for function in definition.library.function)]
+    return any(_STATEFUL.match(node.op) for part in nodes for node in part)
+
+
+def _captured(tensor):
+    """What a tensor of a graph stands for outside of all graphs."""
+    while not hasattr(tensor, "numpy"):
+        outer = [outer for outer, inner in tensor.graph.captures if inner is tensor]
+        if not outer:
+            break
+        (tensor,) = outer
+    return tensor
 
 
 def to_device(array):
@@ -53,3 +109,12 @@ def _run_epoch(step, data, order, batch_size):
         tf.while_loop(lambda i: i < n_whole, body, [tf.constant(0)], parallel_iterations=1)
     if n_rest:
         run_step(n_whole * batch_size, n_rest)
+
+
+def _run_dataset(step, iterator):
+    def body(batch):
+        step(batch.get_value())
+        return (iterator.get_next_as_optional(),)
+
+    first = iterator.get_next_as_optional()
+    tf.while_loop(lambda batch: batch.has_value(), body, [first], parallel_iterations=1)

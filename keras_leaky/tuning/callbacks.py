@@ -38,20 +38,6 @@ class _BatchHooks(_EpochHooks):
         self.tuner.on_batch_end(self.trial, self.model, batch, logs)
 
 
-class Seed(keras.callbacks.Callback):
-    """Sets the global seed when `fit` has looked at its data.
-
-    `fit` takes a first batch from them to build a new model, and not for a used one.
-    """
-
-    def __init__(self, seed):
-        super().__init__()
-        self.seed = seed
-
-    def on_train_begin(self, logs=None):
-        keras.utils.set_random_seed(self.seed)
-
-
 class FiniteLoss(keras.callbacks.Callback):
     """Stops a training whose loss is not finite; `failure` then says so."""
 

@@ -1,11 +1,22 @@
 """`fit` with an epoch as one compiled call."""
 
-from typing import Any
-
 import keras
 import numpy as np
 
-from keras_leaky.tuning.data import map_arrays, n_samples_of
+
+def build_metrics(model, arguments, data):
+    """Makes the variables of metrics, which a compiled function cannot.
+
+    Returns:
+        Why this training needs `fit`, or None.
+    """
+    training, _ = data.place(arguments)
+    batch = data.batch_of(training, arguments["batch_size"] or 32)
+    try:
+        model._symbolic_build(data_batch=batch)
+    except Exception:  # `fit` will say what is wrong, or does without it
+        return "its metrics cannot be built without training"
+    return None
 
 
 def compiled_fit(program, arguments, data, seed):
@@ -15,10 +26,10 @@ def compiled_fit(program, arguments, data, seed):
     single outputs weigh a smaller last batch by its size, as the loss does; those of `fit` do not.
 
     Args:
-        program: `Program` with the numbers to start from.
+        program: `Program` with the numbers to start from, with its metrics made.
         arguments: All arguments of `fit` by name. `reason_for_fit` has found them covered.
         data: `DeviceData`.
-        seed: int >= 0.
+        seed: Ints >= 0.
 
     Returns:
         The `keras.callbacks.History`.
@@ -26,15 +37,14 @@ def compiled_fit(program, arguments, data, seed):
     model = program.model
     training, validation = data.place(arguments)
     batch_size = arguments["batch_size"] or 32
-    n_samples, n_epochs = n_samples_of(training), arguments["epochs"]
-    if not program.is_prepared:
-        _build_loss_and_metrics(model, training)
-        program.is_prepared = True
+    order, n_epochs = data.order_of(training), arguments["epochs"]
+    program.forget_recompiled()
+    program.load_metrics()
 
     params = {
         "verbose": arguments["verbose"],
         "epochs": n_epochs,
-        "steps": -(-n_samples // batch_size),
+        "steps": data.n_batches_of(training, batch_size),
     }
     callbacks = keras.callbacks.CallbackList(
         arguments["callbacks"], add_history=True, model=model, **params
@@ -43,20 +53,24 @@ def compiled_fit(program, arguments, data, seed):
     progress.set_params(params)
     model.stop_training = False
     callbacks.on_train_begin()
-    logs = {}
+    logs, is_tested = {}, False
     for epoch in range(arguments["initial_epoch"], n_epochs):
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
         progress.on_epoch_begin(epoch)
-        order = np.arange(n_samples)
-        if arguments["shuffle"]:
-            order = np.random.default_rng([seed, epoch]).permutation(n_samples)
-        program.epochs.train(training, order, batch_size)
+        if arguments["shuffle"] and order is not None:
+            order = np.random.default_rng([*seed, epoch]).permutation(len(order))
+        if epoch == arguments["initial_epoch"]:
+            program.forget_stale_code("train_epoch")
+        program.train_epoch(training, order, batch_size)
         logs = _results(model)
         if validation and (epoch + 1) % arguments["validation_freq"] == 0:
             callbacks.on_test_begin()
             model.reset_metrics()
-            program.epochs.test(validation, arguments["validation_batch_size"] or batch_size)
+            if not is_tested:
+                program.forget_stale_code("test_epoch")
+                is_tested = True
+            program.test_epoch(validation, arguments["validation_batch_size"] or batch_size)
             results = _results(model)
             callbacks.on_test_end(results)
             logs.update({f"val_{name}": value for name, value in results.items()})
@@ -70,28 +84,15 @@ def compiled_fit(program, arguments, data, seed):
     return model.history
 
 
-def _build_loss_and_metrics(model, data):
-    """Makes the variables of metrics, which a compiled function cannot, and forgets the values."""
-    sample: Any = map_arrays(lambda a: a[:1], data)
-    x, y, sample_weight = sample
-    y_pred = keras.tree.map_structure(
-        lambda spec: keras.ops.zeros((1, *spec.shape[1:]), spec.dtype), _output_spec(model, x)
-    )
-    model.compute_loss(x, y, y_pred, sample_weight)
-    model.compute_metrics(x, y, y_pred, sample_weight)
-    model.reset_metrics()
-
-
-def _output_spec(model, x):
-    def spec(a):
-        return keras.KerasTensor(a.shape, keras.backend.standardize_dtype(a.dtype))
-
-    return model.compute_output_spec(keras.tree.map_structure(spec, x))
-
-
 def _results(model):
-    """The metrics so far as floats, those of several outputs side by side, sorted as in `fit`."""
+    """The metrics so far, those of several outputs side by side, sorted as in `fit`."""
     results = {}
     for name, value in sorted(model.get_metrics_result().items()):
         results.update(value if isinstance(value, dict) else {name: value})
-    return {name: float(value) for name, value in results.items()}
+    return {name: _as_python(value) for name, value in results.items()}
+
+
+def _as_python(value):
+    """A float; what is no single number, such as F1 by class, stays an array."""
+    value = keras.ops.convert_to_numpy(value)
+    return float(value) if value.size == 1 else value

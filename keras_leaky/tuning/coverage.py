@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_leaky.tuning.data import OF_DATA
 from keras_leaky.tuning.programs import epochs_module
+from keras_leaky.tuning.reachable import is_of_library
 
 _BATCH_HOOKS = [
     f"on_{phase}batch_{moment}" for phase in ("", "train_", "test_") for moment in ("begin", "end")
@@ -46,7 +47,7 @@ def reason_for_fit(model, arguments):
     for name in ("batch_size", "validation_batch_size", "validation_freq"):
         if arguments[name] is not None and not _is_count(arguments[name]):
             return f"`{name}` is {arguments[name]!r}"
-    reason = _reason_of_data(**{name: arguments[name] for name in OF_DATA})
+    reason = _reason_of_data(**{name: arguments[name] for name in (*OF_DATA, "batch_size")})
     if reason is not None:
         return reason
     for callback in keras.tree.flatten(arguments["callbacks"] or []):
@@ -56,18 +57,43 @@ def reason_for_fit(model, arguments):
     return None
 
 
-def _reason_of_data(x, y, sample_weight, class_weight, validation_data, validation_split):
+def describe_labels(arguments):
+    """Shapes and dtypes of what a model is trained on, as a string."""
+    x, y = arguments["x"], arguments["y"]
+    if hasattr(x, "element_spec"):
+        return str(x.element_spec)
+    labels = [a for a in keras.tree.flatten(y) if hasattr(a, "shape") and hasattr(a, "dtype")]
+    return str([(tuple(a.shape[1:]), str(a.dtype)) for a in labels])
+
+
+def may_change_model(callback):
+    """Whether the code of a user runs in a callback, which may change the model."""
+    owner = getattr(callback, "tuner", callback)  # whose hooks are called
+    return isinstance(callback, keras.callbacks.LambdaCallback) or not is_of_library(
+        type(owner).__module__
+    )
+
+
+def _reason_of_data(
+    x, y, sample_weight, class_weight, validation_data, validation_split, batch_size
+):
     """`fit` also gets the data that it refuses, to say why."""
-    groups = [[x, y, sample_weight], [validation_data]]
+    is_dataset = epochs_module().is_dataset
+    training = [] if is_dataset(x) else [x, y, sample_weight]
+    groups = [training, [] if is_dataset(validation_data) else [validation_data]]
     groups = [[a for a in keras.tree.flatten(group) if a is not None] for group in groups]
     if not all(_is_array(array) for group in groups for array in group):
         return "the data are no arrays"
     if any(len({len(a) for a in group}) > 1 or len(group[0]) == 0 for group in groups if group):
         return "arrays are empty or differ in length"
+    has_weights = sample_weight is not None or class_weight is not None
+    if is_dataset(x):
+        if has_weights or y is not None or validation_split or batch_size is not None:
+            return "of what is given beside the data set"
+        return None
     n_samples = len(groups[0][0])
     if validation_data is None and math.floor(n_samples * (1 - validation_split)) <= 0:
         return "`validation_split` leaves no training data"
-    has_weights = sample_weight is not None or class_weight is not None
     if has_weights and (
         keras.tree.is_nested(y) or (sample_weight is not None and class_weight is not None)
     ):
@@ -84,7 +110,12 @@ def _is_count(value):
 
 
 def _is_array(data):
-    return isinstance(data, np.ndarray) and data.dtype.kind in "fiub" and data.ndim > 0
+    if isinstance(data, np.ndarray):
+        return data.dtype.kind in "fiub" and data.ndim > 0
+    if not keras.ops.is_tensor(data) or not hasattr(data, "__array__") or not data.shape:
+        return False  # a tensor of a graph, ragged or sparse
+    dtype = keras.backend.standardize_dtype(data.dtype)
+    return dtype == "bool" or "int" in dtype or "float" in dtype
 
 
 def _batch_hook(callback):

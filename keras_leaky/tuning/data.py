@@ -14,11 +14,12 @@ class DeviceData:
     they are the same objects.
 
     Args:
-        to_device: Function from a NumPy array to a tensor.
+        backend: The module of the backend, whose `to_device` makes a tensor of an array, and whose
+            `is_dataset` tells what stays as it is.
     """
 
-    def __init__(self, to_device):
-        self._to_device = to_device
+    def __init__(self, backend):
+        self._backend = backend
         self._arguments, self._placed = None, None
 
     def place(self, arguments):
@@ -32,20 +33,59 @@ class DeviceData:
             arguments.append(tuple(class_weight))  # the keys, which flattening loses
         if self._arguments is None or not _are_same(arguments, self._arguments):
             self.forget()  # frees the memory first
-            self._placed = [self._move(part) for part in _split(*arguments[: len(OF_DATA)])]
+            parts = self._split(*arguments[: len(OF_DATA)])
+            self._placed = [self._move(part) for part in parts]
             self._arguments = arguments
         return self._placed
 
     def forget(self):
         self._arguments = self._placed = None
 
+    def batch_of(self, data, batch_size):
+        """What stands for a batch of what `place` returned: tensors, or their shapes and dtypes."""
+        if self._backend.is_dataset(data):
+            return data.element_spec
+        return map_arrays(lambda a: a[:batch_size], data)
+
+    def n_batches_of(self, data, batch_size):
+        """How many batches an epoch has, None if that cannot be told in advance."""
+        if self._backend.is_dataset(data):
+            return max(0, int(data.cardinality())) or None
+        return -(-n_samples_of(data) // batch_size)
+
+    def order_of(self, data):
+        """The numbers of the samples, None for what has an order of its own."""
+        return None if self._backend.is_dataset(data) else np.arange(n_samples_of(data))
+
     def _move(self, data):
         def move(array):
             # As `fit` does; integers keep their dtype.
-            is_float = array.dtype.kind == "f"
-            return self._to_device(array.astype(keras.config.floatx()) if is_float else array)
+            if keras.backend.is_float_dtype(keras.backend.standardize_dtype(array.dtype)):
+                floatx = keras.config.floatx()
+                is_array = isinstance(array, np.ndarray)  # which is cast before it is moved
+                array = array.astype(floatx) if is_array else keras.ops.cast(array, floatx)
+            return self._backend.to_device(array)
 
-        return None if data is None else map_arrays(move, data)
+        is_moved = data is None or self._backend.is_dataset(data)
+        return data if is_moved else map_arrays(move, data)
+
+    def _split(self, x, y, sample_weight, class_weight, validation_data, validation_split):
+        training: Any = (x, y, sample_weight)
+        validation = None
+        if self._backend.is_dataset(validation_data):
+            validation = validation_data
+        elif validation_data is not None:
+            is_many = isinstance(validation_data, tuple | list)
+            validation = (*(validation_data if is_many else [validation_data]), None, None)[:3]
+        elif validation_split:
+            n_training = math.floor(n_samples_of(x) * (1.0 - validation_split))
+            validation = map_arrays(lambda a: a[n_training:], training)
+            training = map_arrays(lambda a: a[:n_training], training)
+        if self._backend.is_dataset(x):
+            training = x
+        elif class_weight is not None:
+            training = (*training[:2], _weights(training[1], class_weight))
+        return training, validation
 
 
 def map_arrays(function, data):
@@ -62,23 +102,9 @@ def _are_same(some, others):
     return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 
-def _split(x, y, sample_weight, class_weight, validation_data, validation_split):
-    training: Any = (x, y, sample_weight)
-    validation = None
-    if validation_data is not None:
-        is_many = isinstance(validation_data, tuple | list)
-        validation = (*(validation_data if is_many else [validation_data]), None, None)[:3]
-    elif validation_split:
-        n_training = math.floor(n_samples_of(x) * (1.0 - validation_split))
-        validation = map_arrays(lambda a: a[n_training:], training)
-        training = map_arrays(lambda a: a[:n_training], training)
-    if class_weight is not None:
-        training = (*training[:2], _weights(training[1], class_weight))
-    return training, validation
-
-
 def _weights(y, class_weight):
     """A weight a sample, by its class: a number, or the largest of one-hot numbers."""
+    y = keras.ops.convert_to_numpy(y)
     if y.ndim > 1:
         y = y[:, 0] if y.shape[-1] == 1 else y.argmax(-1)
     classes, places = np.unique(np.round(y).astype("int32"), return_inverse=True)

@@ -128,7 +128,7 @@ def run_executions(
                 lambda: _build(build, hyperparameters, getattr(x, "shape", None), max_model_size),
                 execution_seed,
             )
-            model, result = trainer.fit(
+            model, result = trainer.train(
                 model, *args, seed=execution_seed, own_fit=own_fit, **arguments
             )
         except Exception as error:

@@ -9,8 +9,9 @@ import keras
 
 from keras_leaky.layers.slope import FixedRectifier
 from keras_leaky.tuning.layers_of import layers_of
+from keras_leaky.tuning.reachable import UnknownError, is_of_library
 from keras_leaky.tuning.scaled_schedule import hold_learning_rate, take_learning_rate
-from keras_leaky.tuning.structure import structure_of
+from keras_leaky.tuning.structure import Watched, metrics_of, state_of, structure_of
 
 _EPOCHS_MODULES = {
     "tensorflow": "keras_leaky.tuning._epochs_tensorflow",
@@ -18,36 +19,177 @@ _EPOCHS_MODULES = {
 }
 
 
-def epochs_module():
+def epochs_module() -> Any:
     """How an epoch is compiled on this backend, None where it is not."""
     name = _EPOCHS_MODULES.get(keras.backend.backend())
     return importlib.import_module(name) if name else None
 
 
 class Program:
-    """A model whose training is compiled once, for the numbers of many."""
+    """A model whose training is compiled once, for the numbers of many.
 
-    def __init__(self, model):
+    Attributes:
+        model: The model that is trained in it.
+        is_reusable: Whether another model may be trained in it. Its structure must be known, no
+            training may have left the model changed, and its code must read and write nothing but
+            what `load` sets.
+        is_given_away: Whether a user has the model.
+        has_users_code: Whether code of a user may run in it.
+    """
+
+    def __init__(self, model, structure=None):
         self.model = model
-        self.is_prepared = False  # by `compiled_fit`
+        self.has_users_code = structure is None or structure.has_users_code
+        self.is_reusable, self.is_given_away = structure is not None, False
+        self._compile_config = None  # what the code was compiled for
+        self._labels = None
+        self._state = None  # at the begin of a training, where something may change it
+        self._metric_values = None
+        if epochs_module():
+            model.train_step = Watched(model.train_step, self._watch)
+            model.test_step = Watched(model.test_step, self._watch)
+
+    @property
+    def is_compiled(self):
+        """Whether there is code for epochs of training."""
+        return "train_epoch" in vars(self)
 
     @cached_property
-    def epochs(self):
-        """`Epochs` of this backend, which has some."""
-        module: Any = epochs_module()
-        return module.Epochs(self.model)
+    def train_epoch(self):
+        """Function `(data, order, batch_size)`: an epoch of training as one compiled call."""
+        return epochs_module().compile_training(self.model, self.model.train_step)
+
+    @cached_property
+    def test_epoch(self):
+        """Function `(data, batch_size)`: an epoch of validation as one compiled call."""
+        return epochs_module().compile_test(self.model, self.model.test_step)
 
     def load(self, model):
         """Sets every variable as in `model`, which has the same structure."""
-        targets = self.model.variables + self.model.optimizer.variables
-        sources = model.variables + model.optimizer.variables
-        for target, source in zip(targets, sources, strict=True):
-            target.assign(source)
+        set_numbers(self.model, _variables_of(model))
         # What a callback saves has the numbers of this trial in its config.
         for target, source in zip(layers_of(self.model), layers_of(model), strict=True):
             if isinstance(target, FixedRectifier):
                 target.take_numbers(source)
         take_learning_rate(self.model.optimizer, model.optimizer)
+
+    def load_metrics(self):
+        """Sets the variables of metrics, which are there by now, as they were the first time."""
+        if self._metric_values is None:
+            self._metric_values = list(map(_copy, self.model.metrics_variables))
+        self.restore_metrics()
+
+    def restore_metrics(self):
+        """As `load_metrics`, if that was called before."""
+        if self._metric_values is not None:
+            variables = self.model.metrics_variables
+            for variable, value in zip(variables, self._metric_values, strict=True):
+                variable.assign(value)
+
+    def begin(self, may_change):
+        """Before a training.
+
+        Args:
+            may_change: Whether callbacks or a loop of the user may change the model.
+        """
+        watches = self.is_reusable and (may_change or self.is_given_away)
+        self._state = self._tell_state() if watches else None
+
+    def is_changed(self):
+        """Whether the model is not what it was at `begin`, apart from its numbers."""
+        return self._state is not None and self._tell_state() != self._state
+
+    def forget_stale_code(self, *names):
+        """Before the first step of a kind: code for what has changed is compiled again.
+
+        Args:
+            *names: Of the compiled functions, attributes of this program or its model.
+        """
+        if self.is_changed():
+            self.is_reusable = False
+            for name in names:
+                self.__dict__.pop(name, None)
+                if hasattr(self.model, name):
+                    setattr(self.model, name, None)
+
+    def check_labels(self, labels):
+        """Refuses labels of another kind than those for which the metrics were made.
+
+        Raises:
+            ValueError: If they differ in shape or dtype.
+        """
+        if self._labels not in (None, labels):
+            raise ValueError(
+                "The labels must have one shape and dtype in all trials whose models are the same, "
+                "because the metrics of a model are made for them. Have `build` give another loss "
+                f"or metric to models for other labels. Received: {labels}, and before: "
+                f"{self._labels}"
+            )
+        self._labels = labels
+
+    def forget_recompiled(self):
+        """Drops the code if `compile` was called, as `fit` does."""
+        if self._compile_config is not self.model._compile_config:
+            self._compile_config = self.model._compile_config
+            self.__dict__.pop("train_epoch", None)
+            self.__dict__.pop("test_epoch", None)
+
+    def end(self):
+        """After a training."""
+        if not self.is_reusable:
+            return
+        saw_metrics_begin = self._metric_values is not None or all(
+            is_of_library(type(metric).__module__) for metric in metrics_of(self.model)
+        )
+        if self.is_changed() or not saw_metrics_begin:
+            self.is_reusable = False
+
+    def _tell_state(self):
+        try:
+            return state_of(self.model)
+        except UnknownError as error:
+            return error  # equal to nothing
+
+    def _watch(self, step, *args):
+        """Calls a step, which happens as it is compiled, and looks at what it uses."""
+        result, is_known = epochs_module().run_watched(step, args, self._known_variables)
+        self.is_reusable &= is_known
+        return result
+
+    def _known_variables(self):
+        return [*_variables_of(self.model), *self.model.metrics_variables]
+
+
+def build_optimizer(model):
+    """Makes all variables of the optimizer of a built and compiled model."""
+    hold_learning_rate(model.optimizer)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def share_weights(some, other):
+    """Whether two models have a variable in common that training changes."""
+    own = {id(variable) for variable in some.trainable_variables}
+    return any(id(variable) in own for variable in other.trainable_variables)
+
+
+def numbers_of(model):
+    """Copies of all numbers of a model and its optimizer, for `set_numbers`."""
+    return list(map(_copy, _variables_of(model)))
+
+
+def set_numbers(model, numbers):
+    """Sets all variables of a model and its optimizer."""
+    for variable, number in zip(_variables_of(model), numbers, strict=True):
+        variable.assign(number)
+
+
+def _variables_of(model):
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _copy(variable):
+    return keras.ops.copy(variable.value)
 
 
 class ProgramCache:
@@ -61,29 +203,33 @@ class ProgramCache:
         self.max_programs = max_programs
         self._programs = OrderedDict()
 
-    def load(self, model):
-        """A program with the structure and the numbers of `model`, which it may take over."""
-        if not (model.built and model.compiled):
-            return Program(model)
-        hold_learning_rate(model.optimizer)
-        model.optimizer.build(model.trainable_variables)
+    def find(self, model, labels=None):
+        """A program with the structure of `model`, which a new program takes over.
+
+        Args:
+            labels: Hashable description of what the model is trained on: which function a metric
+                "accuracy" stands for depends on it.
+        """
+        if not (model.built and model.compiled and epochs_module()) or model.run_eagerly:
+            return Program(model)  # nothing is compiled, or cannot be told
+        build_optimizer(model)
         structure = structure_of(model)
         if structure is None:
             return Program(model)
-        program = self._programs.pop(structure, None)
-        if program is None:
-            program = Program(model)
-        else:
-            program.load(model)
-        self._programs[structure] = program
+        key = structure, labels
+        program = self._programs.pop(key, None)
+        if program is None or (program.is_given_away and program.is_changed()):
+            program = Program(model, structure)
+        self._programs[key] = program
         if len(self._programs) > self.max_programs:
             self._programs.popitem(last=False)
         return program
 
-    def forget_if_changed(self, program):
-        """Drops a program whose model somebody compiled or changed anew."""
-        for structure, kept in self._programs.items():
+    def drop_if_spent(self, program):
+        """Drops a program that no other model may be trained in."""
+        if program.is_reusable:
+            return
+        for key, kept in self._programs.items():
             if kept is program:
-                if structure_of(program.model) != structure:
-                    del self._programs[structure]
+                del self._programs[key]
                 return

@@ -85,6 +85,8 @@ def hold_learning_rate(optimizer):
         schedule = _scaled(schedule)
     if not isinstance(schedule, ScaledSchedule):
         return
+    if any(variable is schedule.variable for variable in optimizer.variables):
+        return  # done
     initializer = keras.initializers.Constant(schedule.learning_rate)
     schedule.variable = optimizer.add_variable((), initializer, name="schedule_learning_rate")
     optimizer.learning_rate = schedule

@@ -1,115 +1,272 @@
 """What a compiled program depends on: models of one structure differ in numbers alone."""
 
-import json
+import dataclasses
+import functools
+import inspect
+from types import FunctionType
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_leaky.layers.slope import SLOPE_NAMES, FixedRectifier
-from keras_leaky.tuning.details import UnknownError, details_of
-from keras_leaky.tuning.layers_of import layers_of
-from keras_leaky.tuning.scaled_schedule import ScaledSchedule, inner_optimizer_of, schedule_of
+from keras_leaky.tuning.reachable import UnknownError, Walk, is_of_library, names_in
+from keras_leaky.tuning.scaled_schedule import ScaledSchedule, inner_optimizer_of
 
-# What only decides the numbers that variables start from; `compile` is looked at by itself.
-_OF_THE_START = ("seed", "build_config", "compile_config")
-# What rectifiers inside `variable_slopes()` and a `ScaledSchedule` keep in a variable.
-_IN_VARIABLES = (*SLOPE_NAMES, "learning_rate")
+# All that is left out of a structure, with the reason, by the class of the object whose attribute
+# it is. Everything else is compared.
+_TRACKER = "which attributes Keras tracks, by `id`"
+_LEFT_OUT = {
+    keras.Variable: {
+        "_value": "the number that is loaded",
+        "_initializer": "where the variable started",
+    },
+    keras.random.SeedGenerator: {"_initial_seed": "where its variable started"},
+    keras.Operation: {
+        "_inbound_nodes": "its calls, in other models too; a model holds its own",
+        "_outbound_nodes": "likewise",
+        "_auto_config": "the arguments it was made with; what it made of them is compared",
+        "_tracker": _TRACKER,
+    },
+    keras.layers.Layer: {
+        "_called": "whether it was called",
+        "_losses": "of the last call",
+        "_loss_ids": "of the last call",
+    },
+    keras.Model: {
+        "_nodes": "`id`s; the graph is compared",
+        "_compile_loss": "made of what `compile` was given, which is compared",
+        "_compile_metrics": "likewise",
+        "_loss_tracker": "likewise",
+        "train_function": "compiled from what is compared",
+        "test_function": "likewise",
+        "predict_function": "likewise",
+        "history": "of a training",
+        "stop_training": "of a training",
+        "stop_evaluating": "of a training",
+        "stop_predicting": "of a training",
+        "_jax_state": "of a training",
+        "_jax_state_synced": "of a training",
+        "_eval_epoch_iterator": "of a training",
+    },
+    keras.KerasTensor: {"_keras_history": "the place among all calls of a layer"},
+    keras.optimizers.Optimizer: {
+        "_tracker": _TRACKER,
+        "_trainable_variables_indices": "`id`s",
+        "_exclude_from_weight_decay": "`id`s; which variables it leaves out is compared",
+        "_exclude_from_weight_decay_cache": "likewise",
+        "_distribution_strategy": "a distributed training does not use a compiled epoch",
+    },
+    keras.metrics.Metric: {"_tracker": _TRACKER},
+    keras.losses.Loss: {"_tracker": _TRACKER},
+}
+# TensorFlow's lists of the attributes above that go into its checkpoints.
+_OF_TRACKABLES = {
+    f"_self_{name}"
+    for name in (
+        "name_based_restores",
+        "saveable_object_factories",
+        "setattr_tracking",
+        "unconditional_checkpoint_dependencies",
+        "unconditional_deferred_dependencies",
+        "unconditional_dependency_names",
+        "update_uid",
+    )
+}
+# Keras puts these around methods of each layer. The methods themselves are in its class.
+_PROBE = keras.layers.Layer(name="any")
+_WRAPPED = [name for name, value in vars(_PROBE).items() if isinstance(value, FunctionType)]
+_WRAPPERS = {vars(_PROBE)[name].__code__ for name in _WRAPPED}
+_Tracker = type(_PROBE._tracker)
+
+
+@dataclasses.dataclass(frozen=True)
+class Structure:
+    """What a compiled program depends on. Equal for models that can run in one.
+
+    Attributes:
+        tokens: Everything that can be reached from the model, its optimizer, losses and metrics,
+            less the table above, what was drawn (initializers and seeds of Keras's layers and ours)
+            and the numbers in variables of the model and its optimizer: weights, statistics, slopes
+            made inside `variable_slopes()`, a learning rate. Automatic names are part of it, so
+            models to compare are built `in_new_session`.
+        has_users_code: Whether functions or classes that are neither Keras's nor ours take part.
+    """
+
+    tokens: tuple[Any, ...]
+    has_users_code: bool
 
 
 def structure_of(model):
-    """A hashable that is equal for models that can run in one compiled program.
-
-    The numbers in which they may differ are those in variables: weights, statistics, seeds, slopes
-    made inside `variable_slopes()`, a learning rate; and what these were drawn with. All else is
-    part of the structure, automatic names too, so models to compare are built
-    `in_new_session`.
-
-    Not seen: a global that a function reads, and an attribute of a layer of Keras that was changed
-    after the layer was made.
-
-    Args:
-        model: A built and compiled Keras model.
+    """The `Structure` of a built and compiled model whose optimizer is built.
 
     Returns:
-        The structure, or None where it cannot be told, as of a subclass of `keras.Model` or of a
-        closure over an object.
+        None where it cannot be told: an iterator, or a loss with a variable of its own.
     """
-    if not type(model).__module__.startswith("keras."):
-        return None
-    layers = layers_of(model)
-    optimizer = inner_optimizer_of(model.optimizer)
-    if any(hasattr(layer, "get_vocabulary") for layer in layers):
-        return None  # a table beside the variables
     try:
-        given = _given_to_compile(model)
-        configs = (
-            _less_the_start(keras.saving.serialize_keras_object(model)),
-            _less_the_start({**model.get_compile_config(), "optimizer": None}),
-            _less_the_start(_optimizer_config(model.optimizer)),
-        )
-        things = [*layers, *given, model.optimizer, optimizer, *_schedules(optimizer)]
-        details = tuple(detail for thing in things for detail in details_of(thing))
-    except (NotImplementedError, TypeError, ValueError, UnknownError):
+        return _walk(model, _Describe(model))
+    except (UnknownError, RecursionError):
         return None
-    return (
-        json.dumps(configs, sort_keys=True, default=str),
-        details,
-        tuple(map(type, [model, *things])),
-        tuple((tuple(v.shape), v.dtype, v.trainable) for v in model.variables),
-        tuple((tuple(v.shape), v.dtype) for v in model.optimizer.variables),
-        # Excluded by name, which no config holds.
-        tuple(optimizer._use_weight_decay(v) for v in model.trainable_variables),
-        # `adapt` makes constants of them.
-        tuple(_values(layer) for layer in layers if hasattr(layer, "adapt")),
-        # Made before, outside `variable_slopes()`: constants.
-        tuple(
-            tuple(getattr(layer, name, None) for name in SLOPE_NAMES)
-            for layer in layers
-            if isinstance(layer, FixedRectifier) and not layer.weights
-        ),
-    )
 
 
-def _less_the_start(node):
-    """A serialized object less what only decides where its variables start."""
-    if isinstance(node, list | tuple):
-        return [_less_the_start(value) for value in node]
-    if not isinstance(node, dict):
-        return node
-    config = node.get("config")
-    if str(node.get("registered_name")).startswith("keras_leaky>") and isinstance(config, dict):
-        node = {**node, "config": {k: v for k, v in config.items() if k not in _IN_VARIABLES}}
-    return {
-        name: _less_the_start(value)
-        for name, value in node.items()
-        if name not in _OF_THE_START and not name.endswith("_initializer")
-    }
+def state_of(model):
+    """What `structure_of` tells, less what training itself changes: to see whether it changed.
+
+    Raises:
+        UnknownError: If it cannot be told.
+    """
+    return _walk(model, _DescribeState(model))
 
 
-def _optimizer_config(optimizer):
-    config = {**optimizer.get_config(), "name": None}
-    if isinstance(config.get("learning_rate"), float):
-        config["learning_rate"] = None
-    if hasattr(optimizer, "inner_optimizer"):
-        config["inner_optimizer"] = _optimizer_config(optimizer.inner_optimizer)
-    return config
-
-
-def _schedules(optimizer):
-    """What a user may have written of the learning rate."""
-    schedule = schedule_of(optimizer)
-    if isinstance(schedule, ScaledSchedule):
-        schedule = schedule.shape
-    is_schedule = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
-    return [schedule] if is_schedule else []
-
-
-def _given_to_compile(model):
-    """The losses and metrics as they were given, where they are no names."""
+def metrics_of(model):
+    """The metrics of a compiled model, those that it has not yet made its own too."""
     config = model._compile_config.config  # public only in its serialized form
-    given = [config.get(key) for key in ("loss", "metrics", "weighted_metrics")]
-    return [thing for thing in keras.tree.flatten(given) if callable(thing)]
+    given = keras.tree.flatten([config.get(key) for key in ("metrics", "weighted_metrics")])
+    return [m for m in [*given, *model.metrics] if isinstance(m, keras.metrics.Metric)]
 
 
-def _values(layer):
-    return tuple(np.asarray(keras.ops.convert_to_numpy(v)).tobytes() for v in layer.variables)
+def _walk(model, describe):
+    walk, config = Walk(describe, _left_out), keras.config
+    walk.add(config.floatx(), config.epsilon(), config.image_data_format())
+    walk.add(config.is_flash_attention_enabled())
+    walk.visit(config.dtype_policy())
+    walk.visit(model)
+    optimizer = inner_optimizer_of(model.optimizer)
+    walk.add(*(optimizer._use_weight_decay(v) for v in model.trainable_variables))
+    return Structure(tuple(walk.tokens), walk.has_users_code)
+
+
+class _Describe:
+    """Writes down what is not told by its attributes."""
+
+    def __init__(self, model):
+        loaded = [*model.variables, *model.optimizer.variables]
+        metrics = metrics_of(model)
+        self._loaded = {id(v): number for number, v in enumerate(loaded)}
+        self._metrics = {id(v): metric for metric in metrics for v in metric.variables}
+        self._kept = loaded, metrics  # whose `id`s these are
+
+    def __call__(self, value, walk):
+        kind = type(value)
+        if isinstance(value, keras.Variable):
+            self._describe_variable(value, walk)
+        elif kind is _Tracker:
+            walk.add(kind)
+        elif kind is Watched:
+            walk.visit(value.method)
+        elif kind.__module__.startswith(("tensorflow.", "jax", "torch")):
+            _describe_of_backend(value, walk)
+        elif hasattr(kind, "get_vocabulary"):
+            raise UnknownError("a table beside the variables")
+        else:
+            return False
+        return True
+
+    def _describe_variable(self, variable, walk):
+        number = self._loaded.get(id(variable))
+        metric = self._metrics.get(id(variable))
+        if number is None and metric is None:
+            raise UnknownError(f"the variable {variable.path}, which is none of the model's")
+        walk.add("variable", number)
+        if metric is not None and not is_of_library(type(metric).__module__):
+            self._describe_start(variable, walk)
+        walk.visit_object(variable)
+
+    def _describe_start(self, variable, walk):
+        walk.visit(keras.ops.convert_to_numpy(variable))  # a `reset_state` may keep it
+
+
+class _DescribeState(_Describe):
+    def __call__(self, value, walk):
+        if isinstance(value, keras.metrics.Metric) and is_of_library(type(value).__module__):
+            walk.add(type(value))  # makes its variables when it sees data
+            return True
+        return super().__call__(value, walk)
+
+    def _describe_start(self, variable, walk):
+        pass
+
+
+def _describe_of_backend(value, walk):
+    """An object of the backend: what Keras hands it, tensors, and nothing else."""
+    for container in (list, dict, tuple):
+        if isinstance(value, container):  # TensorFlow's wrapper of an attribute
+            walk.visit(container(value))
+            return
+    if type(value).__name__ in ("DType", "dtype", "TensorShape"):
+        walk.add(repr(value))
+        return
+    if not keras.ops.is_tensor(value) or hasattr(value, "assign"):
+        raise UnknownError(f"{type(value)}")
+    try:
+        array = np.asarray(keras.ops.convert_to_numpy(value))
+    except Exception as error:  # symbolic, or a handle
+        raise UnknownError(f"{type(value)} has no value") from error
+    walk.add(type(value).__name__)
+    walk.visit(array)
+
+
+class Watched:
+    """A method of a model with something around it that changes nothing of what it does.
+
+    Args:
+        method: The method.
+        watch: Function `(method, *args, **kwargs)` that is called in its place.
+    """
+
+    def __init__(self, method, watch):
+        self.method, self._watch = method, watch
+
+    def __call__(self, *args, **kwargs):
+        return self._watch(self.method, *args, **kwargs)
+
+
+def _left_out(owner):
+    """Names of the attributes of an object that are left out."""
+    names = _left_out_of(type(owner))
+    if isinstance(owner, keras.layers.Layer):
+        wrapped = {name for name in _WRAPPED if _is_wrapper(vars(owner).get(name))}
+        if isinstance(owner, FixedRectifier) and owner.weights:
+            wrapped |= _slopes_of(type(owner))  # else made outside `variable_slopes()`: constants
+        return names | wrapped
+    if isinstance(owner, ScaledSchedule) and owner.variable is not None:
+        return names | {"learning_rate"}
+    return names
+
+
+def _is_wrapper(value):
+    return isinstance(value, FunctionType) and value.__code__ in _WRAPPERS
+
+
+@functools.lru_cache(1024)
+def _left_out_of(cls):
+    """Names of attributes of objects of a class that are left out."""
+    names = {name for base in _LEFT_OUT if issubclass(cls, base) for name in _LEFT_OUT[base]}
+    if issubclass(cls, keras.layers.Layer):
+        # What only decides where a variable starts.
+        names |= _arguments_of(cls, lambda name: name.endswith(("_initializer", "seed")))
+    return _less_users_names(names, cls) | _OF_TRACKABLES
+
+
+@functools.lru_cache(1024)
+def _slopes_of(cls):
+    """Names of attributes of a rectifier whose numbers are in variables."""
+    return _less_users_names(_arguments_of(cls, lambda name: name in SLOPE_NAMES), cls)
+
+
+def _less_users_names(names, cls):
+    """Without those that the code of a user's class mentions, whatever it means by them."""
+    users = [base for base in cls.__mro__ if not is_of_library(base.__module__)]
+    return frozenset(names).difference(*map(names_in, users))
+
+
+def _arguments_of(cls, condition):
+    """Arguments of the libraries' classes that a class is made of, public and kept private."""
+    names = {
+        name
+        for base in cls.__mro__
+        if is_of_library(base.__module__) and base is not object and "__init__" in vars(base)
+        for name in inspect.signature(base.__init__).parameters
+        if condition(name)
+    }
+    return names | {f"_{name}" for name in names}

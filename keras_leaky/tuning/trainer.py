@@ -1,19 +1,35 @@
 """Training many new models in few compiled programs."""
 
 import gc
+import hashlib
+import itertools
 import logging
 
 import keras
 
 from keras_leaky.layers.slope import FixedRectifier, variable_slopes
-from keras_leaky.tuning.callbacks import Seed
-from keras_leaky.tuning.compiled_fit import compiled_fit
-from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
+from keras_leaky.tuning.before_steps import BeforeSteps
+from keras_leaky.tuning.compiled_fit import build_metrics, compiled_fit
+from keras_leaky.tuning.coverage import (
+    describe_labels,
+    may_change_model,
+    read_arguments,
+    reason_for_fit,
+)
 from keras_leaky.tuning.data import DeviceData
 from keras_leaky.tuning.layers_of import layers_of
 from keras_leaky.tuning.new_session import in_new_session
-from keras_leaky.tuning.programs import ProgramCache, epochs_module
+from keras_leaky.tuning.programs import (
+    Program,
+    ProgramCache,
+    build_optimizer,
+    epochs_module,
+    numbers_of,
+    set_numbers,
+    share_weights,
+)
 from keras_leaky.tuning.seeding import draws_by_itself, own_generator, set_seed
+from keras_leaky.tuning.structure import Watched
 
 _logger = logging.getLogger(__name__)
 _N_PROGRAMS = 8
@@ -38,18 +54,21 @@ class Trainer:
     ...     return model
     >>> x = np.random.default_rng(0).normal(size=(64, 4))
     >>> trainer = Trainer()
+    >>> models = []
     >>> for alpha in (0.01, 0.1, 0.3):  # compiles once
     ...     model = trainer.build(lambda: build(alpha), seed=1)
     ...     model, history = trainer.fit(model, x, x[:, 0], seed=1, epochs=3, verbose=0)
+    ...     models.append(model)
     """
 
     def __init__(self):
         self._programs = ProgramCache(_N_PROGRAMS)
         module = epochs_module()
-        self._data = DeviceData(module.to_device) if module else None
+        self._data = DeviceData(module) if module else None
         self._n_builds = 0
         self._seeds_fully = False
         self._reasons_told = set()
+        self._first_draw = None  # seed and digests of the first model, () once compared
 
     def build(self, build, seed):
         """The model that `build()` returns when everything random in it derives from `seed`.
@@ -66,49 +85,137 @@ class Trainer:
 
         def build_with_variables():
             with variable_slopes(), own_generator(seed):
-                return build()
+                model = build()
+                if isinstance(model, keras.Model) and model.built and model.compiled:
+                    build_optimizer(model)  # here, where names start at the beginning
+                return model
 
         set_seed(seed, fully=self._seeds_fully)
         model = in_new_session(build_with_variables)
         if not self._seeds_fully and draws_by_itself(model):
             self._seeds_fully = True
             return self.build(build, seed)
+        self._compare_draws(model, seed)
         return model
 
+    def _compare_draws(self, model, seed):
+        """Warns, once, where models of two seeds start from the same weights."""
+        if self._first_draw is None:
+            self._first_draw = seed, _digests_of_kernels(model)
+        elif self._first_draw and self._first_draw[0] != seed:
+            first = self._first_draw[1]
+            digests = _digests_of_kernels(model)
+            same = [path for path, digest in digests.items() if first.get(path) == digest]
+            self._first_draw = ()
+            if same:
+                _logger.warning(
+                    "`build` returned models with the same weights for two seeds: %s. They seem to "
+                    "come from a model that was made outside of `build`. Make these layers inside "
+                    "of it, or expect that the seeds differ less than new models do.",
+                    ", ".join(same[:3]) + (", ..." if len(same) > 3 else ""),
+                )
+
     def fit(self, model, *args, seed, own_fit=None, **kwargs):
-        """Trains as `model.fit(*args, **kwargs)` does, in a program that may be compiled already.
+        """Trains `model` as `model.fit(*args, **kwargs)` does, in a program compiled before.
+
+        The numbers of `model` are loaded into a compiled model of the same structure, trained
+        there, and copied back. The models that are returned are yours: later trainings leave them
+        as they are.
 
         Args:
-            model: From `build`. It must not be used afterwards.
+            model: From `build`.
             *args: As for `keras.Model.fit`. Arrays stay on the device for the next `fit` with
                 the same ones; see `forget_data`.
             seed: int in [0, 2**31). The order of the data derives from it.
-            own_fit: Function `(model, *args, **kwargs)` to call in the place of `model.fit`. Then
-                nothing is compiled in advance.
+            own_fit: Function `(model, *args, **kwargs)` to call in the place of `model.fit`.
             **kwargs: As for `keras.Model.fit`.
 
         Returns:
-            The trained model, which the next `fit` may train anew from other weights, and the
-            `keras.callbacks.History`, or what `own_fit` returned.
+            `model`, trained, and the `keras.callbacks.History`, or what `own_fit` returned.
         """
-        program = self._programs.load(model)
-        model, arguments = program.model, None
-        if own_fit is not None:
-            reason = "the HyperModel has a `fit` of its own"
-        else:
-            arguments = read_arguments(args, kwargs)
-            reason = reason_for_fit(model, arguments)
-        if reason is None:
-            return model, compiled_fit(program, arguments, self._data, seed)
-        self._tell(reason)
-        fit = own_fit or type(model).fit
-        callbacks = [*(kwargs.pop("callbacks", None) or []), Seed(seed)]
+        program = self._programs.find(model, describe_labels(read_arguments(args, kwargs)))
+        owner = program.model
+        if owner is not model and share_weights(owner, model):
+            program, owner = Program(model), model
+        if owner is model:
+            return self._train(program, args, seed, own_fit, kwargs, is_given_away=True)
+        kept = numbers_of(owner)  # of a model that an earlier `fit` returned
+        program.load(model)
         try:
-            with own_generator(seed):
-                keras.utils.set_random_seed(seed)  # shuffles
-                return model, fit(model, *args, callbacks=callbacks, **kwargs)
+            _, result = self._train(program, args, seed, own_fit, kwargs, is_given_away=True)
         finally:
-            self._programs.forget_if_changed(program)
+            set_numbers(model, numbers_of(owner))
+            set_numbers(owner, kept)
+        if isinstance(result, keras.callbacks.History):
+            result.set_model(model)
+        return model, result
+
+    def train(self, model, *args, seed, own_fit=None, **kwargs):
+        """As `fit`, without copying: what it returns is the model that was compiled first.
+
+        The next training in the same program changes it. For loops that take from each model what
+        they need before they train the next.
+        """
+        program = self._programs.find(model, describe_labels(read_arguments(args, kwargs)))
+        if program.model is not model:
+            program.load(model)
+        return self._train(program, args, seed, own_fit, kwargs, is_given_away=False)
+
+    def _train(self, program, args, seed, own_fit, kwargs, is_given_away):
+        model = program.model
+        callbacks = keras.tree.flatten(kwargs.get("callbacks") or [])
+        if own_fit is not None:
+            self._compile_fit_of(model, program, seed)
+        program.begin(own_fit is not None or is_given_away or any(map(may_change_model, callbacks)))
+        program.is_given_away |= is_given_away
+        try:
+            if own_fit is None:
+                return model, self._fit(program, args, kwargs, seed)
+            with own_generator(seed):
+                keras.utils.set_random_seed(seed)
+                return model, own_fit(model, *args, **kwargs)
+        except BaseException:
+            program.is_reusable = False  # it may have stopped anywhere
+            raise
+        finally:
+            program.end()
+            self._programs.drop_if_spent(program)
+            if own_fit is not None:
+                del model.fit
+
+    def _compile_fit_of(self, model, program, seed):
+        """Has the `model.fit` that a `HyperModel.fit` calls be compiled where it can be."""
+        n_fits = itertools.count()
+
+        def fit(_, *args, **kwargs):
+            return self._fit(program, args, kwargs, seed, next(n_fits))
+
+        model.fit = Watched(model.fit, fit)
+
+    def _fit(self, program, args, kwargs, seed, n_fits=0):
+        """`fit`, in one call an epoch where that is covered.
+
+        Args:
+            n_fits: How often this training has come here before: a `HyperModel.fit` may call it
+                for each epoch, whose orders of the data are to differ.
+        """
+        model = program.model
+        arguments = read_arguments(args, kwargs)
+        if not n_fits:
+            program.check_labels(describe_labels(arguments))
+        reason = reason_for_fit(model, arguments)
+        reason = reason or build_metrics(model, arguments, self._data)
+        if reason is None:
+            if program.has_users_code and not program.is_compiled:
+                # It may draw from a generator of the backend. Then the program is used once.
+                keras.utils.set_random_seed(seed)
+            order_seed = [seed, n_fits] if n_fits else [seed]
+            return compiled_fit(program, arguments, self._data, order_seed)
+        self._tell(reason)
+        callbacks = [*(kwargs.pop("callbacks", None) or []), BeforeSteps(program, seed + n_fits)]
+        with own_generator(seed):
+            keras.utils.set_random_seed(seed)  # shuffles
+            return type(model).fit(model, *args, callbacks=callbacks, **kwargs)
 
     def forget_data(self):
         """Frees the data on the device. To be called when arrays have changed in place."""
@@ -138,3 +245,13 @@ class Trainer:
         if reason not in self._reasons_told:
             self._reasons_told.add(reason)
             _logger.warning("Trials are trained by `fit`, batch by batch, because %s.", reason)
+
+
+def _digests_of_kernels(model):
+    """Of the trainable kernels of a model that do not start from a constant, by their paths."""
+    digests = {}
+    for variable in getattr(model, "trainable_variables", ()):
+        value = keras.ops.convert_to_numpy(variable)
+        if value.ndim > 1 and (value != value.flat[0]).any():
+            digests[variable.path] = hashlib.blake2b(value.tobytes()).digest()
+    return digests

@@ -70,7 +70,7 @@ def measure_step_seconds(options: RunOptions, data: Split, arm: Arm) -> dict[str
             build = partial(build_model, tried, data, arm, arm.some_alpha, 1e-4, n_epochs=1)
             model = trainer.build(build, seed=1)
             start = time.perf_counter()
-            trainer.fit(model, *images, seed=1, batch_size=options.batch_size, verbose=quiet)
+            trainer.train(model, *images, seed=1, batch_size=options.batch_size, verbose=quiet)
             times[name].append(time.perf_counter() - start)
     n_steps = -(-n_images // options.batch_size)
     return {name: [t / n_steps for t in seconds[1:]] for name, seconds in times.items()}

@@ -90,7 +90,7 @@ def train(
     start = time.perf_counter()
     watch = _Watch(on_epoch)
     try:
-        model, _ = trainer.fit(
+        model, _ = trainer.train(
             trainer.build(build, seed),
             data.x_train,
             data.y_train,

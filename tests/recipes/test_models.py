@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 
 import keras_leaky
+from keras_leaky.tuning import Trainer
+from keras_leaky.tuning.structure import structure_of
 from recipes.common.data import DATASETS, load, split
 from recipes.common.models import activation_layer, build_model
 from recipes.common.options import resolve
 from recipes.common.search_options import MnistOptions
 from recipes.common.space import arms
 
+NETS = ["mlp", "mlp8_bn", "cnn", "cnn_bn", "vgg", "vgg_bn"]
 DATA = split(load(DATASETS["mnist"], "synthetic", None), 300)
 
 
@@ -156,3 +159,17 @@ def test_the_schedule_spans_the_whole_training():
     schedule = make_model(n_epochs=3, batch_size=70).optimizer.get_config()["learning_rate"]
     assert schedule["config"]["learning_rate"] == 0.3
     assert schedule["config"]["shape"]["config"] == {"n_steps": 15}  # 300 images are 5 batches
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_nets_of_all_alphas_rates_and_seeds_share_a_program(net, optimizer):
+    options = resolve(MnistOptions(precision="float32", optimizer=optimizer, augment="yes"))
+    arm = dataclasses.replace(arms(options)[0], model=net)
+    trainer = Trainer()
+
+    def structure(alpha, rate, seed):
+        model = trainer.build(lambda: build_model(options, DATA, arm, alpha, rate, 2), seed)
+        return structure_of(model)
+
+    assert structure(0.1, 0.01, 1) == structure(0.3, 0.002, 2) is not None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_leaky.layers import LeakyReLU
-from keras_leaky.tuning.compiled_fit import compiled_fit
+from keras_leaky.tuning.compiled_fit import build_metrics, compiled_fit
 from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
 from keras_leaky.tuning.data import DeviceData
 from keras_leaky.tuning.programs import ProgramCache, epochs_module
@@ -67,10 +67,11 @@ class Ordered(keras.utils.PyDataset):
 
 def run_compiled(model, *args, **kwargs):
     arguments = read_arguments(args, {**kwargs, "verbose": 0})
-    program = ProgramCache(2).load(model)
+    program = ProgramCache(2).find(model)
     assert reason_for_fit(model, arguments) is None
-    data = DeviceData(epochs_module().to_device)
-    return compiled_fit(program, arguments, data, SEED).history
+    data = DeviceData(epochs_module())
+    assert build_metrics(model, arguments, data) is None
+    return compiled_fit(program, arguments, data, [SEED]).history
 
 
 OPTIMIZERS = {
@@ -150,7 +151,7 @@ def test_validation_split_takes_the_last_samples_as_fit_does():
 def test_validation_data_may_be_inputs_alone():
     x, y = make_data()
     arguments = read_arguments((x, y), {"validation_data": x})
-    validation = DeviceData(epochs_module().to_device).place(arguments)[1]
+    validation = DeviceData(epochs_module()).place(arguments)[1]
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(validation[0]), x)
     assert validation[1:] == (None, None)
 
@@ -158,19 +159,16 @@ def test_validation_data_may_be_inputs_alone():
 def test_every_epoch_has_an_order_of_its_own():
     orders = []
 
-    class Epochs:
-        def train(self, data, order, batch_size):
-            orders.append(order)
-
     model = make_model()
-    program = ProgramCache(2).load(model)
-    program.epochs = Epochs()
+    program = ProgramCache(2).find(model)
+    program.forget_recompiled()
+    program.train_epoch = lambda data, order, batch_size: orders.append(order)
     arguments = read_arguments(make_data(), {"epochs": 3, "verbose": 0})
-    data = DeviceData(epochs_module().to_device)
-    compiled_fit(program, arguments, data, SEED)
+    data = DeviceData(epochs_module())
+    compiled_fit(program, arguments, data, [SEED])
     first = orders[:]
-    compiled_fit(program, arguments, data, SEED)
-    compiled_fit(program, arguments, data, SEED + 1)
+    compiled_fit(program, arguments, data, [SEED])
+    compiled_fit(program, arguments, data, [SEED + 1])
     assert len({tuple(order) for order in first}) == 3
     np.testing.assert_array_equal(first, orders[3:6])
     assert not np.array_equal(first, orders[6:])

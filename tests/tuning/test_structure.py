@@ -1,6 +1,17 @@
 """Which models share a program, and which do not."""
 
+import abc
+import collections
+import dataclasses
+import enum
 import functools
+import logging
+import math
+import random
+import re
+import threading
+import types
+from typing import Generic, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -9,7 +20,7 @@ import pytest
 import keras_leaky
 from keras_leaky.layers.slope import variable_slopes
 from keras_leaky.tuning import ScaledSchedule
-from keras_leaky.tuning.scaled_schedule import hold_learning_rate
+from keras_leaky.tuning.programs import build_optimizer
 from keras_leaky.tuning.structure import structure_of
 
 layers = keras.layers
@@ -68,8 +79,7 @@ def structure(
     optimizer = optimizer() if optimizer else keras.optimizers.AdamW(rate, weight_decay=0.1)
     optimizer.exclude_from_weight_decay(var_names=list(exclude))
     model.compile(optimizer, loss, **compiling)
-    hold_learning_rate(optimizer)
-    optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     return structure_of(model)
 
 
@@ -169,37 +179,147 @@ def test_functions_of_one_name_that_close_over_other_values_differ():
     assert structure(activation=make_activation(2)) != structure(activation=make_activation(3))
 
 
-def test_a_closure_over_an_object_has_no_known_structure():
-    def make_loss_of(values):
-        def loss(y, y_pred):
-            return keras.ops.mean(y_pred * values)
+def make_loss_of(values):
+    def loss(y, y_pred):
+        return keras.ops.mean(y_pred * values)
 
-        return loss
+    return loss
 
-    assert structure(loss=make_loss_of(np.ones(3))) is None
+
+def test_arrays_in_closures_are_compared():
+    assert structure(loss=make_loss_of(np.ones(3))) == structure(loss=make_loss_of(np.ones(3)))
+    assert structure(loss=make_loss_of(np.ones(3))) != structure(loss=make_loss_of(np.zeros(3)))
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        iter([1]),
+        np.random.default_rng(0),
+        random.Random(0),
+        np.random.normal,
+        keras.Variable(1.0),
+        threading.local(),
+    ],
+)
+def test_what_cannot_be_looked_into_has_no_known_structure(thing):
+    assert structure(loss=make_loss_of(thing)) is None
+
+
+class Pair(NamedTuple):
+    first: float
+    second: float
+
+
+@dataclasses.dataclass
+class Setting:
+    value: float
+
+
+class Mode(enum.Enum):
+    ONE, TWO = 1, 2
+
+
+class WithSlots:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+class Base(abc.ABC):
+    @abc.abstractmethod
+    def get(self):
+        pass
+
+
+class OfBase(Base):
+    def __init__(self, value):
+        self.value = value
+
+    def get(self):
+        return self.value
+
+
+class Typed(Generic[T := TypeVar("T")]):
+    def __init__(self, value):
+        self.value = value
+
+
+def logging_loss(value):
+    def loss(y, y_pred):
+        logger.info("loss")
+        return value * keras.ops.mean(y_pred)
+
+    return loss
+
+
+logger = logging.getLogger(__name__)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (lambda: Pair(1.0, 2.0), lambda: Pair(2.0, 1.0)),
+        (lambda: Setting(1.0), lambda: Setting(2.0)),
+        (lambda: Mode.ONE, lambda: Mode.TWO),
+        (lambda: WithSlots(1), lambda: WithSlots(2)),
+        (lambda: OfBase(1), lambda: OfBase(2)),
+        (lambda: Typed(1), lambda: Typed(2)),
+        (lambda: collections.OrderedDict(a=1), lambda: collections.OrderedDict(a=2)),
+        (lambda: collections.deque([1, 2]), lambda: collections.deque([2, 1])),
+        (lambda: {"a", "b"}, lambda: {"a", "c"}),
+        (lambda: {1: {2: [3]}}, lambda: {1: {2: [4]}}),
+        (lambda: 0.0, lambda: -0.0),
+        (lambda: np.float32(1), lambda: np.float64(1)),
+        (lambda: re.compile("a"), lambda: re.compile("b")),
+        (lambda: types.SimpleNamespace(a=1), lambda: types.SimpleNamespace(a=2)),
+        (lambda: keras.ops.ones(3), lambda: keras.ops.zeros(3)),
+        (lambda: keras.ops.relu, lambda: keras.ops.elu),
+        (lambda: np.exp, lambda: np.log),
+        (lambda: math.exp, lambda: math.log),
+        (lambda: slice(1, 2), lambda: slice(1, 3)),
+        (lambda: logging_loss(1), lambda: logging_loss(2)),
+        (lambda: int, lambda: float),
+        (lambda: functools.partial(scale, 1), lambda: functools.partial(scale, 2)),
+    ],
+)
+def test_values_in_closures_are_compared(one, two):
+    assert structure(loss=make_loss_of(one())) == structure(loss=make_loss_of(one())) is not None
+    assert structure(loss=make_loss_of(one())) != structure(loss=make_loss_of(two())) is not None
 
 
 @pytest.mark.parametrize("argument", ["loss", "activation"])
-def test_a_partial_function_has_no_known_structure(argument):
+def test_partial_functions_are_compared(argument):
     def power(x, *y_pred, exponent):
         return x**exponent
 
-    assert structure(**{argument: functools.partial(power, exponent=2)}) is None
+    def with_exponent(exponent):
+        return structure(**{argument: functools.partial(power, exponent=exponent)})
+
+    assert with_exponent(2) == with_exponent(2) is not None
+    assert with_exponent(2) != with_exponent(3)
 
 
-def test_a_subclass_has_no_known_structure():
-    class Model(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.dense = layers.Dense(1)
+def test_subclasses_are_compared_with_their_code():
+    def make(factor):
+        class Model(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.dense = layers.Dense(1)
 
-        def call(self, x):
-            return self.dense(x)
+            def call(self, x):
+                return factor * self.dense(x)
 
-    model = Model()
-    model(np.zeros((1, 4), "float32"))
-    model.compile("sgd", "mse")
-    assert structure_of(model) is None
+        keras.utils.clear_session()
+        model = Model()
+        model(np.zeros((1, 4), "float32"))
+        model.compile("sgd", "mse")
+        build_optimizer(model)
+        return structure_of(model)
+
+    assert make(2) == make(2) is not None
+    assert make(2) != make(3)
 
 
 def test_an_adapted_layer_belongs_to_its_data():

@@ -30,10 +30,75 @@ def fit(trainer, alpha, seed=1):
 
 def test_trainings_of_one_structure_share_a_program():
     trainer = Trainer()
-    (first, losses), (second, other) = fit(trainer, 0.1), fit(trainer, 0.3)
-    assert first is second
+    (_, losses), (_, other) = fit(trainer, 0.1), fit(trainer, 0.3)
+    assert len(trainer._programs._programs) == 1
     assert losses != other
     assert fit(Trainer(), 0.3)[1] == other
+
+
+def test_trained_models_stay_what_they_are():
+    """Weights, predictions, optimizer: after other trainings, and after one of their own."""
+    alphas, trainer = (0.1, 0.3, 0.9), Trainer()
+    models = [fit(trainer, alpha)[0] for alpha in alphas]
+    for model, alpha in zip(models, alphas, strict=True):
+        alone, _ = fit(Trainer(), alpha)
+        np.testing.assert_array_equal(model.predict(X, verbose=0), alone.predict(X, verbose=0))
+        for some, other in zip(model.optimizer.variables, alone.optimizer.variables, strict=True):
+            np.testing.assert_array_equal(some, other)
+    before = [model.get_weights() for model in models]
+    models[0].fit(X, Y, epochs=1, verbose=0)  # the one whose program the others ran in
+    assert not all(map(np.array_equal, before[0], models[0].get_weights()))
+    after = models[0].get_weights()
+    again, losses = fit(trainer, 0.9)
+    assert losses == fit(Trainer(), 0.9)[1]
+    assert all(map(np.array_equal, after, models[0].get_weights()))
+    assert all(map(np.array_equal, before[2], models[2].get_weights()))
+    assert all(map(np.array_equal, before[2], again.get_weights()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.compile("sgd", "mae"),
+        lambda model: setattr(model.layers[0], "stddev", 3.0),
+        lambda model: setattr(model.layers[1], "trainable", False),
+    ],
+)
+def test_what_a_user_does_with_a_trained_model_concerns_no_other(change):
+    trainer = Trainer()
+    first, _ = fit(trainer, 0.1)
+    change(first)
+    before = first.get_weights()
+    assert fit(trainer, 0.3)[1] == fit(Trainer(), 0.3)[1]
+    assert all(map(np.array_equal, before, first.get_weights()))
+
+
+def test_weights_from_outside_of_build_are_told(caplog):
+    made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="made")])
+
+    def wrap():
+        model = keras.Sequential([made, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    trainer = Trainer()
+    for seed in (1, 1):
+        trainer.build(wrap, seed)
+    assert not caplog.records
+    for seed in (2, 3):
+        trainer.build(wrap, seed)
+    (record,) = caplog.records
+    assert (
+        "`build` returned models with the same weights for two seeds: sequential/made/kernel"
+        in (record.getMessage())
+    )
+
+
+def test_weights_that_build_draws_are_not_told(caplog):
+    trainer = Trainer()
+    for seed in (1, 2, 3):
+        trainer.build(build, seed)
+    assert not caplog.records
 
 
 def test_seed_decides():

@@ -1,0 +1,32 @@
+"""What is to be done in `fit` before its first step."""
+
+from typing import Any
+
+import keras
+
+
+class BeforeSteps(keras.callbacks.Callback):
+    """The last of the callbacks of a `fit`.
+
+    It sets the global seed, as `fit` takes a first batch from its data to build a new model, and
+    not for a used one. And it has code compiled again for what callbacks before it have changed.
+    """
+
+    model: Any
+
+    def __init__(self, program, seed):
+        super().__init__()
+        self.program, self.seed = program, seed
+        self._is_tested = False
+
+    def on_train_begin(self, logs=None):
+        keras.utils.set_random_seed(self.seed)
+        self.program.restore_metrics()
+        self.program.forget_stale_code("train_function", "test_function")
+        self.model.make_train_function()
+
+    def on_test_begin(self, logs=None):
+        if not self._is_tested:
+            self.program.forget_stale_code("test_function")
+            self.model.make_test_function()
+            self._is_tested = True

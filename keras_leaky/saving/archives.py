@@ -71,15 +71,18 @@ def read_through(archive, keep):
     """Reads all members, a piece at a time, as zipfile then compares their checksums.
 
     Returns:
-        bytes: what the member `keep` holds.
+        dict: what those members hold whose names are in `keep`, as bytes.
     """
-    kept = []
+    kept = {}
     for info in archive.infolist():
+        pieces = []
         with archive.open(info) as member:
             for piece in iter(lambda: member.read(_MAX_READ), b""):
-                if info.filename == keep:
-                    kept.append(piece)
-    return b"".join(kept)
+                if info.filename in keep:
+                    pieces.append(piece)
+        if info.filename in keep:
+            kept[info.filename] = b"".join(pieces)
+    return kept
 
 
 class StoredMember(io.RawIOBase):

@@ -23,3 +23,8 @@ def replace_values(config, drop=(), **changes):
     """`config` of an object with other values in its inner config, and without those to drop."""
     inner = {key: value for key, value in config["config"].items() if key not in drop}
     return {**config, "config": inner | changes}
+
+
+def in_keras_layers(config):
+    """`config` of a layer of Keras with the place where Keras 3 finds it."""
+    return {**config, "module": "keras.layers", "registered_name": None}

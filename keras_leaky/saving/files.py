@@ -14,11 +14,11 @@ from keras_leaky.saving.references import REACHES_OUT, foreign_reference, is_wel
 # h5py comes with Keras, which imports it late: so do the functions here.
 
 _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
-_CONFIG_JSON, _WEIGHTS = "config.json", "model.weights"
+_CONFIG_JSON, _WEIGHTS, _METADATA = "config.json", "model.weights", "metadata.json"
 _KEYS = {"class_name", "config"}
 # An embedding can stand in a config number by number, as its initializer. As Python objects 61 MB
 # of short numbers take 0.7 GB, 57 MB of short texts 0.9 GB, and a million small dicts 0.2 GB.
-_MAX_CONFIG, _MAX_CONTAINERS = 64 << 20, 1_000_000
+_MAX_CONFIG, _MAX_CONTAINERS, _MAX_METADATA = 64 << 20, 1_000_000, 1 << 20
 _TOO_LARGE = "its config is one of more than 64 MB or a million lists and dicts"
 # What zipfile and zlib raise over an archive that is damaged, and h5py over an HDF5 file.
 _BROKEN_ZIP = (
@@ -32,13 +32,15 @@ _BROKEN_HDF5 = (
 
 
 def read_configs(path):
-    """`(suffixes, {"model": config, "training": config or None})` of a model file, by content.
+    """`(suffixes, saved_by, {"model": config, "training": config or None})` of a model file.
 
-    `suffixes` are those by which Keras knows a file of that kind; a folder has none. The training
+    `suffixes` are those by which Keras knows a file of that kind; a folder has none. `saved_by` has
+    what the file says of the `version` of Keras and of its `backend`, as texts or None. The training
     config of a `.keras` file lies in the config of the model.
     """
     if os.path.isdir(path):
-        return (), {"model": _read_folder(path), "training": None}
+        saved_by, config = _read_folder(path)
+        return (), saved_by, {"model": config, "training": None}
     if not os.path.exists(path):
         raise FileNotFoundError(f"`path` must name a file that exists. Received: path={path!r}")
     if not os.path.isfile(path):  # a pipe would wait for ever
@@ -52,10 +54,10 @@ def read_configs(path):
     else:
         found = f"begins with {start!r}" if start else "is empty"
         raise _not_a_model(path, f"the file {found}, which is neither")
-    configs = read(path)
+    saved_by, configs = read(path)
     if not isinstance(configs["model"], dict) or not configs["model"].keys() >= _KEYS:
         raise _not_a_model(path, "the config in the file is not one of a model")
-    return suffixes, configs
+    return suffixes, saved_by, configs
 
 
 def write_copy(path, copy, configs):
@@ -130,35 +132,57 @@ def is_packed(path):
 
 
 def _read_folder(path):
-    """The config of an archive that was unpacked; an empty one of any other folder."""
+    """What an unpacked archive says; of any other folder an empty config."""
     files = [os.path.join(path, name) for name in (_CONFIG_JSON, _WEIGHTS + ".h5")]
     if not os.path.exists(files[0]):
-        return {}
+        return _saved_by({}), {}
     if not all(map(os.path.isfile, files)):
         raise _not_a_model(path, f"the folder lacks {_CONFIG_JSON} or {_WEIGHTS}.h5")
     if os.path.getsize(files[0]) > _MAX_CONFIG:
         raise _unsafe(path, _TOO_LARGE)
     check_weights(path, files[1])
-    with open(files[0], "rb") as file:
-        return _decode(path, file.read())
+    metadata = os.path.join(path, _METADATA)
+    texts = [b"", b""]
+    for i, name in enumerate((metadata, files[0])):
+        if os.path.isfile(name):
+            with open(name, "rb") as file:
+                texts[i] = file.read(_MAX_CONFIG + 1)
+    return _read_metadata(path, texts[0]), _decode(path, texts[1])
 
 
 def _read_zip(path):
-    reason, config = None, b""
+    reason, kept = None, {}
     with damage_named(path, _BROKEN_ZIP), archives.open_archive(path) as archive:
         names = {info.filename: info.file_size for info in archive.infolist()}
         reason = archives.why_unsafe(path, archive)
         if reason is None and names.get(_CONFIG_JSON, 0) > _MAX_CONFIG:
             reason = _TOO_LARGE
         if reason is None:
-            config = archives.read_through(archive, keep=_CONFIG_JSON)
+            kept = archives.read_through(archive, keep=(_CONFIG_JSON, _METADATA))
     if reason is not None:
         raise _unsafe(path, reason)
     if _CONFIG_JSON not in names or not any(name.startswith(_WEIGHTS) for name in names):
         raise _not_a_model(path, f"the archive lacks {_CONFIG_JSON} or {_WEIGHTS}.*")
     if _WEIGHTS + ".h5" not in names:
         raise _not_a_model(path, "its weights are pickled, which Keras does not read either")
-    return {"model": _decode(path, config), "training": None}
+    saved_by = _read_metadata(path, kept.get(_METADATA, b""))
+    return saved_by, {"model": _decode(path, kept[_CONFIG_JSON]), "training": None}
+
+
+def _read_metadata(path, text):
+    """`saved_by` from the metadata of an archive, which may lack them."""
+    if len(text) > _MAX_METADATA:
+        raise _unsafe(path, f"its {_METADATA} has {len(text):,} bytes")
+    with damage_named(path, (ValueError, RecursionError)):
+        metadata = json.loads(text) if text else {}
+    return _saved_by(metadata if isinstance(metadata, dict) else {})
+
+
+def _saved_by(attributes):
+    """The version of Keras and its backend as texts, or None where nothing usable is said."""
+    found = {"version": attributes.get("keras_version"), "backend": attributes.get("backend")}
+    texts = {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in found.items()}
+    return {key: text if isinstance(text, str) else None for key, text in texts.items()}
 
 
 def _read_hdf5(path):
@@ -170,6 +194,14 @@ def _read_hdf5(path):
             for name in ("model", "training")
             if f"{name}_config" in file.attrs and file.attrs.get_id(f"{name}_config").shape == ()
         }
+        scalars = ("keras_version", "backend")
+        saved_by = _saved_by(
+            {
+                name: file.attrs[name]
+                for name in scalars
+                if name in file.attrs and file.attrs.get_id(name).shape == ()
+            }
+        )
     if "model" not in texts:
         raise _not_a_model(
             path,
@@ -177,7 +209,7 @@ def _read_hdf5(path):
             "call `model.load_weights(path)`",
         )
     configs = {name: _decode(path, text) for name, text in texts.items()}
-    return {"training": None, **configs}
+    return saved_by, {"training": None, **configs}
 
 
 def _decode(path, text):

@@ -1,24 +1,12 @@
-"""What Keras 2 wrote into its files, in the words of Keras 3.
+"""What Keras 2 wrote into its files, in the words of Keras 3: models and their nodes.
 
 Nothing here knows files: a config goes in, a repaired config comes out, equal to the first where
-Keras 3 reads that. What is said of versions, the files in `tests/golden/keras2` show.
+Keras 3 reads that. The files in `tests/golden/keras2` show what each version wrote.
 """
 
-import math
-
-import keras
-
-from keras_leaky.layers import LeakyReLU
-from keras_leaky.layers._arguments import as_number
-from keras_leaky.saving.configs import is_of_keras, replace_values
+from keras_leaky.saving.configs import in_keras_layers, is_of_keras, replace_values
+from keras_leaky.saving.keras2_layers import repair_layer
 from keras_leaky.saving.keras2_training import repair_training
-
-# Arguments that Keras 3 dropped, with the value that changes nothing. Left out of the layers that
-# Leaky ReLU comes with in the GANs and sequence models of the time.
-GONE = {
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), ("groups", 1)),
-    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), ("time_major", False)),
-}
 
 
 def repair_model(config, custom_objects):
@@ -30,9 +18,9 @@ def repair_model(config, custom_objects):
         return [repair_model(item, custom_objects) for item in config]
     if not isinstance(config, dict):
         return config
-    if is_of_keras(config, custom_objects):
-        repair_class = CLASSES.get(config["class_name"], lambda config: config)
-        config = _repair_layer(repair_class(config), custom_objects)
+    if is_of_keras(config, custom_objects) and config["class_name"] in MODELS:
+        config = MODELS[config["class_name"]](config)
+    config = repair_layer(config, custom_objects)
     # Every class of layer wrote its input shape, if it was told one. The place of that is an
     # InputLayer, which by now is there.
     if config.get("class_name") != "InputLayer" and isinstance(config.get("config"), dict):
@@ -41,39 +29,6 @@ def repair_model(config, custom_objects):
     if "class_name" in config and isinstance(config.get("compile_config"), dict):
         config["compile_config"] = repair_training(config["compile_config"], custom_objects)
     return config
-
-
-def _repair_layer(config, custom_objects):
-    """What any layer may need."""
-    inner = config["config"]
-    if not isinstance(inner, dict):
-        return config
-    drop, changes = [], {}
-    for key, value in inner.items():
-        if (key, value) == GONE.get(config["class_name"]):
-            drop.append(key)
-        # tf.keras up to 2.11 wrote a layer inside another without its module.
-        elif (
-            key.endswith(("activation", "layer"))
-            and isinstance(value, dict)
-            and "module" not in value
-            and is_of_keras(value, custom_objects)
-            and hasattr(keras.layers, value["class_name"])
-        ):
-            changes[key] = _in_keras_layers(value)
-            if value["class_name"] == "PReLU" and "build_config" not in value:
-                changes[key]["build_config"] = {"input_shape": _output_shape(inner)}
-    return replace_values(config, drop, **changes)
-
-
-def _output_shape(inner):
-    """Of a layer with channels last, for PReLU: its shared axes may have any size."""
-    n_channels = inner.get("units", inner.get("filters"))
-    return [None, *(1 for _ in inner.get("kernel_size", ())), n_channels]
-
-
-def _in_keras_layers(config):
-    return {**config, "module": "keras.layers", "registered_name": None}
 
 
 def _sequential(config):
@@ -89,7 +44,7 @@ def _sequential(config):
     if not shape:
         return config
     dtype = first.get("dtype")
-    input_layer = _in_keras_layers(
+    input_layer = in_keras_layers(
         {
             "class_name": "InputLayer",
             "config": {
@@ -154,64 +109,9 @@ def _input_layer(config):
     return replace_values(config, ["batch_input_shape"], batch_shape=shape)
 
 
-def _batch_normalization(config):
-    """The axis as a number, where TensorFlow wrote a list of one."""
-    axis = config["config"].get("axis")
-    single = isinstance(axis, list) and len(axis) == 1
-    return replace_values(config, axis=axis[0]) if single else config
-
-
-def _numbers(config):
-    """Arrays of one number as numbers: `as_number` says who wrote them."""
-    changes = {}
-    for key in ("alpha", "theta", "max_value", "negative_slope", "threshold"):
-        value = config["config"].get(key)
-        if isinstance(value, dict | list):
-            changes[key] = as_number(value)
-            if not math.isfinite(changes[key]):
-                raise ValueError(
-                    f"`{key}` of layer {config['config'].get('name')!r} must be one real number. "
-                    f"Received: {key}={value!r}"
-                )
-    return replace_values(config, **changes)
-
-
-def _constant(config):
-    """The initializer of many a PReLU. Of more than one number Keras has to make sense."""
-    value = as_number(config["config"].get("value"))
-    is_array = isinstance(config["config"].get("value"), dict) and math.isfinite(value)
-    return replace_values(config, value=value) if is_array else config
-
-
-def _leaky_relu(config):
-    """Keras's own layer under its new argument; ours where Keras 3 refuses the slope."""
-    config = _numbers(config)
-    if "alpha" not in config["config"]:
-        return config
-    slope = config["config"]["alpha"]
-    config = _in_keras_layers(replace_values(config, ["alpha"], negative_slope=slope))
-    if not as_number(slope) < 0:
-        return config
-    name = keras.saving.get_registered_name(LeakyReLU)
-    return {**config, "module": LeakyReLU.__module__, "registered_name": name}
-
-
-def _thresholded_relu(config):
-    """`x if x > theta else 0`, which is what ReLU of Keras 3 does with a threshold."""
-    config = _in_keras_layers(_numbers(config))
-    theta = config["config"].get("theta", 1.0)
-    return {**replace_values(config, ["theta"], threshold=theta), "class_name": "ReLU"}
-
-
-CLASSES = {
+MODELS = {
     "Sequential": _sequential,
     "Functional": _functional,
     "Model": _functional,
     "InputLayer": _input_layer,
-    "LeakyReLU": _leaky_relu,
-    "ThresholdedReLU": _thresholded_relu,
-    "ELU": _numbers,
-    "ReLU": _numbers,
-    "BatchNormalization": _batch_normalization,
-    "Constant": _constant,
 }

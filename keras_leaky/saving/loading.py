@@ -15,6 +15,7 @@ from keras_leaky.saving.files import (
     write_copy,
 )
 from keras_leaky.saving.keras2 import repair_model
+from keras_leaky.saving.keras2_meanings import check_kernels, keep_functions
 from keras_leaky.saving.keras2_training import repair_training
 
 
@@ -84,14 +85,19 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
     options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
     if "://" in path:
         return _load(path, path, {"model": {}, "training": None}, options)
-    suffixes, configs = read_configs(path)
+    suffixes, saved_by, configs = read_configs(path)
     if safe_mode:
         check_references(path, configs, custom_objects)
-    if not suffixes:
-        return _load(path, path, configs, options)
     if not compile:
         configs["training"] = None
-    repaired = _repair(path, configs, custom_objects)
+    repaired = _repair(path, saved_by, configs, custom_objects)
+    if not suffixes:
+        if repaired != configs:
+            raise ValueError(
+                "`path` must not be a folder with a model of Keras 2. Pack the files in it into a "
+                f"zip archive `model.keras`, and load that. Received: path={path!r}"
+            )
+        return _load(path, path, configs, options)
     if repaired == configs and path.endswith(suffixes) and not is_packed(path):
         check_weights(path, path)
         return _load(path, path, configs, options)
@@ -102,10 +108,13 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
         return _load(copy, path, repaired, options)
 
 
-def _repair(path, configs, custom_objects):
+def _repair(path, saved_by, configs, custom_objects):
     with damage_named(path, (LookupError, TypeError, AttributeError, RecursionError)):
+        check_kernels(path, saved_by, configs["model"])
         return {
-            "model": repair_model(configs["model"], custom_objects),
+            "model": repair_model(
+                keep_functions(path, saved_by, configs["model"], custom_objects), custom_objects
+            ),
             "training": repair_training(configs["training"], custom_objects),
         }
 

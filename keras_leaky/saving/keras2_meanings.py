@@ -1,0 +1,78 @@
+"""What means another thing in a file of Keras 2 than the same words mean in one of Keras 3.
+
+`tests/golden/compare_with_keras2.py` compares all activations and layers of the last Keras 2.
+"""
+
+import keras
+from keras import ops
+
+_HARD_SIGMOID = "hard_sigmoid"
+# Where a config has names of layers.
+_LAYER_NAMES = ("name", "input_layers", "output_layers", "inbound_nodes")
+
+
+@keras.saving.register_keras_serializable(package="keras_leaky")
+def hard_sigmoid_keras2(x):
+    """`clip(0.2 * x + 0.5, 0, 1)`, the `hard_sigmoid` of Keras 2.
+
+    That of Keras 3 is `relu6(x + 3) / 6`, up to 0.083 away from it.
+    """
+    return ops.clip(ops.add(ops.multiply(x, 0.2), 0.5), 0.0, 1.0)
+
+
+def keep_functions(path, saved_by, config, custom_objects):
+    """`config` with the functions that the Keras of the file meant.
+
+    That holds for classes of the caller's own too, which pass the name on to Keras. A function of
+    the caller's own under such a name is left alone.
+    """
+    version = saved_by["version"] or ""
+    is_keras_3 = version.split(".")[0].isdecimal() and int(version.split(".")[0]) >= 3
+    if is_keras_3 or keras.saving.get_registered_object(_HARD_SIGMOID, custom_objects) is not None:
+        return config
+    kept = _replace(config, keras.saving.serialize_keras_object(hard_sigmoid_keras2))
+    if kept != config and version[:2] not in ("1.", "2."):
+        raise ValueError(
+            f"{path!r} does not say which version of Keras saved it, and its activation "
+            f"`{_HARD_SIGMOID}` is one function in Keras 2 and another in Keras 3. Write the version "
+            "into the file: the attribute `keras_version` of an .h5 file, such as '2.12.0', or "
+            f"`keras_version` in metadata.json of a .keras file. Received: keras_version={version!r}"
+        )
+    return kept
+
+
+def check_kernels(path, saved_by, config):
+    """Refuses convolutions that were trained on Theano, which stored their kernels reversed."""
+    name = _first_convolution(config) if saved_by["backend"] == "theano" else None
+    if name is not None:
+        raise ValueError(
+            f"{path!r} holds a `{name}` that Keras saved on Theano, which stores the kernels of "
+            "convolutions in reversed order. Load the file in Keras 2.3 on TensorFlow (`pip install "
+            "keras==2.3.1`), which reverses those of Conv1D, Conv2D, Conv3D, Conv2DTranspose and "
+            "ConvLSTM2D. Compare the outputs, and save it again."
+        )
+
+
+def _first_convolution(config):
+    if isinstance(config, dict):
+        name = config.get("class_name")
+        if isinstance(name, str) and "Conv" in name:
+            return name
+        config = list(config.values())
+    if isinstance(config, list):
+        return next(filter(None, map(_first_convolution, config)), None)
+    return None
+
+
+def _replace(config, function, key=None):
+    if key in _LAYER_NAMES:
+        return config
+    if isinstance(config, list):
+        return [_replace(item, function, key) for item in config]
+    if config == _HARD_SIGMOID:
+        return function
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "function" and config.get("config") == _HARD_SIGMOID:
+        return function
+    return {key: _replace(value, function, key) for key, value in config.items()}

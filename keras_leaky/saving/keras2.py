@@ -5,7 +5,7 @@ Keras 3 reads that. The files in `tests/golden/keras2` show what each version wr
 """
 
 from keras_leaky.saving.configs import in_keras_layers, is_of_keras, replace_values
-from keras_leaky.saving.keras2_layers import repair_layer
+from keras_leaky.saving.keras2_layers import RECURRENT, repair_layer
 from keras_leaky.saving.keras2_training import repair_training
 
 
@@ -81,7 +81,13 @@ def _functional(config):
     sequential = {name for name in models if kinds[name] == "Sequential"}
     changes: dict = {
         "layers": [
-            {**layer, "inbound_nodes": _renumber(layer["inbound_nodes"], models)}
+            {
+                **layer,
+                "inbound_nodes": [
+                    _with_tensors(node, kinds, layer["class_name"])
+                    for node in _renumber(layer["inbound_nodes"], models)
+                ],
+            }
             for layer in layers
         ]
     }
@@ -98,8 +104,49 @@ def _renumber(tensors, models):
         return tensors
     if tensors and isinstance(tensors[0], str):
         name, node, *rest = tensors
+        rest = [_renumber_arguments(item, models) for item in rest]
         return [name, max(node - 1, 0) if name in models else node, *rest]
     return [_renumber(item, models) for item in tensors]
+
+
+def _renumber_arguments(item, models):
+    if not isinstance(item, dict):
+        return item
+    return {k: _renumber(v, models) if _is_tensor(v) else v for k, v in item.items()}
+
+
+def _is_tensor(value):
+    return (
+        isinstance(value, list)
+        and [type(item) for item in value[:3]] == [str, int, int]
+        and len(value) in (3, 4)
+    )
+
+
+def _with_tensors(node, layers, class_name):
+    """A node of a layer that was called with several tensors, as Keras 3 writes nodes.
+
+    Keras 2 has a tensor by name as a list like `["x", 0, 0]`, which Keras 3 would give to the layer
+    as it is. The initial states of a recurrent layer follow its input.
+    """
+    tensors = [node] if _is_tensor(node) else node
+    arguments = tensors[-1][3] if tensors and len(tensors[-1]) > 3 else {}
+    by_name = [k for k, v in arguments.items() if _is_tensor(v) and v[0] in layers]
+    has_states = class_name in RECURRENT and len(tensors) > 1
+    if not by_name and not has_states:
+        return node
+    inputs = [_keras_tensor(tensor) for tensor in tensors]
+    named = {k: _keras_tensor(v) if k in by_name else v for k, v in arguments.items()}
+    if has_states:
+        inputs, named["initial_state"] = inputs[:1], inputs[1:]
+        if named.get("constants") is None:  # which Keras 3 does not take
+            named.pop("constants", None)
+    return {"args": inputs if len(inputs) == 1 else [inputs], "kwargs": named}
+
+
+def _keras_tensor(tensor):
+    config = {"shape": [None], "dtype": "float32", "keras_history": tensor[:3]}
+    return {"class_name": "__keras_tensor__", "config": config}
 
 
 def _input_layer(config):

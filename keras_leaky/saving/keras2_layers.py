@@ -18,6 +18,9 @@ RENAMED = {
     "UnifiedLSTM": "LSTM",
     "UnifiedGRU": "GRU",
 }
+RECURRENT = (
+    "SimpleRNN", "LSTM", "GRU", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Bidirectional",
+)  # fmt: skip
 # Arguments that Keras 3 dropped, with the only value that it can express.
 _UNUSED = object()  # an argument that computed nothing, whatever its value
 _TIME = {"time_major": False}
@@ -29,8 +32,7 @@ _DROPOUT = {"trainable": _UNUSED, "noise_shape": None, "rng_type": _UNUSED}
 _SHAPES = dict.fromkeys(("query_shape", "key_shape", "value_shape"), _UNUSED)
 GONE = {
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), {"groups": 1}),
-    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "RNN"), _TIME),
-    **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), _TIME),
+    **dict.fromkeys(RECURRENT[:-1], _TIME),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _DEPTHWISE),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _DEPTHWISE),
     **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"), _DROPOUT),
@@ -39,7 +41,7 @@ GONE = {
     "MultiHeadAttention": {**_SHAPES, "softmax_robust_masking": False},
     "Attention": {"causal": False},
     "AdditiveAttention": {"causal": False},
-    "Embedding": {"sparse": False, "input_length": _UNUSED},
+    "Embedding": {"input_length": _UNUSED},
     "Discretization": {"trainable": _UNUSED},
 }
 # `rng_type` chose how random numbers were made. No layer draws any when it predicts.
@@ -60,7 +62,7 @@ def repair_layer(config, custom_objects):
         synchronized = {"synchronized": True} if config["class_name"][:4] == "Sync" else {}
         config = in_keras_layers({**replace_values(config, **synchronized), "class_name": name})
     config = CLASSES.get(name, lambda config: config)(config)
-    config = _without_gone_arguments(config)
+    config = _without_gone_arguments(_without_shapes(config))
     config = _wrapped(config, custom_objects)
     if "module" not in config and _is_layer(config["class_name"]) and _is_misread(config):
         config = in_keras_layers(config)
@@ -103,6 +105,15 @@ def _with_axis(config, custom_objects):
     if keras.saving.get_registered_object(name, custom_objects) is None:
         return config
     return {**config, "module": None, "class_name": name.split(">")[-1], "registered_name": name}
+
+
+def _without_shapes(config):
+    """Built by their call: Keras 2 wrote one shape or many, and Keras 3 wants one an argument."""
+    name, shape = config["class_name"], (config.get("build_config") or {}).get("input_shape")
+    is_of_several = name in RECURRENT and bool(shape) and isinstance(shape[0], list)
+    if name != "MultiHeadAttention" and not is_of_several:
+        return config
+    return {key: value for key, value in config.items() if key != "build_config"}
 
 
 def _without_gone_arguments(config):
@@ -167,6 +178,14 @@ def _resizing(config):
     return config
 
 
+def _random_crop(config):
+    raise ValueError(
+        f"The layer {config['config'].get('name')!r} of class `RandomCrop` resizes images in Keras 2 "
+        "when the model predicts, and leaves them as they are in Keras 3. Load the file in Keras 2 "
+        "(`pip install tf_keras`), replace the layer by `Resizing`, and save the model again."
+    )
+
+
 def _numbers(config):
     """Arrays of one number as numbers: `as_number` says who wrote them."""
     changes = {}
@@ -218,6 +237,7 @@ CLASSES = {
     "Constant": _constant,
     "GRU": _gru,
     "GRUCell": _gru,
+    "RandomCrop": _random_crop,
     "UpSampling2D": _resizing,
     "Resizing": _resizing,
 }

@@ -24,12 +24,14 @@ def keep_functions(path, saved_by, config, custom_objects):
     """`config` with the functions that the Keras of the file meant.
 
     That holds for classes of the caller's own too, which pass the name on to Keras. A function of
-    the caller's own under such a name is left alone.
+    the caller's own under such a name goes first, as in Keras 2.
     """
     version = saved_by["version"] or ""
-    is_keras_3 = version.split(".")[0].isdecimal() and int(version.split(".")[0]) >= 3
-    if is_keras_3 or keras.saving.get_registered_object(_HARD_SIGMOID, custom_objects) is not None:
+    if _is_keras_3(saved_by):
         return config
+    if keras.saving.get_registered_object(_HARD_SIGMOID, custom_objects) is not None:
+        by_name = {"class_name": "function", "config": _HARD_SIGMOID, "module": "builtins"}
+        return _replace(config, {**by_name, "registered_name": _HARD_SIGMOID})
     kept = _replace(config, keras.saving.serialize_keras_object(hard_sigmoid_keras2))
     if kept != config and version[:2] not in ("1.", "2."):
         raise ValueError(
@@ -39,6 +41,16 @@ def keep_functions(path, saved_by, config, custom_objects):
             f"`keras_version` in metadata.json of a .keras file. Received: keras_version={version!r}"
         )
     return kept
+
+
+def freeze_inner_layers(saved_by, config):
+    """`config` with every layer frozen that lies inside a frozen layer of Keras 2.
+
+    There a wrapper's or a layer's `trainable=False` holds for the layers inside it, an activation
+    included. Keras 3 goes on to train those. It also reads the weights of a model inside a model in
+    another order then, as .h5 files have the trainable ones first.
+    """
+    return config if _is_keras_3(saved_by) else _freeze(config, False)
 
 
 def check_kernels(path, saved_by, config):
@@ -51,6 +63,24 @@ def check_kernels(path, saved_by, config):
             "keras==2.3.1`), which reverses those of Conv1D, Conv2D, Conv3D, Conv2DTranspose and "
             "ConvLSTM2D. Compare the outputs, and save it again."
         )
+
+
+def _is_keras_3(saved_by):
+    major = (saved_by["version"] or "").split(".")[0]
+    return major.isdecimal() and int(major) >= 3
+
+
+def _freeze(config, is_frozen):
+    if isinstance(config, list):
+        return [_freeze(item, is_frozen) for item in config]
+    if not isinstance(config, dict):
+        return config
+    inner = config.get("config")
+    if isinstance(inner, dict) and "trainable" in inner:
+        if is_frozen:
+            config = {**config, "config": {**inner, "trainable": False}}
+        is_frozen = not config["config"]["trainable"]
+    return {key: _freeze(value, is_frozen) for key, value in config.items()}
 
 
 def _first_convolution(config):

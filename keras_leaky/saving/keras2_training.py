@@ -13,6 +13,14 @@ LOSS_NAMES = {
     "msle": "mean_squared_logarithmic_error",
     "bce": "binary_crossentropy",
     "kld": "kl_divergence",
+    # Names that Keras 3 dropped.
+    "kullback_leibler_divergence": "kl_divergence",
+    "logcosh": "log_cosh",
+}
+METRIC_NAMES = {
+    "kullback_leibler_divergence": "kl_divergence",
+    "logcosh": "LogCoshError",
+    "log_cosh": "LogCoshError",
 }
 # Keras 2 wrote None for the default, which Keras 3 has under another value.
 DEFAULT_IS_NONE = ("run_eagerly", "steps_per_execution", "jit_compile")
@@ -40,7 +48,7 @@ def _repair(config, is_loss, custom_objects):
     if isinstance(config, list):
         return [_repair(item, is_loss, custom_objects) for item in config]
     if isinstance(config, str):
-        return LOSS_NAMES.get(config.lower(), config) if is_loss else config
+        return (LOSS_NAMES if is_loss else METRIC_NAMES).get(config.lower(), config)
     if not isinstance(config, dict):
         return config
     if "class_name" not in config:  # one an output
@@ -56,6 +64,8 @@ def _repair(config, is_loss, custom_objects):
         return replace_values(config, ["fn"])  # the class has it
     if function in ("cosine_similarity", "cosine_proximity"):  # as a function only a loss by now
         return {**replace_values(config, ["fn"]), "class_name": "CosineSimilarity"}
+    if function in ("log_cosh", "logcosh"):
+        return {**replace_values(config, ["fn"]), "class_name": "LogCoshError"}
     if not hasattr(keras.metrics, function):
         return config
     place = {"module": "keras.metrics", "class_name": "function", "registered_name": function}

@@ -15,7 +15,11 @@ from keras_leaky.saving.files import (
     write_copy,
 )
 from keras_leaky.saving.keras2 import repair_model
-from keras_leaky.saving.keras2_meanings import check_kernels, keep_functions
+from keras_leaky.saving.keras2_meanings import (
+    check_kernels,
+    freeze_inner_layers,
+    keep_functions,
+)
 from keras_leaky.saving.keras2_training import repair_training
 
 
@@ -110,11 +114,12 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
 
 def _repair(path, saved_by, configs, custom_objects):
     with damage_named(path, (LookupError, TypeError, AttributeError, RecursionError)):
-        check_kernels(path, saved_by, configs["model"])
+        model = configs["model"]
+        check_kernels(path, saved_by, model)
+        model = keep_functions(path, saved_by, model, custom_objects)
+        model = freeze_inner_layers(saved_by, model)
         return {
-            "model": repair_model(
-                keep_functions(path, saved_by, configs["model"], custom_objects), custom_objects
-            ),
+            "model": repair_model(model, custom_objects),
             "training": repair_training(configs["training"], custom_objects),
         }
 

@@ -199,7 +199,7 @@ def cases():
     yield "Embedding", (9, 3), ["integers"], {
         "embeddings_initializer": ["ones"], "embeddings_regularizer": ["l2"],
         "embeddings_constraint": ["non_neg"], "activity_regularizer": ["l1"],
-        "mask_zero": [True], "input_length": [6], "sparse": [True],
+        "mask_zero": [True], "input_length": [6],
     }  # fmt: skip
     for name in ("Activation",):
         yield name, ("relu",), [LINE], ANY
@@ -297,6 +297,22 @@ def cases():
     yield "LocallyConnected2D", (2, 2), [IMAGE], {}
 
 
+# Calls with several tensors, which files hold as nodes.
+STRUCTURES = (
+    ("Seq2Seq", lambda: lambda x, h: layers.LSTM(3)(x, initial_state=[h, h]), [SEQUENCE, (3,)]),
+    ("Seq2SeqGRU", lambda: lambda x, h: layers.GRU(3)(x, initial_state=h), [SEQUENCE, (3,)]),
+    ("Seq2SeqStates", lambda: lambda x, y: layers.LSTM(3)(
+        y, initial_state=layers.LSTM(3, return_state=True)(x)[1:]), [SEQUENCE, SEQUENCE]),
+    ("BidirectionalStates", lambda: lambda x, h: layers.Bidirectional(layers.GRU(3))(
+        x, initial_state=[h, h]), [SEQUENCE, (3,)]),
+    ("CrossAttention", lambda: lambda x, y: layers.MultiHeadAttention(2, 3)(x, y, y),
+     [SEQUENCE, (3, 5)]),
+    ("KeyAttention", lambda: lambda x, y: layers.MultiHeadAttention(2, 3)(x, value=y, key=y),
+     [SEQUENCE, (3, 5)]),
+    ("TrainingTrue", lambda: lambda x: layers.BatchNormalization()(x, training=False), [LINE]),
+)  # fmt: skip
+
+
 def each_case(names=()):
     """`(label, function that makes the model)` of every case."""
     for name, args, shapes, values in cases():
@@ -307,6 +323,9 @@ def each_case(names=()):
             values = [{}, *single]
         for kwargs in values:
             yield f"{name}{args}{shapes} {kwargs}", name, args, shapes, kwargs
+    for name, make, shapes in STRUCTURES:
+        if not names or name in names:
+            yield name, make, (), shapes, {}
     places = {
         "Dense": lambda a: layers.Dense(3, activation=a),
         "Activation": lambda a: layers.Activation(a),
@@ -374,7 +393,7 @@ def make_model(make, args, shapes, kwargs):
         layer = layer_class(*args, **kwargs)
     else:
         layer = make()
-    if type(layer).__name__ == "MultiHeadAttention":
+    if type(layer).__name__ in ("MultiHeadAttention", "function"):
         y = layer(*ends)
     else:
         y = layer(ends if len(ends) > 1 else ends[0])
@@ -390,7 +409,7 @@ def make_model(make, args, shapes, kwargs):
 
 
 def outcome(model, data, suffix, folder):
-    expected = model(data if len(data) > 1 else data[0])
+    expected = model(data if len(data) > 1 else data[0], training=False)
     path = os.path.join(folder, "model" + suffix)
     try:
         model.save(path)
@@ -398,7 +417,7 @@ def outcome(model, data, suffix, folder):
         return "unsaveable", str(error)[:200]
     try:
         loaded = keras_leaky.load_model(path)
-        got = loaded(data if len(data) > 1 else data[0])
+        got = loaded(data if len(data) > 1 else data[0], training=False)
     except Exception as error:
         kind = "refused" if type(error) is ValueError and error.__class__.__module__ == "builtins" else "raised"
         return kind, type(error).__name__ + ": " + str(error).replace(path, "PATH")

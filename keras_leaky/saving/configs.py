@@ -25,6 +25,6 @@ def replace_values(config, drop=(), **changes):
     return {**config, "config": inner | changes}
 
 
-def in_keras_layers(config):
+def in_keras_layers(config) -> dict:
     """`config` of a layer of Keras with the place where Keras 3 finds it."""
     return {**config, "module": "keras.layers", "registered_name": None}

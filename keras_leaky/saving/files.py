@@ -34,9 +34,9 @@ _BROKEN_HDF5 = (
 def read_configs(path):
     """`(suffixes, saved_by, {"model": config, "training": config or None})` of a model file.
 
-    `suffixes` are those by which Keras knows a file of that kind; a folder has none. `saved_by` has
-    what the file says of the `version` of Keras and of its `backend`, as texts or None. The training
-    config of a `.keras` file lies in the config of the model.
+    `suffixes` are those by which Keras knows a file of that kind; a folder has none. `saved_by`
+    says which `version` of Keras saved the file and on which `backend`, as texts or None where the
+    file does not tell. The training config of a `.keras` file lies in the config of the model.
     """
     if os.path.isdir(path):
         saved_by, config = _read_folder(path)

@@ -23,15 +23,16 @@ RECURRENT = (
 )  # fmt: skip
 # Arguments that Keras 3 dropped, with the only value that it can express.
 _UNUSED = object()  # an argument that computed nothing, whatever its value
+_GROUPS = {"groups": 1}
 _TIME = {"time_major": False}
 _DEPTHWISE = {
-    "groups": 1,
+    **_GROUPS,
     **dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _UNUSED),
 }
 _DROPOUT = {"trainable": _UNUSED, "noise_shape": None, "rng_type": _UNUSED}
 _SHAPES = dict.fromkeys(("query_shape", "key_shape", "value_shape"), _UNUSED)
 GONE = {
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), {"groups": 1}),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _GROUPS),
     **dict.fromkeys(RECURRENT[:-1], _TIME),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _DEPTHWISE),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _DEPTHWISE),
@@ -180,9 +181,9 @@ def _resizing(config):
 
 def _random_crop(config):
     raise ValueError(
-        f"The layer {config['config'].get('name')!r} of class `RandomCrop` resizes images in Keras 2 "
-        "when the model predicts, and leaves them as they are in Keras 3. Load the file in Keras 2 "
-        "(`pip install tf_keras`), replace the layer by `Resizing`, and save the model again."
+        f"The layer {config['config'].get('name')!r} of class `RandomCrop` resizes images when the "
+        "model predicts in Keras 2, and leaves them as they are in Keras 3. Load the file in Keras "
+        "2 (`pip install tf_keras`), replace the layer by `Resizing`, and save the model again."
     )
 
 

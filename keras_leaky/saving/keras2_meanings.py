@@ -36,9 +36,10 @@ def keep_functions(path, saved_by, config, custom_objects):
     if kept != config and version[:2] not in ("1.", "2."):
         raise ValueError(
             f"{path!r} does not say which version of Keras saved it, and its activation "
-            f"`{_HARD_SIGMOID}` is one function in Keras 2 and another in Keras 3. Write the version "
-            "into the file: the attribute `keras_version` of an .h5 file, such as '2.12.0', or "
-            f"`keras_version` in metadata.json of a .keras file. Received: keras_version={version!r}"
+            f"`{_HARD_SIGMOID}` is one function in Keras 2 and another in Keras 3. Write the "
+            "version into the file, such as '2.12.0': as the attribute `keras_version` of an .h5 "
+            "file, or as `keras_version` in metadata.json of a .keras file. "
+            f"Received: keras_version={version!r}"
         )
     return kept
 
@@ -59,9 +60,9 @@ def check_kernels(path, saved_by, config):
     if name is not None:
         raise ValueError(
             f"{path!r} holds a `{name}` that Keras saved on Theano, which stores the kernels of "
-            "convolutions in reversed order. Load the file in Keras 2.3 on TensorFlow (`pip install "
-            "keras==2.3.1`), which reverses those of Conv1D, Conv2D, Conv3D, Conv2DTranspose and "
-            "ConvLSTM2D. Compare the outputs, and save it again."
+            "convolutions in reversed order. Load the file in Keras 2.3 on TensorFlow (`pip "
+            "install keras==2.3.1`), which reverses those of Conv1D, Conv2D, Conv3D, "
+            "Conv2DTranspose and ConvLSTM2D. Compare the outputs, and save it again."
         )
 
 

@@ -88,6 +88,9 @@ def _repair_optimizer(config, custom_objects):
     if not inner.get("decay"):  # Keras 3 warns of any, and without one does what 0 asked for
         drop.append("decay")
     rate = inner.get("learning_rate", inner.get("lr"))  # lr until 2.2
-    if isinstance(rate, dict) and "module" not in rate:
-        rate = {**rate, "module": "keras.optimizers.schedules", "registered_name": None}
+    if isinstance(rate, dict) and isinstance(rate.get("config"), dict):
+        if rate["config"].get("name", "") is None:  # which Keras 3 refuses
+            rate = replace_values(rate, ["name"])
+        if "module" not in rate:
+            rate = {**rate, "module": "keras.optimizers.schedules", "registered_name": None}
     return replace_values(config, drop, **({} if rate is None else {"learning_rate": rate}))

@@ -127,12 +127,22 @@ def _repair(path, saved_by, configs, custom_objects):
 def _load(source, path, configs, options):
     """What Keras loads from `source`; its complaints in one sentence about `path`."""
     try:
-        return keras.saving.load_model(source, **options)
+        return _trainable(keras.saving.load_model(source, **options), source)
     except Exception as error:
         sentence = _explain(error, source, path, configs, options)
         if sentence is None:  # nobody expected this one
             raise
         raise ValueError(sentence) from error
+
+
+def _trainable(model, source):
+    """`model` of an .h5 file with an optimizer that takes its variables.
+
+    Keras 3.15 builds that for no variables at all, and then training fails.
+    """
+    if source.endswith((".h5", ".hdf5")) and getattr(model, "optimizer", None) is not None:
+        model.optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+    return model
 
 
 def _explain(error, source, path, configs, options):

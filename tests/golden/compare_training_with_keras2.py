@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Compares what `keras_leaky.load_model` restores of `compile` with tf_keras, the last Keras 2.
 
 For every loss, metric and optimizer of tf_keras, by name and as an object, with their arguments:
@@ -73,7 +74,13 @@ def metrics():
             yield f"metric {name} with {loss}", {"loss": loss, "metrics": [name]}
     for name in dir(METRICS):
         kind = getattr(METRICS, name)
-        if not isinstance(kind, type) or name in ("Metric", "MeanMetricWrapper", "Mean", "Sum", "MeanTensor"):
+        if not isinstance(kind, type) or name in (
+            "Metric",
+            "MeanMetricWrapper",
+            "Mean",
+            "Sum",
+            "MeanTensor",
+        ):
             continue
         needed = {
             "IoU": [{"num_classes": 2, "target_class_ids": [0]}], "BinaryIoU": [{}],
@@ -116,8 +123,27 @@ def optimizers():
         "Adafactor": [{"relative_step": False}],
         "Adadelta": [{"rho": 0.5}],
     }
-    shared = ({}, {"weight_decay": 0.1}, {"clipnorm": 0.1}, {"clipvalue": 0.01}, {"global_clipnorm": 0.1}, {"use_ema": True})
-    for name in ("SGD", "Adam", "AdamW", "Adamax", "Adagrad", "Adadelta", "Adafactor", "Ftrl", "Lion", "Nadam", "RMSprop"):
+    shared = (
+        {},
+        {"weight_decay": 0.1},
+        {"clipnorm": 0.1},
+        {"clipvalue": 0.01},
+        {"global_clipnorm": 0.1},
+        {"use_ema": True},
+    )
+    for name in (
+        "SGD",
+        "Adam",
+        "AdamW",
+        "Adamax",
+        "Adagrad",
+        "Adadelta",
+        "Adafactor",
+        "Ftrl",
+        "Lion",
+        "Nadam",
+        "RMSprop",
+    ):
         kind = getattr(OPTIMIZERS, name)
         for kwargs in (*shared, *own.get(name, ())):
             yield f"{name} {kwargs}", kind(0.05, **kwargs)
@@ -129,9 +155,15 @@ def optimizers():
             yield f"legacy.{name} {kwargs}", kind(0.05, **kwargs)
     scale = tf_keras.mixed_precision.LossScaleOptimizer
     yield "LossScaleOptimizer", scale(OPTIMIZERS.SGD(0.05))
-    yield "LossScaleOptimizer dynamic=False", scale(OPTIMIZERS.SGD(0.05), dynamic=False, initial_scale=8)
+    yield (
+        "LossScaleOptimizer dynamic=False",
+        scale(OPTIMIZERS.SGD(0.05), dynamic=False, initial_scale=8),
+    )
     yield "LossScaleOptimizer legacy", scale(OPTIMIZERS.legacy.SGD(0.05))
-    yield "LossScaleOptimizer initial_scale", scale(OPTIMIZERS.SGD(0.05), initial_scale=4, dynamic_growth_steps=3)
+    yield (
+        "LossScaleOptimizer initial_scale",
+        scale(OPTIMIZERS.SGD(0.05), initial_scale=4, dynamic_growth_steps=3),
+    )
 
 
 def cases():
@@ -147,7 +179,10 @@ def numbers(model, x, y, steps):
         for _ in range(3):
             model.train_on_batch(x, y)
         return [np.asarray(model(x)).ravel()]
-    return [np.ravel(value) for value in np.atleast_1d(np.array(model.evaluate(x, y, verbose=0), dtype=object)).ravel()]
+    return [
+        np.ravel(value)
+        for value in np.atleast_1d(np.array(model.evaluate(x, y, verbose=0), dtype=object)).ravel()
+    ]
 
 
 def main(words):
@@ -175,13 +210,22 @@ def main(words):
                 y = np.argmax(one_hot, axis=1)
             for suffix in (".h5", ".keras"):
                 path = os.path.join(folder, "model" + suffix)
+                if not isinstance(compiled["optimizer"], str):  # without the state of the last run
+                    optimizer = compiled["optimizer"]
+                    compiled["optimizer"] = type(optimizer).from_config(optimizer.get_config())
                 model.compile(**compiled)
                 start = model.get_weights()
                 try:
                     model.save(path)
                     expected = numbers(model, x, y, steps)
                 except Exception as error:
-                    print("UNSAVED", suffix, label, type(error).__name__, str(error)[:200].replace("\n", " "))
+                    print(
+                        "UNSAVED",
+                        suffix,
+                        label,
+                        type(error).__name__,
+                        str(error)[:200].replace("\n", " "),
+                    )
                     break
                 finally:
                     model.set_weights(start)
@@ -189,12 +233,23 @@ def main(words):
                     kind, text = "equal", ""
                     got = numbers(keras_leaky.load_model(path), x, y, steps)
                     if len(got) != len(expected) or not all(
-                        np.shape(a) == np.shape(b) and np.allclose(np.asarray(a, float), np.asarray(b, float), rtol=1e-4, atol=1e-6)
-                        for a, b in zip(got, expected)
+                        np.shape(a) == np.shape(b)
+                        and np.allclose(
+                            np.asarray(a, float), np.asarray(b, float), rtol=1e-4, atol=1e-6
+                        )
+                        for a, b in zip(got, expected, strict=True)
                     ):
-                        kind, text = "DIFFERENT", f"{[str(v) for v in got]} for {[str(v) for v in expected]}".replace("\n", " ")
+                        kind, text = (
+                            "DIFFERENT",
+                            f"{[str(v) for v in got]} for {[str(v) for v in expected]}".replace(
+                                "\n", " "
+                            ),
+                        )
                 except Exception as error:
-                    kind, text = "refused", f"{type(error).__name__}: {error}".replace(path, "PATH").replace("\n", " ")
+                    kind, text = (
+                        "refused",
+                        f"{type(error).__name__}: {error}".replace(path, "PATH").replace("\n", " "),
+                    )
                 counts[kind, suffix] = counts.get((kind, suffix), 0) + 1
                 if kind != "equal":
                     print(kind, suffix, label, "|", text[:400], flush=True)

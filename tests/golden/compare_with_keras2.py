@@ -1,3 +1,4 @@
+# ruff: noqa: E501, E731, RUF021
 """Compares `keras_leaky.load_model` with tf_keras, the last Keras 2, class by class.
 
 Every layer of tf_keras that Keras 3 has is built with its defaults, and then with each constructor
@@ -6,13 +7,11 @@ model as .h5 and as .keras and computes an output. `load_model` must compute the
 or refuse the file.
 
     pip install --no-deps tf_keras==2.21.0    # beside the TensorFlow of the same version
+    export PYTHONPATH=.    # this checkout
     python tests/golden/compare_with_keras2.py            # the cases that do not come out equal
     python tests/golden/compare_with_keras2.py LSTM GRU   # of these classes alone
-
-`tests/saving/test_against_tf_keras.py` runs the same where tf_keras is installed.
 """
 
-import contextlib
 import os
 import sys
 import tempfile
@@ -31,11 +30,6 @@ layers = tf_keras.layers
 LINE, SEQUENCE = (7,), (6, 4)
 IMAGE, VOLUME, CLIP = (8, 6, 4), (6, 5, 4, 3), (3, 6, 6, 2)
 SPATIAL = {"1D": (8, 4), "2D": IMAGE, "3D": VOLUME}
-
-
-def everywhere(values):
-    """The same values for one argument of many classes."""
-    return {"activation": values}
 
 
 ACTIVATIONS = (
@@ -117,8 +111,7 @@ def cases():
     yield from of_each_size(
         "Conv{}Transpose", (3, 2), {**CONVOLUTION, "kernel_size": [3], "strides": [2, 3]}
     )
-    for size, pair in [("1D", (1,)), ("2D", (1, 1)), ("3D", (1, 1, 1))]:
-        n = len(pair)
+    for size in SPATIAL:
         yield (
             f"Conv{size}Transpose", (3, 3), [SPATIAL[size]],
             [{"strides": 2, "output_padding": p, "padding": pad} for p in (0, 1)
@@ -146,7 +139,12 @@ def cases():
     yield from of_each_size("GlobalMaxPooling{}", (), over_all)
     yield from of_each_size("Cropping{}", (), {"cropping": [2]}, ["1D", "2D"])
     yield "Cropping3D", (), [VOLUME], {"cropping": [1, ((1, 2), (0, 1), (1, 1))]}
-    yield "Cropping2D", (), [IMAGE], {"cropping": [((1, 2), (0, 1))], "data_format": ["channels_first"]}
+    yield (
+        "Cropping2D",
+        (),
+        [IMAGE],
+        {"cropping": [((1, 2), (0, 1))], "data_format": ["channels_first"]},
+    )
     yield from of_each_size("ZeroPadding{}", (), {"padding": [2]})
     yield "ZeroPadding2D", (), [IMAGE], {
         "padding": [((1, 2), (0, 1)), (1, 3)], "data_format": ["channels_first"],
@@ -175,7 +173,12 @@ def cases():
                 "return_sequences": [True], "go_backwards": [True], "unroll": [True],
                 "time_major": [False, True],
             }  # fmt: skip
-        yield "RNN", ([layers.LSTMCell(3, recurrent_activation="hard_sigmoid"), layers.GRUCell(2)],), [shape], {}
+        yield (
+            "RNN",
+            ([layers.LSTMCell(3, recurrent_activation="hard_sigmoid"), layers.GRUCell(2)],),
+            [shape],
+            {},
+        )
         yield "RNN", (layers.StackedRNNCells([layers.LSTMCell(3), layers.GRUCell(2)]),), [shape], {}
         inner = lambda **k: layers.LSTM(3, return_sequences=True, **k)
         yield "Bidirectional", (inner(),), [shape], {"merge_mode": ["sum", "mul", "ave", "concat"]}
@@ -224,12 +227,56 @@ def cases():
         "renorm": [False, True],
     }  # fmt: skip
     yield "BatchNormalization", (), ["masked"], {}
-    yield "LayerNormalization", (), [IMAGE], {**normalization, "axis": [1, [1, 2], [2, 3], [-1, -2], [1, 2, 3], [3, 2], (1, 2)]}
+    yield (
+        "LayerNormalization",
+        (),
+        [IMAGE],
+        {**normalization, "axis": [1, [1, 2], [2, 3], [-1, -2], [1, 2, 3], [3, 2], (1, 2)]},
+    )
     yield "LayerNormalization", (), [(4, 4, 4)], {"axis": [[1, -1], [-1, 1], [2, 1], (3, 2)]}
     yield "Softmax", (), [SEQUENCE], {"axis": [(1, 2), (-1, 1)], "robust_masking": [True]}
-    yield "StringLookup", (), ["strings"], [{"vocabulary": ["a", "b", "c"], **k} for k in ({}, {"output_mode": "multi_hot"}, {"output_mode": "count"}, {"num_oov_indices": 2}, {"mask_token": "d"}, {"output_mode": "tf_idf", "idf_weights": [0.5, 0.25, 0.125]})]
-    yield "TextVectorization", (), ["text"], [{"vocabulary": ["a", "b", "c"], **k} for k in ({}, {"output_mode": "multi_hot"}, {"output_mode": "count"}, {"output_sequence_length": 2}, {"ngrams": 2}, {"split": "character"}, {"output_mode": "tf_idf", "idf_weights": [0.5, 0.25, 0.125]})]
-    yield "IntegerLookup", (), ["integers"], [{"vocabulary": [1, 2, 3], "output_mode": "tf_idf", "idf_weights": [0.5, 0.25, 0.125]}, {"vocabulary": [1, 2, 3], "output_mode": "count"}]
+    yield (
+        "StringLookup",
+        (),
+        ["strings"],
+        [
+            {"vocabulary": ["a", "b", "c"], **k}
+            for k in (
+                {},
+                {"output_mode": "multi_hot"},
+                {"output_mode": "count"},
+                {"num_oov_indices": 2},
+                {"mask_token": "d"},
+                {"output_mode": "tf_idf", "idf_weights": [0.5, 0.25, 0.125]},
+            )
+        ],
+    )
+    yield (
+        "TextVectorization",
+        (),
+        ["text"],
+        [
+            {"vocabulary": ["a", "b", "c"], **k}
+            for k in (
+                {},
+                {"output_mode": "multi_hot"},
+                {"output_mode": "count"},
+                {"output_sequence_length": 2},
+                {"ngrams": 2},
+                {"split": "character"},
+                {"output_mode": "tf_idf", "idf_weights": [0.5, 0.25, 0.125]},
+            )
+        ],
+    )
+    yield (
+        "IntegerLookup",
+        (),
+        ["integers"],
+        [
+            {"vocabulary": [1, 2, 3], "output_mode": "tf_idf", "idf_weights": [0.5, 0.25, 0.125]},
+            {"vocabulary": [1, 2, 3], "output_mode": "count"},
+        ],
+    )
     yield "Discretization", (), [LINE], [{"bin_boundaries": [0.0, 1.0], "output_mode": "int"}]
     yield "LayerNormalization", (), [IMAGE], [{"axis": [1, 3]}, {"axis": [1, 2], "scale": False}]
     yield "GroupNormalization", (2,), [IMAGE], {**normalization, "axis": [1, 2], "groups": [4, -1]}
@@ -279,7 +326,12 @@ def cases():
     yield "CenterCrop", (10, 9), [IMAGE], {}
     yield "RandomCrop", (5, 4), [IMAGE], {"seed": [1]}
     yield "RandomFlip", (), [IMAGE], {"mode": ["horizontal"]}
-    yield "RandomTranslation", (0.1, 0.1), [IMAGE], {"fill_mode": ["constant"], "interpolation": ["nearest"]}
+    yield (
+        "RandomTranslation",
+        (0.1, 0.1),
+        [IMAGE],
+        {"fill_mode": ["constant"], "interpolation": ["nearest"]},
+    )
     yield "RandomRotation", (0.1,), [IMAGE], {"fill_mode": ["constant"]}
     yield "RandomZoom", (0.1,), [IMAGE], {"width_factor": [0.2]}
     yield "RandomContrast", (0.1,), [IMAGE], {}
@@ -287,12 +339,41 @@ def cases():
     yield "RandomHeight", (0.1,), [IMAGE], {}
     yield "RandomWidth", (0.1,), [IMAGE], {}
     yield "Normalization", (), [IMAGE], {"mean": [], "axis": [1, None]}
-    yield "Normalization", (), [LINE], [{"mean": 1.0, "variance": 4.0}, {"mean": 1.0, "variance": 4.0, "invert": True}, {"mean": list(range(7)), "variance": list(range(1, 8))}, {"axis": None, "mean": 2.0, "variance": 0.5}]
-    yield "Discretization", ([-1.0, 0.0, 1.0],), [LINE], {"output_mode": ["one_hot", "multi_hot", "count"]}
+    yield (
+        "Normalization",
+        (),
+        [LINE],
+        [
+            {"mean": 1.0, "variance": 4.0},
+            {"mean": 1.0, "variance": 4.0, "invert": True},
+            {"mean": list(range(7)), "variance": list(range(1, 8))},
+            {"axis": None, "mean": 2.0, "variance": 0.5},
+        ],
+    )
+    yield (
+        "Discretization",
+        ([-1.0, 0.0, 1.0],),
+        [LINE],
+        {"output_mode": ["one_hot", "multi_hot", "count"]},
+    )
     yield "CategoryEncoding", (9,), ["integers"], {"output_mode": ["count"]}
-    yield "Hashing", (5,), ["integers"], {"mask_value": [2], "salt": [3, [3, 4]], "output_mode": ["multi_hot"]}
+    yield (
+        "Hashing",
+        (5,),
+        ["integers"],
+        {"mask_value": [2], "salt": [3, [3, 4]], "output_mode": ["multi_hot"]},
+    )
     yield "IntegerLookup", (), ["integers"], {"vocabulary": [[1, 2, 3, 4]]}
-    yield "IntegerLookup", (), ["integers"], [{"vocabulary": [1, 2, 3, 4], "mask_token": 0}, {"vocabulary": [1, 2, 3, 4], "output_mode": "multi_hot"}, {"vocabulary": [1, 2, 3], "num_oov_indices": 3}]
+    yield (
+        "IntegerLookup",
+        (),
+        ["integers"],
+        [
+            {"vocabulary": [1, 2, 3, 4], "mask_token": 0},
+            {"vocabulary": [1, 2, 3, 4], "output_mode": "multi_hot"},
+            {"vocabulary": [1, 2, 3], "num_oov_indices": 3},
+        ],
+    )
     yield "LocallyConnected1D", (2, 2), [(8, 4)], {}
     yield "LocallyConnected2D", (2, 2), [IMAGE], {}
 
@@ -342,7 +423,14 @@ def each_case(names=()):
     }
     shapes = {"LSTM": SEQUENCE, "GRU": SEQUENCE, "LSTM recurrent": SEQUENCE, "ConvLSTM2D": CLIP}
     for place, make in places.items():
-        for activation in (*ACTIVATIONS, *ACTIVATION_LAYERS, tf.nn.relu6, tf.nn.leaky_relu, tf.nn.silu, tf.nn.gelu):
+        for activation in (
+            *ACTIVATIONS,
+            *ACTIVATION_LAYERS,
+            tf.nn.relu6,
+            tf.nn.leaky_relu,
+            tf.nn.silu,
+            tf.nn.gelu,
+        ):
             if names and place.split()[0] not in names:
                 continue
             if activation in ACTIVATION_LAYERS:
@@ -368,7 +456,9 @@ def make_model(make, args, shapes, kwargs):
         if shape in ("strings", "text"):
             inputs.append(layers.Input((6,) if shape == "strings" else (1,), dtype="string"))
             words = random.choice(["a", "b", "c", "d"], size=(5, 6))
-            data.append(tf.constant(words if shape == "strings" else [[" ".join(w)] for w in words]))
+            data.append(
+                tf.constant(words if shape == "strings" else [[" ".join(w)] for w in words])
+            )
             ends.append(inputs[-1])
             continue
         is_masked = shape == "masked"
@@ -378,17 +468,26 @@ def make_model(make, args, shapes, kwargs):
         if is_masked:
             data[-1][0, 3:] = data[-1][2, 4:] = 0
         ends.append(layers.Masking()(inputs[-1]) if is_masked else inputs[-1])
+
     def fresh(a):
         if isinstance(a, (list, tuple)):
             return type(a)(fresh(i) for i in a)
         return type(a).from_config(a.get_config()) if isinstance(a, layers.Layer) else a
+
     args = fresh(args)
     kwargs = {k: fresh(v) for k, v in kwargs.items()}
     if isinstance(make, str):
         layer_class = getattr(layers, make)
         if "kernel_size" in kwargs:
             args = args[:1]
-        if make == "Dot" and "axes" in kwargs or make == "Rescaling" and "scale" in kwargs or make=="GroupNormalization" and "groups" in kwargs:
+        if (
+            make == "Dot"
+            and "axes" in kwargs
+            or make == "Rescaling"
+            and "scale" in kwargs
+            or make == "GroupNormalization"
+            and "groups" in kwargs
+        ):
             args = ()
         layer = layer_class(*args, **kwargs)
     else:
@@ -419,7 +518,11 @@ def outcome(model, data, suffix, folder):
         loaded = keras_leaky.load_model(path)
         got = loaded(data if len(data) > 1 else data[0], training=False)
     except Exception as error:
-        kind = "refused" if type(error) is ValueError and error.__class__.__module__ == "builtins" else "raised"
+        kind = (
+            "refused"
+            if type(error) is ValueError and error.__class__.__module__ == "builtins"
+            else "raised"
+        )
         return kind, type(error).__name__ + ": " + str(error).replace(path, "PATH")
     expected, got = np.asarray(expected), np.asarray(got)
     if expected.shape != got.shape:
@@ -429,7 +532,9 @@ def outcome(model, data, suffix, folder):
     half = str(expected.dtype) in ("float16", "bfloat16")
     e, g = expected.astype("float64"), got.astype("float64")
     difference = np.abs(e - g) / (1 + np.abs(e))
-    if np.isnan(e).any() != np.isnan(g).any() or np.nanmax(difference, initial=0) > (2e-2 if half else 1e-5):
+    if np.isnan(e).any() != np.isnan(g).any() or np.nanmax(difference, initial=0) > (
+        2e-2 if half else 1e-5
+    ):
         return "DIFFERENT", f"{np.max(difference):.3g}"
     return "equal", ""
 

@@ -1,4 +1,4 @@
-"""Makes the files in `keras2_zoo/`: small nets of kinds that hold leaky rectifiers, by the last Keras 2.
+"""Makes the files in `keras2_zoo/`: small nets with leaky rectifiers, by the last Keras 2.
 
     pip install --no-deps tf_keras==2.21.0    # beside TensorFlow 2.21
     python make_keras2_zoo.py [names]
@@ -74,7 +74,9 @@ def xception():
         y = layers.SeparableConv2D(6, 3, padding="same", use_bias=False)(layers.LeakyReLU(slope)(y))
         y = layers.BatchNormalization()(y)
     y = layers.add([layers.MaxPooling2D(3, strides=2, padding="same")(y), shortcut])
-    y = layers.SeparableConv2D(3, 3, activation=layers.PReLU("random_normal", shared_axes=[1, 2]))(y)
+    y = layers.SeparableConv2D(3, 3, activation=layers.PReLU("random_normal", shared_axes=[1, 2]))(
+        y
+    )
     return keras.Model(x, layers.Dense(2, "sigmoid")(layers.GlobalAveragePooling2D()(y)))
 
 
@@ -189,7 +191,7 @@ def translation():
 
 
 def frozen():
-    """Frozen layers that hold layers, in a model in the model: .h5 files have their weights last."""
+    """Frozen layers that hold layers, in a model in the model."""
     inner = keras.Sequential(
         [
             layers.Input((4,)),

@@ -19,7 +19,7 @@ def is_of_keras(config, custom_objects):
     )
 
 
-def replace_values(config, drop=(), **changes):
+def replace_values(config, drop=(), **changes) -> dict:
     """`config` of an object with other values in its inner config, and without those to drop."""
     inner = {key: value for key, value in config["config"].items() if key not in drop}
     return {**config, "config": inner | changes}

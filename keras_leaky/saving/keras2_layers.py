@@ -50,7 +50,7 @@ _RNG_TYPE = "rng_type"
 _RESIZINGS_GONE = ("gaussian", "mitchellcubic")
 
 
-def repair_layer(config, custom_objects):
+def repair_layer(config: dict, custom_objects) -> dict:
     """`config` as Keras 3 reads it, if it is of a layer; what lies inside it stays as it is."""
     inner = config.get("config")
     if not isinstance(inner, dict) or not isinstance(config.get("class_name"), str):
@@ -62,7 +62,7 @@ def repair_layer(config, custom_objects):
     if name != config["class_name"]:
         synchronized = {"synchronized": True} if config["class_name"][:4] == "Sync" else {}
         config = in_keras_layers({**replace_values(config, **synchronized), "class_name": name})
-    config = CLASSES.get(name, lambda config: config)(config)
+    config = CLASSES.get(str(name), lambda config: config)(config)
     config = _without_gone_arguments(_without_shapes(config))
     config = _wrapped(config, custom_objects)
     if "module" not in config and _is_layer(config["class_name"]) and _is_misread(config):
@@ -88,7 +88,7 @@ def _is_layer(name):
     return isinstance(found, type) and issubclass(found, keras.layers.Layer)
 
 
-def _dtype(config):
+def _dtype(config) -> dict:
     """The dtype as a text, where Keras 2 wrote a `Policy`."""
     policy = config["config"].get("dtype")
     if not isinstance(policy, dict) or policy.get("class_name") not in ("Policy", "PolicyV1"):

@@ -34,8 +34,8 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
       `keras.layers` that do the same (`ReLU(threshold=theta)` for `ThresholdedReLU`), so that the
       model, saved again, needs nothing but Keras. A `LeakyReLU` with a negative slope, which
       `keras.layers` refuses, comes back as `keras_leaky.layers.LeakyReLU`;
-    - `hard_sigmoid`, which is another function in Keras 3. It comes back as that of Keras 2, and the
-      model, saved again, needs this package;
+    - `hard_sigmoid`, which is another function in Keras 3. It comes back as that of Keras 2, and
+      the model, saved again, needs this package;
     - arguments that Keras 3 dropped, where they have no effect, and mixed precision. An argument
       that Keras 3 cannot express is refused by name;
     - the Sequential models of Keras 2.0 to 2.3, models inside models, functional models in `.keras`

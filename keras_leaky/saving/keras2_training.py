@@ -77,20 +77,52 @@ def _repair_optimizer(config, custom_objects):
     # 2.11 and later registered their own optimizers under the package of custom ones, and some as
     # experimental.
     own = name.removeprefix("Custom>")
+    own = "LossScaleOptimizer" if own == "LossScaleOptimizerV3" else own
     is_registered = keras.saving.get_registered_object(name, custom_objects) is not None
     if is_registered or not hasattr(keras.optimizers, own):
         return config
     config = {**config, "class_name": own}
-    if config.get("module") == "keras.optimizers.experimental":
+    if own == "LossScaleOptimizer":
+        return _loss_scale(config, custom_objects)
+    if config.get("module") in ("keras.optimizers.experimental", "keras.optimizers.legacy"):
         config["module"] = "keras.optimizers"
     inner = config["config"]
-    drop = ["lr", "jit_compile", "is_legacy_optimizer"]
-    if not inner.get("decay"):  # Keras 3 warns of any, and without one does what 0 asked for
-        drop.append("decay")
+    drop = ["lr", "jit_compile", "is_legacy_optimizer", "decay"]
     rate = inner.get("learning_rate", inner.get("lr"))  # lr until 2.2
     if isinstance(rate, dict) and isinstance(rate.get("config"), dict):
         if rate["config"].get("name", "") is None:  # which Keras 3 refuses
             rate = replace_values(rate, ["name"])
         if "module" not in rate:
             rate = {**rate, "module": "keras.optimizers.schedules", "registered_name": None}
+    if inner.get("decay"):
+        rate = _decaying(rate, inner["decay"])
     return replace_values(config, drop, **({} if rate is None else {"learning_rate": rate}))
+
+
+def _loss_scale(config, custom_objects):
+    """The optimizer that Keras puts around another under mixed_float16."""
+    inner = config["config"]
+    around = inner.get("inner_optimizer", inner.get("optimizer"))  # the latter until 2.3
+    if inner.get("dynamic") is False:
+        raise ValueError(
+            "`dynamic` of LossScaleOptimizer must be True: Keras 3 has no fixed loss scale. "
+            f"Received: dynamic={inner['dynamic']!r}. Pass `compile=False`, and call `compile` on "
+            "the model."
+        )
+    kept = {k: inner[k] for k in ("initial_scale", "dynamic_growth_steps") if k in inner}
+    place = {"module": "keras.optimizers", "registered_name": None}
+    kept["inner_optimizer"] = {**_repair_optimizer(around, custom_objects), **place}
+    return {**place, "class_name": "LossScaleOptimizer", "config": kept}
+
+
+def _decaying(rate, decay):
+    """The `decay` of Keras 2, which Keras 3 ignores, as the schedule that does the same."""
+    if not isinstance(rate, int | float):
+        raise ValueError(
+            "`decay` of the optimizer must be 0 where its learning rate is not one number, because "
+            f"Keras 3 has no `decay`. Received: decay={decay!r}, learning_rate={rate!r}. Pass "
+            "`compile=False`, and call `compile` on the model."
+        )
+    inner = {"initial_learning_rate": rate, "decay_steps": 1, "decay_rate": decay}
+    place = {"module": "keras.optimizers.schedules", "registered_name": None}
+    return {**place, "class_name": "InverseTimeDecay", "config": inner}

@@ -96,8 +96,9 @@ def load_model(path, custom_objects=None, compile=True, safe_mode=True):
     suffixes, saved_by, configs = read_configs(path)
     if safe_mode:
         check_references(path, configs, custom_objects)
-    if not compile:
-        configs["training"] = None
+    if not compile:  # nor is there a reason to read what it says
+        model = {key: value for key, value in configs["model"].items() if key != "compile_config"}
+        configs = {"model": model, "training": None}
     repaired = _repair(path, saved_by, configs, custom_objects)
     if not suffixes:
         if repaired != configs:

@@ -338,7 +338,6 @@ def repair_optimizer(class_name, custom_objects=None, **config):
 def test_arguments_of_optimizers():
     adam = {"lr": 0.5, "decay": 0.0, "jit_compile": False, "is_legacy_optimizer": False}
     assert repair_optimizer("Custom>Adam", **adam) == of_class("Adam", learning_rate=0.5)
-    assert repair_optimizer("Adam", decay=0.1) == of_class("Adam", decay=0.1)
     for name, custom_objects in [("Custom>Adam", {"Custom>Adam": int}), ("Custom>Mine", None)]:
         assert repair_optimizer(name, custom_objects, **adam) == of_class(name, **adam)
 

@@ -285,3 +285,67 @@ def test_schedules_without_a_name(kind):
     optimizer = {"class_name": "SGD", "config": {"learning_rate": schedule}}
     repaired = repair_training({"optimizer_config": optimizer}, None)["optimizer_config"]
     assert "name" not in repaired["config"]["learning_rate"]["config"]
+
+
+@pytest.mark.parametrize(
+    "name", ["SGD", "Adam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Ftrl"]
+)
+@pytest.mark.parametrize("module", [None, "keras.optimizers.legacy"])
+def test_decay_of_the_learning_rate(name, module):
+    """Keras 2 divided the rate by `1 + decay * step`; Keras 3 warns, and ignores `decay`."""
+    config = {"class_name": name, "config": {"learning_rate": 0.5, "decay": 0.25}}
+    config |= {"module": module} if module else {}
+    repaired = repair_training({"optimizer": config}, None)["optimizer"]
+    optimizer = keras.optimizers.deserialize(repaired)
+    optimizer.build([keras.Variable(1.0)])
+    for step in range(3):
+        assert float(optimizer.learning_rate) == pytest.approx(0.5 / (1 + 0.25 * step))
+        optimizer.iterations.assign_add(1)
+
+
+def test_decay_of_a_schedule_is_refused():
+    rate = {"class_name": "CosineDecay", "config": {}}
+    optimizer = {"class_name": "SGD", "config": {"learning_rate": rate, "decay": 0.25}}
+    with pytest.raises(
+        ValueError, match=r"`decay` of the optimizer must be 0.*Received: decay=0.25"
+    ):
+        repair_training({"optimizer": optimizer}, None)
+
+
+@pytest.mark.parametrize("name", ["LossScaleOptimizer", "Custom>LossScaleOptimizerV3"])
+@pytest.mark.parametrize("inner", ["inner_optimizer", "optimizer"])
+def test_loss_scale(name, inner):
+    """Keras 2 puts this optimizer around that of a model in mixed_float16."""
+    around = {"class_name": "Custom>SGD", "config": {"lr": 0.5, "is_legacy_optimizer": False}}
+    config = of_class(name, **{inner: around, "dynamic": True, "initial_scale": 8.0})
+    repaired = repair_training({"optimizer": config}, None)["optimizer"]
+    optimizer = keras.optimizers.deserialize(repaired)
+    assert type(optimizer.inner_optimizer) is keras.optimizers.SGD
+    assert optimizer.initial_scale == 8
+    config["config"]["dynamic"] = False
+    with pytest.raises(ValueError, match="`dynamic` of LossScaleOptimizer must be True"):
+        repair_training({"optimizer": config}, None)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_uncompiled_in_spite_of_an_optimizer_that_is_refused(suffix, tmp_path):
+    path = unpack("mixed_precision" + suffix, tmp_path)
+    refused = of_class("LossScaleOptimizer", inner_optimizer={}, dynamic=False)
+    if suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            training = json.loads(file.attrs["training_config"]) | {"optimizer_config": refused}
+            file.attrs["training_config"] = json.dumps(training)
+    else:
+        copy = tmp_path / "copy.keras"
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
+            for member in old.namelist():
+                content = old.read(member)
+                if member == "config.json":
+                    config = json.loads(content)
+                    config["compile_config"]["optimizer"] = refused
+                    content = json.dumps(config)
+                new.writestr(member, content)
+        path = copy
+    with pytest.raises(ValueError, match="`dynamic` of LossScaleOptimizer"):
+        load_model(path)
+    assert_computes_the_same(load_model(path, compile=False), "mixed_precision")

@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 
 from functools import partial
+from typing import Any
 
 import jax
 import keras
@@ -61,7 +62,8 @@ def run_watched(step, args, known_variables):
     number that it has now. `known_variables` is not needed for that.
     """
     is_known = True
-    look_up = keras.StatelessScope.get_current_value
+    scope_class: Any = keras.StatelessScope
+    look_up = scope_class.get_current_value
 
     def look_up_watched(scope, variable):
         nonlocal is_known
@@ -69,11 +71,11 @@ def run_watched(step, args, known_variables):
         is_known &= value is not None
         return value
 
-    keras.StatelessScope.get_current_value = look_up_watched
+    scope_class.get_current_value = look_up_watched
     try:
         return step(*args), is_known
     finally:
-        keras.StatelessScope.get_current_value = look_up
+        scope_class.get_current_value = look_up
 
 
 def to_device(array):

@@ -94,5 +94,5 @@ def _results(model):
 
 def _as_python(value):
     """A float; what is no single number, such as F1 by class, stays an array."""
-    value = keras.ops.convert_to_numpy(value)
+    value = np.asarray(keras.ops.convert_to_numpy(value))
     return float(value) if value.size == 1 else value

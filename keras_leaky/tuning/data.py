@@ -104,7 +104,7 @@ def _are_same(some, others):
 
 def _weights(y, class_weight):
     """A weight a sample, by its class: a number, or the largest of one-hot numbers."""
-    y = keras.ops.convert_to_numpy(y)
+    y = np.asarray(keras.ops.convert_to_numpy(y))
     if y.ndim > 1:
         y = y[:, 0] if y.shape[-1] == 1 else y.argmax(-1)
     classes, places = np.unique(np.round(y).astype("int32"), return_inverse=True)

@@ -375,7 +375,7 @@ _HANDLERS = {
             *_LOCKS,
             inspect.Signature,
             logging.Logger,
-            type(collections.namedtuple("Pair", "first").first),
+            type(vars(collections.namedtuple("Pair", "first"))["first"]),
             types.MemberDescriptorType,
             types.GetSetDescriptorType,
             types.WrapperDescriptorType,

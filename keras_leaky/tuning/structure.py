@@ -29,11 +29,15 @@ _LEFT_OUT = {
         "_tracker": _TRACKER,
     },
     keras.layers.Layer: {
+        "_build_shapes_dict": "shapes for `build`; what it made of them is compared",
         "_called": "whether it was called",
+        "_tracked": "names of attributes, which are compared themselves",
         "_losses": "of the last call",
         "_loss_ids": "of the last call",
     },
     keras.Model: {
+        "name": "of the whole; those of its outputs are compared",
+        "_path": "likewise",
         "_nodes": "`id`s; the graph is compared",
         "_compile_loss": "made of what `compile` was given, which is compared",
         "_compile_metrics": "likewise",
@@ -49,7 +53,10 @@ _LEFT_OUT = {
         "_jax_state_synced": "of a training",
         "_eval_epoch_iterator": "of a training",
     },
-    keras.KerasTensor: {"_keras_history": "the place among all calls of a layer"},
+    keras.KerasTensor: {
+        "_keras_history": "the place among all calls of a layer",
+        "name": "counts up; those of inputs are names of layers too",
+    },
     keras.optimizers.Optimizer: {
         "_tracker": _TRACKER,
         "_trainable_variables_indices": "`id`s",
@@ -73,6 +80,8 @@ _OF_TRACKABLES = {
         "update_uid",
     )
 }
+# False or not there is the same: loading weights sets them.
+_SET_LATE = ("is_gptq_calibrated", "is_awq_calibrated")
 # Keras puts these around methods of each layer. The methods themselves are in its class.
 _PROBE = keras.layers.Layer(name="any")
 _WRAPPED = [name for name, value in vars(_PROBE).items() if isinstance(value, FunctionType)]
@@ -221,13 +230,16 @@ class Watched:
         return self._watch(self.method, *args, **kwargs)
 
 
-def _left_out(owner):
+def _left_out(owner: Any):
     """Names of the attributes of an object that are left out."""
-    names = _left_out_of(type(owner))
+    kind: Any = type(owner)
+    names = _left_out_of(kind)
     if isinstance(owner, keras.layers.Layer):
-        wrapped = {name for name in _WRAPPED if _is_wrapper(vars(owner).get(name))}
+        attributes = vars(owner)
+        wrapped = {name for name in _WRAPPED if _is_wrapper(attributes.get(name))}
+        wrapped |= {name for name in _SET_LATE if attributes.get(name) is False}
         if isinstance(owner, FixedRectifier) and owner.weights:
-            wrapped |= _slopes_of(type(owner))  # else made outside `variable_slopes()`: constants
+            wrapped |= _slopes_of(kind)  # else made outside `variable_slopes()`: constants
         return names | wrapped
     if isinstance(owner, ScaledSchedule) and owner.variable is not None:
         return names | {"learning_rate"}
@@ -239,7 +251,7 @@ def _is_wrapper(value):
 
 
 @functools.lru_cache(1024)
-def _left_out_of(cls):
+def _left_out_of(cls: Any):
     """Names of attributes of objects of a class that are left out."""
     names = {name for base in _LEFT_OUT if issubclass(cls, base) for name in _LEFT_OUT[base]}
     if issubclass(cls, keras.layers.Layer):
@@ -249,7 +261,7 @@ def _left_out_of(cls):
 
 
 @functools.lru_cache(1024)
-def _slopes_of(cls):
+def _slopes_of(cls: Any):
     """Names of attributes of a rectifier whose numbers are in variables."""
     return _less_users_names(_arguments_of(cls, lambda name: name in SLOPE_NAMES), cls)
 

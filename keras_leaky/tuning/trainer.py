@@ -6,6 +6,7 @@ import itertools
 import logging
 
 import keras
+import numpy as np
 
 from keras_leaky.layers.slope import FixedRectifier, variable_slopes
 from keras_leaky.tuning.before_steps import BeforeSteps
@@ -251,7 +252,7 @@ def _digests_of_kernels(model):
     """Of the trainable kernels of a model that do not start from a constant, by their paths."""
     digests = {}
     for variable in getattr(model, "trainable_variables", ()):
-        value = keras.ops.convert_to_numpy(variable)
+        value = np.asarray(keras.ops.convert_to_numpy(variable))
         if value.ndim > 1 and (value != value.flat[0]).any():
             digests[variable.path] = hashlib.blake2b(value.tobytes()).digest()
     return digests

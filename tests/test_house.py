@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "ops": set(),
     "initializers": set(),
     "layers": {"ops"},
-    "diagnostics": {"layers"},
+    "diagnostics": {"layers", "ops"},
     "surgery": {"layers"},
     "saving": {"layers"},
     "tuning": {"layers"},
@@ -43,6 +43,7 @@ PUBLIC_MODULES = {"keras_leaky.tuning", "keras_leaky.layers.slope"}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
 ONLY_IN = {
     "tensorflow": {"ops", "tuning"},
+    "torch": {"ops"},
     "jax": {"ops", "tuning"},
     "h5py": {"saving"},  # a dependency of Keras
     "keras_tuner": {"tuning"},

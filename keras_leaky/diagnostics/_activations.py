@@ -1,14 +1,21 @@
 """Where a model applies an activation."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
+from keras_leaky import ops
+from keras_leaky.layers import PReLU, RReLU
 from keras_leaky.layers._names import activation_name
+from keras_leaky.ops._autodiff import derivative
 
 # Not elementwise: their outputs have no pre-activation of their own.
 _OVER_UNITS = ("softmax", "log_softmax", "sparsemax", "glu")
+_RECTIFIERS = ("relu", "leaky_relu", "prelu", "elu", "celu", "selu", "rrelu")
+_NEAR_0 = 1e-4  # above the smallest normal number of float16
 
 
 @dataclass(frozen=True)
@@ -32,25 +39,69 @@ class Site:
         return (self.host or self.activation).name
 
     @property
-    def negative_slope(self) -> Any:
-        """A number or weight that is 0 where the derivative at negative numbers is.
+    def applied(self) -> Any:
+        """The layer or function that computes, without layers that only apply it."""
+        applied = self.activation
+        while isinstance(applied, keras.layers.Activation):
+            applied = applied.activation
+        return applied
 
-        None where that is not known: for a function of the user's.
+    @property
+    def threshold(self) -> float:
+        """Pre-activations above it are active: from there on a rectifier passes its input."""
+        has_one = self.kind in ("relu", "leaky_relu", "relu6", "threshold")
+        return getattr(self.applied, "threshold", 0.0) if has_one else 0.0
+
+    @property
+    def is_rectifier(self) -> bool:
+        """Whether the derivative at active pre-activations is sure to be above 0."""
+        is_capped = getattr(self.applied, "max_value", None) is not None
+        return self.kind in _RECTIFIERS and not is_capped
+
+    @property
+    def is_relu(self) -> bool:
+        """Whether the derivative is sure to be 0 at all others."""
+        return self.is_rectifier and self.kind == "relu"
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the derivative is sure to be other than 0 at every pre-activation.
+
+        A slope near 0 may become 0 in the precision that is computed in: nothing is sure of it.
         """
+        if not self.is_rectifier or self.threshold:
+            return False
         match self.kind:
-            case "relu":
-                return 0.0
-            case "leaky_relu":  # the functions of that name have no slope of 0
-                return getattr(self.activation, "negative_slope", 1.0)
-            case "prelu":
-                return getattr(self.activation, "alpha", 1.0)
-            case "elu" | "celu":
-                return getattr(self.activation, "alpha", 1.0)
+            case "leaky_relu":  # the functions of that name have no slope near 0
+                slope = getattr(self.applied, "negative_slope", 1.0)
+            case "prelu" if isinstance(self.applied, PReLU):  # Keras's: 0 at 0, whatever `alpha`
+                slope = self.applied.alpha
             case "rrelu":
-                return getattr(self.activation, "upper", 1.0)
-            case "selu":
-                return 1.0
-        return None
+                slope = self.applied.upper
+            case _:
+                return False
+        slope = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(slope))
+        return bool(np.all(np.abs(slope) > _NEAR_0))
+
+    def derivative(self, apply, x) -> Any:
+        """The derivative at `x`, by automatic differentiation, up to a factor in [1, 2).
+
+        As training computes it: on TensorFlow our activations have several forms, one of them for
+        graphs that train.
+
+        Args:
+            apply: The activation, as a function of a tensor.
+            x: Pre-activations.
+        """
+        applied, function = self.applied, apply
+        is_ours = (_module_of(applied) or "").startswith("keras_leaky.")
+        if isinstance(applied, RReLU):  # in training the largest slope is drawn too
+            function = partial(ops.leaky_relu, negative_slope=applied.upper)
+        elif is_ours and isinstance(applied, keras.layers.Layer):
+            function = partial(applied.call, training=True)
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+            x = keras.ops.cast(x, keras.config.floatx())
+        return derivative(function, x, in_graph=is_ours)
 
 
 def parts_of(model):
@@ -94,13 +145,18 @@ def _kind_of(thing):
     """Name of the activation that `thing` is, or None."""
     # Keras has two classes of that name: the layer, and what its function is in a functional model.
     if type(thing).__name__ == "ReLU" and hasattr(thing, "negative_slope"):
-        return "leaky_relu" if thing.negative_slope else "relu"
+        is_relu6 = thing.max_value == 6 and not thing.threshold
+        return "leaky_relu" if thing.negative_slope else "relu6" if is_relu6 else "relu"
     if isinstance(thing, keras.layers.Lambda):
         thing = thing.function
         return activation_name(thing) if hasattr(keras.activations, _name_of(thing)) else None
     if isinstance(thing, keras.Operation):
         return activation_name(thing)
     return activation_name(thing) if hasattr(thing, "__name__") else _name_of(thing)
+
+
+def _module_of(thing):
+    return getattr(thing if hasattr(thing, "__name__") else type(thing), "__module__", None)
 
 
 def _name_of(function):

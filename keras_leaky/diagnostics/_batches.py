@@ -53,6 +53,7 @@ def _slices(arrays, batch_size):
 
 def _given_batches(data):
     """The inputs of every batch of a data set: of `(x, y)` and `(x, y, sample_weight)` the `x`."""
+    pairs = (tuple, list) if _is_data_loader(data) else tuple
     if isinstance(data, keras.utils.PyDataset):  # goes on without end when it is iterated over
         if data.num_batches is None:
             raise ValueError(f"`data` must be finite. Received: data={data!r}")
@@ -68,5 +69,11 @@ def _given_batches(data):
             f"Received: data={data!r}"
         )
     for batch in found:
-        x = batch[0] if isinstance(batch, tuple) else batch
+        x = batch[0] if isinstance(batch, pairs) else batch
         yield x if _is_arrays(x) else np.asarray(x)
+
+
+def _is_data_loader(data):
+    """Whether these are PyTorch's batches: pairs are lists there. Keras reads them likewise."""
+    kinds = type(data).__mro__
+    return any(kind.__module__.startswith("torch.utils.data") for kind in kinds)

@@ -62,24 +62,21 @@ def draw_report(report):
 
 
 def _share(units, state):
-    n_dead, n_inactive = units.count("dead"), units.count("inactive")
-    n_always_on = units.count("always_on")
-    counts = {
-        "dead": n_dead,
-        "inactive, not dead": n_inactive - n_dead,
-        "always on": n_always_on,
-        "at times active": units.n_units - n_inactive - n_always_on,
-    }
-    return counts[state] / units.n_units
+    return float(np.mean(_states(units) == state))
+
+
+def _states(units):
+    """The state of every unit: the worst, where several hold."""
+    states = np.full(units.n_units, "at times active", dtype=object)
+    states[units.is_always_on.ravel()] = "always on"
+    states[units.is_inactive.ravel()] = "inactive, not dead"
+    states[units.is_dead.ravel()] = "dead"
+    return states
 
 
 def _colors(units):
     order = np.argsort(units.active_fraction.ravel(), kind="stable")
-    colors = np.full(units.n_units, _STATES["at times active"])
-    colors[units.is_always_on.ravel()] = _STATES["always on"]
-    colors[units.is_inactive.ravel()] = _STATES["inactive, not dead"]
-    colors[units.is_dead.ravel()] = _STATES["dead"]
-    return colors[order].tolist()
+    return [_STATES[state] for state in _states(units)[order]]
 
 
 def draw_epochs(reports, alphas):

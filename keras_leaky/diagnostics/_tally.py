@@ -20,18 +20,18 @@ class Tally:
     def __init__(self, site, origin, per_element):
         self.site, self.origin, self._per_element = site, origin, per_element
         self._n_values = 0  # of a unit
-        self._n_positive: Any = 0
-        self._n_negative: Any = 0
+        self._n_active: Any = 0
         self._n_nan: Any = 0
         self._magnitude: Any = 0.0
         self._shape = None
-        self._is_leak: Any = None
+        self._gets_gradient: Any = False
 
-    def add(self, x, y, n_copies):
+    def add(self, x, y, n_copies, apply):
         """Counts pre-activations `x` and outputs `y` of a batch, both of shape (batch, ...).
 
-        Every sample is in the batch `n_copies` times.
+        Every sample is in the batch `n_copies` times. `apply` is the activation.
         """
+        given = x
         if x.ndim == 1:
             x, y = x[:, None], y[:, None]
         if self._per_element:
@@ -49,44 +49,36 @@ class Tally:
         self._shape = shape
         ops = keras.ops
         # One after the other: each comparison is as large as the layer.
-        self._n_positive += _count(x > 0, others) // n_copies
-        self._n_negative += _count(x < 0, others) // n_copies
+        threshold = ops.cast(self.site.threshold, x.dtype)
+        n_active = _count(x > threshold, others) // n_copies
+        self._n_active += n_active
         self._n_nan += _count(ops.isnan(x), others) // n_copies
         magnitude = ops.sum(ops.abs(ops.cast(y, "float32")), others)
         self._magnitude += _to_numpy(magnitude).astype("float64") / n_copies
         self._n_values += int(np.prod([x.shape[a] for a in others])) // n_copies
-        if self._is_leak is None:
-            self._is_leak = self._find_leaks(x.shape, others)
-
-    def _find_leaks(self, shape, others):
-        """For every unit whether its derivative at negative numbers is above or below 0.
-
-        None where that is not known. An axis of `alpha` that is shared has size 1.
-        """
-        slope = self.site.negative_slope
-        if slope is None:
-            return None
-        slope = _to_numpy(keras.ops.convert_to_tensor(slope))
-        if slope.ndim == 0:
-            slope = slope.reshape([1] * len(shape))
-        return np.any(np.broadcast_to(slope != 0, shape), axis=others)
+        if not np.all(self._gets_gradient):
+            if self.site.is_rectifier:
+                self._gets_gradient |= n_active > 0
+            if self.site.leaks:
+                self._gets_gradient |= np.ones(shape, bool)
+            # Differentiating costs as much as the layer, so only where it is needed.
+            if not (self.site.is_relu or np.all(self._gets_gradient)):
+                dx = ops.reshape(self.site.derivative(apply, given), x.shape)
+                self._gets_gradient |= _count(dx != 0, others) > 0
 
     def finish(self, name, tau):
         """The `LayerUnits` of what was counted, called `name`."""
-        inactive = self._n_positive == 0
-        if self._is_leak is None:  # an unknown function: what did it make of negative numbers?
-            is_flat = (self._magnitude == 0) & (self._n_negative > 0)
-        else:
-            is_flat = ~self._is_leak
         mean = self._magnitude / self._n_values
         total = mean.mean()
+        with np.errstate(invalid="ignore"):  # of a layer that overflows some are NaN
+            relative_output = mean / total if total else np.zeros_like(mean)
         return LayerUnits(
             layer=name,
             kind=self.site.kind,
             n_values=self._n_values,
-            active_fraction=self._n_positive / self._n_values,
-            is_dead=inactive & is_flat,
-            relative_output=mean / total if total else np.zeros_like(mean),
+            active_fraction=self._n_active / self._n_values,
+            is_dead=~self._gets_gradient,
+            relative_output=relative_output,
             tau=tau,
         )
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import keras
 
+from keras_leaky.layers._axes import channel_axis
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -32,10 +34,10 @@ class Origin:
 
 @contextlib.contextmanager
 def watching(sites, parts, record):
-    """Inside, an eager call of the model calls `record(site, origin, inputs, outputs)`.
+    """Inside, an eager call calls `record(site, origin, inputs, outputs, apply)`.
 
-    The layer of the `Origin` is the one whose units are being activated: that of the site, if it
-    has one.
+    `apply` is the activation, as a function of the inputs alone. The layer of the `Origin` is the
+    one whose units are being activated: that of the site, if it has one.
 
     Args:
         sites: From `find_activations`.
@@ -52,7 +54,15 @@ def watching(sites, parts, record):
                 stack.enter_context(_replaced(part, "call", watch.activation(site)))
             else:
                 stack.enter_context(_replaced(part, "call", watch.layer(part)))
+        # Before `call`, a layer of another precision casts what it gets: that is a new tensor.
+        policies = {id(part.dtype_policy): part.dtype_policy for part in parts if _has_policy(part)}
+        for policy in policies.values():
+            stack.enter_context(_replaced(policy, "convert_input", watch.cast))
         yield
+
+
+def _has_policy(part):
+    return isinstance(getattr(part, "dtype_policy", None), keras.dtype_policies.DTypePolicy)
 
 
 @contextlib.contextmanager
@@ -77,17 +87,20 @@ class _Watch:
     def activation(self, site):
         def wrap(original):
             def call(x, *args, **kwargs):
+                def apply(x):
+                    return original(x, *args, **kwargs)
+
                 self._n_entered += 1
                 try:
-                    y = original(x, *args, **kwargs)
+                    y = apply(x)
+                    if self._n_entered == 1:
+                        origin = self._origin_of(x)
+                        if site.source is not None:
+                            origin = Origin(site.source, channel_axis(site.source) or -1)
+                        self._record(site, origin, x, y, apply)
+                        self._remember(y, origin)
                 finally:
                     self._n_entered -= 1
-                if not self._n_entered:
-                    origin = self._origin_of(x)
-                    if site.source is not None:
-                        origin = Origin(site.source, _axis_of(site.source) or -1)
-                    self._record(site, origin, x, y)
-                    self._remember(y, origin)
                 return y
 
             return call
@@ -104,7 +117,7 @@ class _Watch:
                     self._last = part
                 tensors = [x for x in keras.tree.flatten([args, kwargs]) if hasattr(x, "shape")]
                 origins = [self._origin_of(x) for x in tensors]
-                axis = _axis_of(part)
+                axis = channel_axis(part)
                 if axis is None:
                     axes = {o.axis for o in origins} if not has_weights else set()
                     axis = axes.pop() if len(axes) == 1 else -1
@@ -120,11 +133,21 @@ class _Watch:
 
         return wrap
 
+    def cast(self, original):
+        def convert_input(x, *args, **kwargs):
+            y = original(x, *args, **kwargs)
+            reference, origin = self._origins.get(id(x), (None, None))
+            if y is not x and reference is not None and reference() is x:
+                self._remember(y, origin)
+            return y
+
+        return convert_input
+
     def _origin_of(self, x):
         reference, origin = self._origins.get(id(x), (None, None))
         if reference is not None and reference() is x:
             return origin
-        return Origin(self._last, _axis_of(self._last) or -1, is_guess=self._last is not None)
+        return Origin(self._last, channel_axis(self._last) or -1, is_guess=self._last is not None)
 
     def _remember(self, outputs, origin):
         for y in keras.tree.flatten(outputs):
@@ -132,17 +155,3 @@ class _Watch:
             reference, _ = self._origins.get(id(y), (None, None))
             if hasattr(y, "shape") and (reference is None or reference() is not y):
                 self._origins[id(y)] = weakref.ref(y), origin
-
-
-def _axis_of(layer):
-    """The axis of features or channels in what a layer returns, None if it does not say."""
-    if getattr(layer, "data_format", None) == "channels_first":
-        return 1
-    if getattr(layer, "data_format", None) == "channels_last":
-        return -1
-    axis = getattr(layer, "axis", None)
-    is_normalization = "Normalization" in type(layer).__name__
-    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
-    if is_normalization and len(axes) == 1 and isinstance(axes[0], int):
-        return axes[0]
-    return None

@@ -30,6 +30,9 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         every: Epochs from one measurement to the next, at least 1. Defaults to 1.
         batch_size: As in `dead_units`. Larger ones cost less time and more memory: take less for
             images that are large. Defaults to 1000.
+        per_layer: Whether the logs hold the fractions of each layer too. A net of 50 activations
+            has 100 of them: False leaves the two totals, and `reports` still has all. Defaults to
+            True.
 
     Attributes:
         reports: Dict from the number of finished epochs to a `DeadUnitReport`, or None where the
@@ -37,8 +40,9 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         alphas: Dict from the same numbers to a dict from the name of every PReLU to its `alpha`.
 
     Raises:
-        ValueError: If `every` is no whole number of at least 1, or `data` is an iterator; and when
-            the training begins, for what `dead_units` refuses.
+        ValueError: If `every` is no whole number of at least 1, `data` is an iterator, or
+            `per_layer` is neither True nor False; and when the training begins, for what
+            `dead_units` refuses.
 
     Example:
 
@@ -58,7 +62,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         (learned slopes).
     """
 
-    def __init__(self, data, every=1, batch_size=1000):
+    def __init__(self, data, every=1, batch_size=1000, per_layer=True):
         super().__init__()
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ValueError(f"`every` must be a whole number of at least 1. Received: {every=}")
@@ -67,7 +71,10 @@ class DeadUnitMonitor(keras.callbacks.Callback):
                 "`data` must be something that can be read at every measurement, not an iterator. "
                 f"Received: {data=}"
             )
+        if not isinstance(per_layer, bool):
+            raise ValueError(f"`per_layer` must be True or False. Received: {per_layer=}")
         self.data, self.every, self.batch_size = data, every, batch_size
+        self.per_layer = per_layer
         self.reports, self.alphas = {}, {}
         self._is_new, self._logs = True, {}
 
@@ -104,7 +111,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         model = self.model
         try:
             report = dead_units(model, self.data, batch_size=self.batch_size)
-            self._logs = _as_logs(report)
+            self._logs = _as_logs(report, self.per_layer)
         except NanPreActivation:
             report = None
             self._logs = dict.fromkeys(self._logs or _TOTALS, float("nan"))
@@ -118,9 +125,9 @@ class DeadUnitMonitor(keras.callbacks.Callback):
 _TOTALS = ("dead_fraction", "inactive_fraction")
 
 
-def _as_logs(report):
+def _as_logs(report, per_layer):
     logs = {name: getattr(report, name) for name in _TOTALS}
-    for units in report.layers:
+    for units in report if per_layer else ():
         for state in ("dead", "inactive"):
             logs[f"{state}_fraction/{units.layer}"] = units.count(state) / units.n_units
     return logs

@@ -31,17 +31,23 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
     - *unit*: a feature of a dense layer or a channel of a convolution, at all its positions. A
       layer that is used several times has its units once, active where they are in any use.
     - *pre-activation*: the number that the activation is applied to.
-    - *active fraction*: the share of positive ones among the pre-activations of a unit.
-    - *inactive*: no pre-activation in the sample is positive.
-    - *dead*: inactive, and the derivative of the activation is 0 there: ReLU, or a slope or `alpha`
-      of 0. Its weights get no gradient from the sample. Leaky and exponential units get one, so
-      they are at most inactive. Under a function of your own a unit is called dead if it is
-      inactive and every output is 0.
-    - *always on*: all pre-activations are positive: the unit is linear.
+    - *active*: a pre-activation that is positive; for a rectifier with a threshold, above it.
+    - *active fraction*: the share of active ones among the pre-activations of a unit.
+    - *inactive*: no pre-activation in the sample is active.
+    - *dead*: the derivative of the activation is 0 at every pre-activation in the sample, so the
+      unit gets no gradient. It makes no difference on which side: a ReLU6 whose inputs are all
+      above 6 is active and dead. Nor does it matter why: an exponential unit is dead where its
+      derivative has become 0 in the precision that is computed in. A leaky unit may be inactive,
+      but is not dead.
+    - *always on*: all pre-activations are active. A unit of a rectifier without a cap is linear.
     - *dormant*: the mean magnitude of the output is at most `tau` times the mean of that over the
       layer (Sokar et al.).
 
     What is inactive in a sample may be active elsewhere: printing the report says how often.
+
+    Derivatives come from the backend's automatic differentiation, also those of your own functions.
+    They are the ones of training, at the pre-activations of inference. Below about 1e-38 the
+    hardware may take numbers of float32 and bfloat16 for 0.
 
     Args:
         model: `keras.Model`. It is left as it is.
@@ -90,7 +96,7 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
         raise ValueError(f"`tau` must be a number of at least 0 and below 1. Received: {tau=}")
     tallies = {}
 
-    def record(site, origin, x, y):
+    def record(site, origin, x, y, apply):
         if _is_traced(x):
             warnings.warn(
                 f"Layer {site.name!r} runs in a compiled loop, so its units are left out. "
@@ -103,7 +109,7 @@ def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
             key = id(site), id(origin.layer), guess
             if key not in tallies:
                 tallies[key] = Tally(site, origin, per_element)
-            tallies[key].add(x, y, n_copies)
+            tallies[key].add(x, y, n_copies, apply)
 
     n_samples, n_copies, sites, parts = 0, 1, [], []
     for batch in batches(data, batch_size):

@@ -1,5 +1,6 @@
 """What `dead_units` found."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,8 @@ class LayerUnits:
         layer: Name of the layer that has the activation, or that is one.
         kind: Name of the activation.
         n_values: Pre-activations of a unit in the sample; those of a channel are at many positions.
-        active_fraction: Share of positive ones among them, in [0, 1].
-        is_dead: Whether the unit is inactive and its derivative is 0 there.
+        active_fraction: Share of active ones among them, in [0, 1].
+        is_dead: Whether the derivative is 0 at all of them, so that the unit gets no gradient.
         relative_output: Mean magnitude of its output over the mean of that in the layer, at
             least 0.
         tau: A unit with a `relative_output` of at most this is dormant.
@@ -67,7 +68,8 @@ class LayerUnits:
 class DeadUnitReport:
     """What `dead_units` returns: print it, `plot` it, or take `to_dict()`.
 
-    `report["dense"]` is the `LayerUnits` of the layer called "dense", and `report.layers` are all.
+    `report["dense"]` is the `LayerUnits` of the layer called "dense". Iterating over the report
+    gives those of all layers, and `len(report)` is how many there are.
 
     Attributes:
         n_samples: Samples that the model was shown.
@@ -83,6 +85,16 @@ class DeadUnitReport:
                 return units
         names = ", ".join(units.layer for units in self.layers)
         raise KeyError(f"No activation of layer {layer!r}. There are: {names}")
+
+    def __iter__(self) -> Iterator[LayerUnits]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __contains__(self, layer: object) -> bool:
+        """Whether `report[layer]` is there."""
+        return any(units.layer == layer for units in self.layers)
 
     @property
     def n_units(self) -> int:
@@ -102,7 +114,7 @@ class DeadUnitReport:
     def missed_fraction(self) -> float:
         """What a unit may be active on although it was not on any sample.
 
-        It is the upper bound, at 95 %, of the share of samples with a positive pre-activation,
+        It is the upper bound, at 95 %, of the share of samples with an active pre-activation,
         where 0 of `n_samples` had one: 1 - 0.05 ** (1 / n_samples), about 3 / n_samples.
         """
         return 1 - 0.05 ** (1 / self.n_samples)
@@ -131,12 +143,13 @@ class DeadUnitReport:
         counts = [f"{self._count(column):,}" for column in _COLUMNS]
         rows.append(["all", "", f"{self.n_units:,}", *counts, ""])
         legend = f"""
-dead: inactive, and the derivative is 0 there
-inactive: no positive pre-activation in {self.n_samples:,} samples, which allows (95 %) that up to
+dead: the derivative is 0 at every pre-activation, so the unit gets no gradient
+inactive: no active pre-activation in {self.n_samples:,} samples, which allows (95 %) that up to
     {self.missed_fraction:.2%} of all samples have one
-always on: all pre-activations are positive
+always on: all pre-activations are active
 dormant: mean |output| of at most {self.layers[0].tau:g} of the layer's mean (ReDo)
-active fraction: share of positive pre-activations; smallest .. median .. largest of the units
+active fraction: share of pre-activations that are positive, or above the threshold of the
+    activation; smallest .. median .. largest of the units
 """
         return "\n".join([*_align(rows), legend])
 

@@ -13,14 +13,16 @@ ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 def activation_name(thing):
     """Name of the activation that a layer, an operation or a function applies, or None.
 
-    `thing` is the object itself or its serialized form. "linear" is no activation.
+    `thing` is the object itself or its serialized form. "linear" is no activation. A ReLU with a
+    slope is a "leaky_relu", and one with a cap of 6 a "relu6"; one with another cap, or with a
+    threshold, is a function that no name tells.
     """
     if isinstance(thing, keras.Operation):  # layers are operations too
         return _name_of_operation(thing)
     if isinstance(thing, dict):
         return _name_of_serialized(thing)
     name: Any = thing if isinstance(thing, str) else getattr(thing, "__name__", None)
-    return {"linear": None, "relu6": "relu", **ALIASES}.get(name, name)
+    return {"linear": None, **ALIASES}.get(name, name)
 
 
 def _name_of_operation(operation):
@@ -30,8 +32,8 @@ def _name_of_operation(operation):
         return None
     if isinstance(operation, keras.layers.Activation):
         return activation_name(operation.activation)
-    if kind.__name__ == "ReLU" and (operation.negative_slope or operation.threshold):
-        return None  # another function, which no name tells
+    if kind.__name__ == "ReLU":
+        return _name_of_relu(operation.negative_slope, operation.max_value, operation.threshold)
     return activation_name(_ACTIVATIONS.get(kind.__name__.lower()))
 
 
@@ -44,6 +46,14 @@ def _name_of_serialized(node):
         return None
     if kind == "Activation":
         return activation_name(config["activation"])
-    if kind == "ReLU" and (config["negative_slope"] or config["threshold"]):
-        return None
+    if kind == "ReLU":
+        return _name_of_relu(config["negative_slope"], config["max_value"], config["threshold"])
     return activation_name(_ACTIVATIONS.get(str(kind).lower()))
+
+
+def _name_of_relu(negative_slope, max_value, threshold):
+    if threshold or (negative_slope and max_value is not None):
+        return None
+    if negative_slope:
+        return "leaky_relu"
+    return {None: "relu", 6: "relu6"}.get(max_value)

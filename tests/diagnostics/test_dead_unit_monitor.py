@@ -43,6 +43,21 @@ def test_fractions_in_the_logs(tmp_path):
     assert monitor.reports[0].dead_fraction == 0.5
 
 
+def test_the_totals_alone():
+    model, monitor = make_model(), DeadUnitMonitor(X, per_layer=False)
+    kill(model, 0, 1, 4)
+    history = model.fit(X, Y, epochs=2, callbacks=[copy.deepcopy(monitor)], verbose=0).history
+    assert set(history) == {"loss", "dead_fraction", "inactive_fraction"}
+    assert history["dead_fraction"] == [0.5, 0.5]
+    model, monitor = make_model("relu", 1e30), DeadUnitMonitor(X, per_layer=False)
+    history = model.fit(X, 1e9 * Y, epochs=3, callbacks=[monitor], verbose=0).history
+    assert set(history) == {"loss", "dead_fraction", "inactive_fraction"}
+    with pytest.raises(
+        ValueError, match="`per_layer` must be True or False. Received: per_layer=1"
+    ):
+        DeadUnitMonitor(X, per_layer=1)
+
+
 def test_early_stopping_sees_it():
     model, monitor = make_model(), DeadUnitMonitor(X)
     kill(model, 0)

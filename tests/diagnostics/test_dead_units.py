@@ -155,11 +155,26 @@ def test_a_shared_activation_has_the_units_of_every_layer_it_follows():
     assert dead_of(report, "r (right)") == [4]
 
 
+def test_a_shared_activation_of_another_precision():
+    """What a layer casts is still known to come from the layer before."""
+    left, right = (L.Dense(5, name=n, dtype="mixed_bfloat16") for n in ("left", "right"))
+    rectifier = L.ReLU(name="r", dtype="float32")
+    inputs = keras.Input((4,))
+    before = [left(inputs), right(inputs)]
+    model = keras.Model(inputs, L.Add()([rectifier(x) for x in before]))
+    plant(left, 0)
+    plant(right, 4)
+    report = dead_units(model, X)
+    assert dead_of(report, "r (left)") == [0]
+    assert dead_of(report, "r (right)") == [4]
+    assert "convert_input" not in vars(rectifier.dtype_policy)
+
+
 def test_functions_in_a_functional_model():
     inputs = keras.Input((4,))
     dense = L.Dense(5)
     x = keras.ops.relu(dense(inputs))
-    model = keras.Model(inputs, keras.activations.elu(x - 100.0))
+    model = keras.Model(inputs, keras.activations.elu(x - 9.0))
     plant(dense, 2)
     first, second = dead_units(model, X).layers
     assert (first.kind, np.flatnonzero(first.is_dead).tolist()) == ("relu", [2])
@@ -305,6 +320,37 @@ def test_a_slope_of_0_is_dead(activation):
     assert np.flatnonzero(dead_units(model, X).layers[0].is_dead).tolist() == [3]
 
 
+def test_saturated_units_are_active_and_dead():
+    dense = L.Dense(4, L.ReLU(6.0), kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((4,)), dense])
+    dense.bias.assign([-1.0, 3.0, 7.0, 100.0])
+    report = dead_units(model, X)
+    (units,) = report
+    assert units.kind == "relu6"
+    assert units.is_dead.tolist() == [True, False, True, True]
+    assert units.is_inactive.tolist() == [True, False, False, False]
+    assert units.is_always_on.tolist() == [False, True, True, True]
+    left, _ = report.plot().axes
+    shares = {bars.get_label(): bars[0].get_width() for bars in left.containers}
+    assert shares == {
+        "dead": 0.75,
+        "inactive, not dead": 0.0,
+        "at times active": 0.0,
+        "always on": 0.25,
+    }
+
+
+@pytest.mark.parametrize("negative_slope", [0.0, 0.1])
+def test_active_is_above_the_threshold(negative_slope):
+    activation = L.ReLU(threshold=1.0, negative_slope=negative_slope)
+    dense = L.Dense(3, activation, kernel_initializer="zeros", name="dense")
+    model = keras.Sequential([keras.Input((4,)), dense])
+    dense.bias.assign([0.5, 0.9, 1.5])
+    units = dead_units(model, X)["dense"]
+    assert units.active_fraction.tolist() == [0.0, 0.0, 1.0]
+    assert units.is_dead.tolist() == ([False] * 3 if negative_slope else [True, True, False])
+
+
 def test_only_the_channels_of_a_prelu_whose_slope_is_0():
     model = keras.Sequential([keras.Input((6, 6, 3)), PReLU(name="prelu")])
     model.layers[0].alpha.assign(np.array([0.0, 0.1, 0.0]).reshape(1, 1, 3))
@@ -316,7 +362,7 @@ def clip_below(x):
     return keras.ops.maximum(x, 0.0)
 
 
-def test_functions_of_the_user_are_judged_by_their_outputs():
+def test_functions_of_the_user_are_judged_by_their_derivatives():
     dense = L.Dense(5, clip_below)
     model = keras.Sequential([keras.Input((4,)), dense, L.Activation(lambda x: x - 1e3)])
     plant(dense, 1)
@@ -373,6 +419,19 @@ def test_every_kind_of_data():
     for data in (keras.ops.convert_to_tensor(X), dataset, Batches(), iter([X[:20], X[20:]])):
         assert dead_units(model, data).to_dict() == expected
     assert dead_units(model, iter([X.tolist()])).to_dict() == expected
+
+
+def test_the_pairs_of_pytorch_are_lists():
+    data = pytest.importorskip("torch.utils.data")
+    model = keras.Sequential([keras.Input((4,)), L.Dense(9, "relu")])
+    loader = data.DataLoader(list(zip(X, np.zeros(60), strict=True)), batch_size=7)
+    assert isinstance(next(iter(loader)), list)
+    assert dead_units(model, loader).to_dict() == dead_units(model, X).to_dict()
+    # Keras takes it so too: of a list the first is what the model gets.
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    model = keras.Model(inputs, L.Dense(3, "relu")(L.Add()(inputs)))
+    loader = data.DataLoader([((x, x), 0.0) for x in X], batch_size=7)
+    assert dead_units(model, loader).to_dict() == dead_units(model, [X, X]).to_dict()
 
 
 def test_models_of_several_inputs():
@@ -441,6 +500,15 @@ def test_printing_and_drawing():
     left, right = report.plot().axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["dense\nrelu", "elu\nelu"]
     assert sum(len(dots.get_offsets()) for dots in right.collections) >= 10
+
+
+def test_a_report_is_a_collection_of_layers():
+    layers = [keras.Input((4,)), L.Dense(5, "relu", name="a"), L.ReLU(name="b")]
+    report = dead_units(keras.Sequential(layers), X)
+    assert len(report) == 2
+    assert [units.layer for units in report] == ["a", "b"]
+    assert "a" in report
+    assert "c" not in report
 
 
 def test_unknown_layer():

@@ -1,0 +1,15 @@
+"""Which axis of a tensor holds its features or channels."""
+
+
+def channel_axis(layer):
+    """The axis of features or channels in what a layer returns, None if it does not say."""
+    if getattr(layer, "data_format", None) == "channels_first":
+        return 1
+    if getattr(layer, "data_format", None) == "channels_last":
+        return -1
+    axis = getattr(layer, "axis", None)
+    is_normalization = "Normalization" in type(layer).__name__
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    if is_normalization and len(axes) == 1 and isinstance(axes[0], int):
+        return axes[0]
+    return None

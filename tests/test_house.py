@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "initializers": set(),
     "layers": {"ops"},
     "diagnostics": {"layers", "ops"},
-    "surgery": {"layers"},
+    "surgery": {"initializers", "layers"},
     "saving": {"layers"},
     "tuning": {"layers"},
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner.

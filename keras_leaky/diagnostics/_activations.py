@@ -73,14 +73,14 @@ class Site:
             return False
         match self.kind:
             case "leaky_relu":  # the functions of that name have no slope near 0
-                slope = getattr(self.applied, "negative_slope", 1.0)
+                found = getattr(self.applied, "negative_slope", 1.0)
             case "prelu" if isinstance(self.applied, PReLU):  # Keras's: 0 at 0, whatever `alpha`
-                slope = self.applied.alpha
+                found = self.applied.alpha
             case "rrelu":
-                slope = self.applied.upper
+                found = self.applied.upper
             case _:
                 return False
-        slope = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(slope))
+        slope: Any = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(found))
         return bool(np.all(np.abs(slope) > _NEAR_0))
 
     def derivative(self, apply, x) -> Any:

@@ -1,28 +1,14 @@
 """A second model of the same layers, some of them changed."""
 
-import tempfile
 from typing import Any
 
 import keras
 
 from keras_leaky.layers._names import activation_name
 from keras_leaky.surgery._configs import rewrite
-
-# Layers whose output is that of their `activation`, so that its shape is known.
-_ACTIVATION_LAST = (
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-)
+from keras_leaky.surgery._drawing import new_seeds, own_draws, seed_draws
+from keras_leaky.surgery._graph import inputs_of, inputs_of_uses, is_graph
+from keras_leaky.surgery._state import build_activations, copy_state, no_copy
 
 
 def check_graph(model):
@@ -35,61 +21,134 @@ def check_graph(model):
         )
 
 
-def is_graph(model):
-    """Whether `model` is a Sequential or functional one with known inputs, and no subclass.
-
-    A subclass may compute something else in its `call`.
-    """
-    of_keras = type(model).__module__.startswith("keras.")
-    return isinstance(model, keras.Model) and of_keras and hasattr(model, "inputs")
-
-
-def copy_model(model, change):
+def copy_model(model, change, seed=None):
     """`model` with every layer made anew from its config, as rewritten by `change`.
 
-    Weights, names, dtype policies and `trainable` are kept; a layer that is shared, even between
-    nested models, stays shared. An activation that `change` has put in the place of another takes
-    over its state where the shapes are equal, and starts afresh elsewhere.
+    Names, dtype policies and `trainable` are kept; a layer that is shared, even between nested
+    models, stays shared. Weights are kept, or drawn from `seed` by the model's initializers. Then
+    frozen layers keep theirs, and so do layers that were adapted. An activation that `change` has
+    put in the place of another takes over its state where the shapes are equal, and starts afresh
+    elsewhere.
 
-    Returns the copy, and the layers of its graph and of graphs in it.
+    `change(part, key, hosts, operation, inputs)` is that of `rewrite`, with the operation of the
+    graph that the part is in, and what this gets there.
+
+    Returns the copy, and the pairs (old, new) of its layers and operations, also those of graphs in
+    it. An old one that was split up is in several.
     """
-    copies = {}
+    copier = _Copier(model, change, seed)
+    with own_draws(seed):
+        new_model = copier.copy(model)
+    twins = {}
+    for old, new in copier.pairs:
+        if isinstance(old, keras.layers.Layer):
+            build_activations(new)
+            copy_state(old, new, seed is not None, twins)
+    return new_model, copier.pairs
 
-    def copy(operation):
-        if id(operation) not in copies:
+
+class _Copier:
+    """Copies operations, each once.
+
+    Attributes:
+        pairs: List of pairs (old, new), without those that are graphs themselves.
+    """
+
+    def __init__(self, model, change, seed):
+        self.pairs = []
+        self._change, self._seed = change, seed
+        self._copies = {}
+        self._uses = inputs_of_uses(model)
+        self._names = {part.name for part in model._flatten_layers()}
+
+    def copy(self, operation):
+        if id(operation) not in self._copies:
             if is_graph(operation):
-                new = _copy_graph(operation, copy)
+                new = self._copy_graph(operation)
+            elif self._must_split(operation):
+                new = _OneAUse(lambda inputs: self._copy_operation(operation, inputs, True))
             else:
-                new = _copy_operation(operation, change)
-            copies[id(operation)] = operation, new
-        return copies[id(operation)][1]
+                new = self._copy_operation(operation)
+            self._copies[id(operation)] = operation, new  # while it lives, its id is its own
+        return self._copies[id(operation)][1]
 
-    new_model = copy(model)
-    layers = [
-        (old, new)
-        for old, new in copies.values()
-        if isinstance(old, keras.layers.Layer) and not is_graph(old)
-    ]
-    for old, new in layers:
-        _build_activations(new)
-        _copy_state(old, new)
-    return new_model, [new for _, new in layers]
+    def _copy_graph(self, model):
+        if isinstance(model, keras.Sequential):
+            graph = keras.Model(model.inputs, model.outputs, name=model.name)
+            inputs_of_layers = [inputs_of(model.outputs[0])]
+            for _ in model.layers[1:]:
+                inputs_of_layers.insert(0, inputs_of(inputs_of_layers[0][0]))
+            layers = _copy_inputs(graph)
+            for layer, inputs in zip(model.layers, inputs_of_layers, strict=True):
+                new = self.copy(layer)
+                layers.append(new.layer_for(inputs) if isinstance(new, _OneAUse) else new)
+            new = keras.Sequential(layers, name=model.name, trainable=model.trainable)
+        else:
+            # The graph alone: `clone_model` would compile the copy, and fail where it cannot.
+            graph = keras.Model(model.input, model.output, name=model.name)
+            inputs = _copy_inputs(graph)
+            clone = keras.models.clone_model(graph, input_tensors=inputs, clone_function=self.copy)
+            # Set as an attribute, `trainable` would spread to the layers, which have their own.
+            new = keras.Model(clone.input, clone.output, name=model.name, trainable=model.trainable)
+        new.dtype_policy = model.dtype_policy  # says whether `compile` scales the loss
+        return new
+
+    def _must_split(self, operation):
+        """Whether a shared layer is replaced by one whose weights would differ from use to use."""
+        _, uses = self._uses[id(operation)]
+        if len(uses) < 2 or activation_name(operation) is None:
+            return False
+        shapes = set()
+        for inputs in uses:
+            probe = _remake(operation, self._rewritten(operation, inputs))
+            if type(probe).build is keras.layers.Layer.build:
+                return False  # no weights
+            probe.build(inputs[0].shape)
+            axes = tuple(getattr(probe, "shared_axes", None) or ())
+            shapes.add((axes, *(tuple(weight.shape) for weight in probe.weights)))
+        return len(shapes) > 1
+
+    def _rewritten(self, operation, inputs):
+        def change(part, key, hosts):
+            return self._change(part, key, hosts, operation, inputs)
+
+        try:
+            node: Any = _without_compilation(_serialize(operation))
+        except TypeError as error:
+            raise no_copy(operation, error) from error
+        if self._seed is not None:
+            node = new_seeds(node, self._seed)
+        return rewrite(node, change)
+
+    def _copy_operation(self, operation, inputs=None, is_one_of_many=False):
+        """A layer, or a function of `keras.ops` in the graph, made anew."""
+        if inputs is None:
+            inputs = self._uses[id(operation)][1][0]
+        node = self._rewritten(operation, inputs)
+        if is_one_of_many and any(old is operation for old, _ in self.pairs):
+            node["config"]["name"] = self._unused(operation.name)
+        seed_draws(self._seed, node["config"]["name"])
+        new = _remake(operation, node)
+        self.pairs.append((operation, new))
+        return new
+
+    def _unused(self, name):
+        number = 1
+        while f"{name}_{number}" in self._names:
+            number += 1
+        self._names.add(f"{name}_{number}")
+        return f"{name}_{number}"
 
 
-def _copy_graph(model, copy):
-    if isinstance(model, keras.Sequential):
-        inputs = _copy_inputs(keras.Model(model.inputs, model.outputs, name=model.name))
-        layers = [*inputs, *map(copy, model.layers)]
-        new = keras.Sequential(layers, name=model.name, trainable=model.trainable)
-    else:
-        # The graph alone: `clone_model` would compile the copy, and fail where it cannot.
-        graph = keras.Model(model.input, model.output, name=model.name)
-        inputs = _copy_inputs(graph)
-        clone = keras.models.clone_model(graph, input_tensors=inputs, clone_function=copy)
-        # Set as an attribute, `trainable` would spread to the layers, which have their own.
-        new = keras.Model(clone.input, clone.output, name=model.name, trainable=model.trainable)
-    new.dtype_policy = model.dtype_policy  # says whether `compile` scales the loss
-    return new
+class _OneAUse:
+    """Stands for a shared layer of which every use gets a copy of its own."""
+
+    def __init__(self, layer_for):
+        self.layer_for = layer_for
+
+    def __call__(self, *args, **kwargs):
+        inputs = [x for x in keras.tree.flatten([args, kwargs]) if isinstance(x, keras.KerasTensor)]
+        return self.layer_for(inputs)(*args, **kwargs)
 
 
 def _copy_inputs(graph) -> Any:
@@ -104,27 +163,29 @@ def _copy_inputs(graph) -> Any:
     )
 
 
-def _copy_operation(operation, change):
-    """A layer, or a function of `keras.ops` in the graph, made anew."""
-    kind = type(operation)
+def _serialize(operation):
     try:
         node: Any = keras.saving.serialize_keras_object(operation)
-        is_lambda = isinstance(operation, keras.layers.Lambda)
-        if is_lambda:  # what Python code refers to does not outlive its serialization
-            placeholder = keras.saving.serialize_keras_object(keras.activations.linear)
-            node["config"]["function"] = placeholder
-        node = rewrite(_without_compilation(node), change)
-        node.pop("build_config", None)  # the graph builds it, as it did the old one
-        new = keras.saving.deserialize_keras_object(
+    except (NotImplementedError, TypeError) as error:
+        raise no_copy(operation, error) from error
+    if isinstance(operation, keras.layers.Lambda):
+        # What Python code refers to does not outlive its serialization.
+        node["config"]["function"] = keras.saving.serialize_keras_object(keras.activations.linear)
+    return node
+
+
+def _remake(operation, node) -> Any:
+    """What the serialized `node` describes, for the place of `operation`."""
+    kind = type(operation)
+    node = {name: part for name, part in node.items() if name != "build_config"}
+    try:
+        new: Any = keras.saving.deserialize_keras_object(
             node, custom_objects={kind.__name__: kind}, safe_mode=False
         )
-        if is_lambda:
-            new.function = operation.function
     except (NotImplementedError, TypeError) as error:
-        raise ValueError(
-            f"Layer {operation.name!r} of class {kind.__name__} cannot be made anew from its "
-            f"config: {error}"
-        ) from error
+        raise no_copy(operation, error) from error
+    if isinstance(operation, keras.layers.Lambda):
+        new.function = operation.function
     return new
 
 
@@ -139,77 +200,3 @@ def _without_compilation(node):
         return part
 
     return rewrite(node, change)
-
-
-def parts_of(layer):
-    """The layer and all layers in it, also those that its config does not show."""
-    return layer._flatten_layers()  # Keras has no public walk
-
-
-def parts_and_functions_of(layer):
-    """The same, and the functions that they apply."""
-    for part in parts_of(layer):
-        yield part
-        for name in ("activation", "function"):  # `function` is that of a Lambda
-            if callable(getattr(part, name, None)):
-                yield getattr(part, name)
-
-
-def _build_activations(layer):
-    """Makes the weights of activations that are arguments, such as `Dense(activation=PReLU())`.
-
-    Keras would make them at the first call with data, when an optimizer may already have asked.
-    """
-    for part in parts_of(layer):
-        activation = getattr(part, "activation", None)
-        if not isinstance(activation, keras.layers.Layer) or activation.built:
-            continue
-        if type(activation).build is keras.layers.Layer.build:
-            continue  # no weights
-        if part is not layer or not isinstance(layer, _ACTIVATION_LAST):
-            raise ValueError(
-                f"The `activation` of layer {part.name!r} of class {type(part).__name__} must be "
-                "one without weights: only that of a Dense or convolution of the model itself may "
-                f"have some. Received: activation={activation!r}"
-            )
-        output: Any = layer.output
-        activation.build(output.shape)
-
-
-def _copy_state(old, new):
-    """Copies all that `old` would save: weights, statistics, vocabularies."""
-    for is_activation in (False, True):
-        sources, targets = (_stateful_parts(layer, is_activation) for layer in (old, new))
-        if _shapes(sources) == _shapes(targets):
-            for (part, state), (new_part, _) in zip(sources, targets, strict=True):
-                _load(new_part, part, state)
-        elif not is_activation:
-            raise ValueError(
-                f"Layer {old.name!r} of class {type(old).__name__} cannot be made anew from its "
-                f"config: its weights have shapes {_shapes(sources)}, those of the copy "
-                f"{_shapes(targets)}"
-            )
-
-
-def _stateful_parts(layer, is_activation):
-    """The parts of `layer` that keep something, each with that, as a dict."""
-    parts: Any = []
-    for part in parts_of(layer):
-        state = {}
-        part.save_own_variables(state)
-        has_state = state or hasattr(part, "save_assets")
-        if has_state and (activation_name(part) is not None) == is_activation:
-            parts.append((part, state))
-    return parts
-
-
-def _shapes(parts):
-    return [{name: tuple(value.shape) for name, value in state.items()} for _, state in parts]
-
-
-def _load(new, old, state):
-    new.load_own_variables(state)
-    if hasattr(old, "save_assets"):
-        with tempfile.TemporaryDirectory() as folder:
-            old.save_assets(folder)
-            new.load_assets(folder)

@@ -1,16 +1,23 @@
 """Other activations in a model that exists."""
 
+import numbers
+import random
+import warnings
 from typing import Any
 
 import keras
 
+from keras_leaky.layers._axes import channel_axis
 from keras_leaky.layers._names import ALIASES, activation_name
-from keras_leaky.surgery._copy import check_graph, copy_model, parts_and_functions_of
+from keras_leaky.surgery._copy import check_graph, copy_model
+from keras_leaky.surgery._graph import ChannelAxes, kernel_of
+from keras_leaky.surgery._matching import Matching
+from keras_leaky.surgery._state import parts_and_functions_of
 
-_OF_PLACE = ("name", "dtype", "trainable")  # what a layer has from where it is put
+_OF_PLACE = ("name", "dtype", "trainable", "activity_regularizer")  # from where a layer is put
 
 
-def replace_activations(model, replacements):
+def replace_activations(model, replacements, *, weights="keep", initializers="keep", seed=None):
     """A copy of a model with other activations and the same weights.
 
     Activations are found by name, Keras's and those of this package alike:
@@ -19,23 +26,44 @@ def replace_activations(model, replacements):
     - the argument `activation` of any layer (`Dense(10, activation="relu")`), also within wrappers;
     - functions of `keras.ops` and `keras.activations` called in a functional model.
 
-    "relu" is also a ReLU with a cap (`ReLU(6.0)`, "relu6"), but not one with a slope or threshold.
-    Other arguments, such as the `recurrent_activation` of an LSTM, stay as they are.
+    A ReLU with a cap of 6 (`ReLU(6.0)`, "relu6") is "relu6", one with a slope "leaky_relu". ReLUs
+    with another cap or with a threshold have no name, and stay. If "relu" is replaced, a warning
+    names the ReLUs that are left. Other arguments, such as the `recurrent_activation` of an LSTM,
+    stay as they are.
 
-    Every place gets its own new layer, or the function. It has the name, dtype policy and
-    `trainable` of the layer that it replaces; for the argument `activation` those of the layer that
-    has the argument, and the names of both. A function has no dtype policy, so the layer keeps its
-    own. Layers that are shared stay shared.
+    Every place gets its own new layer, or the function. It has the name, dtype policy, `trainable`
+    and `activity_regularizer` of the layer that it replaces; for the argument `activation` those of
+    the layer that has the argument, and the names of both. In the place of a function of the graph
+    a layer computes in the precision of that. A regularizer that the new layer has itself stays.
 
-    Weights, names, dtype policies and `trainable` of all else are kept. The model given is left
-    alone, and the copy is not compiled. An activation with weights starts afresh, unless it
-    replaces one with weights of the same shapes (Keras's `PReLU` by ours), which it takes over.
+    Layers that are shared stay shared. A shared activation whose replacement would need weights of
+    other shapes from use to use, such as a `PReLU` behind convolutions of 16 and of 32 filters,
+    becomes a layer for every use. A `PReLU` with `shared_axes="spatial"` gets one `alpha` a channel
+    also where the channels come first, as layers before it say by `data_format` or the axis of a
+    normalization.
+
+    Names, dtype policies and `trainable` of all else are kept. The model given is left alone, and
+    the copy is not compiled. An activation with weights starts afresh, unless it replaces one with
+    weights of the same shapes (Keras's `PReLU` by ours), which it takes over.
 
     Args:
         model: Built `keras.Sequential` or functional model. Not changed.
-        replacements: Dict from the name of an activation ("relu", "leaky_relu", "prelu", "elu",
-            "gelu", ...) to a layer, or to a name or function that `keras.activations.get` takes.
-            The layer is a pattern: it is not used itself.
+        replacements: Dict from the name of an activation ("relu", "relu6", "leaky_relu", "prelu",
+            "elu", "gelu", ...) to a layer, or to a name or function that `keras.activations.get`
+            takes. The layer is a pattern: it is not used itself.
+        weights: `"keep"`, or `"draw"` for new weights by the initializers of the model. Frozen
+            layers, and layers that were adapted such as `Normalization`, keep theirs. Defaults to
+            `"keep"`.
+        initializers: `"keep"`, or `"match"` to give the initializers of the layers in front the
+            gain of the new activation: weights that are drawn are larger by the ratio of
+            `keras_leaky.initializers.gain`. So He for ReLU becomes `RectifierNormal` for the new
+            one. Layers in front are those with a kernel whose outputs reach the activation through
+            no other, also through normalization and sums. Weights that are kept do not change.
+            Defaults to `"keep"`.
+        seed: Int of at least 0 for `weights="draw"`; the same seed draws the same weights. Layers
+            draw by their names, so that they get the same draws whatever replaces activations.
+            Defaults to None: from Python's generator, as Keras takes its seeds
+            (`keras.utils.set_random_seed`).
 
     Returns:
         A model of the same kind, not compiled.
@@ -45,7 +73,9 @@ def replace_activations(model, replacements):
             be made from its config; if `replacements` is no dict or empty, names an activation
             that the model does not have, or a value is of another kind; if an activation is out of
             reach within a layer; if a layer with weights would have to go within a layer that does
-            not end with its activation, such as an LSTM.
+            not end with its activation, such as an LSTM; if a layer is shared within a wrapper and
+            outside; if it cannot be told which axis holds the channels of a PReLU; if `weights`,
+            `initializers` or `seed` is of another kind; if a gain is not known.
 
     Example:
 
@@ -59,9 +89,13 @@ def replace_activations(model, replacements):
     """
     check_graph(model)
     patterns = _read_replacements(replacements)
-    names_found = set()
+    seed = _read_seed(weights, initializers, seed)
+    axes, names_found = ChannelAxes(model), set()
+    matching = Matching(model, patterns) if initializers == "match" else None
 
-    def change(part, key, hosts):
+    def change(part, key, hosts, operation, inputs):
+        if matching and len(hosts) == 1 and key == kernel_of(operation):
+            return matching.match(part, operation)
         is_layer = isinstance(part, dict) and part.get("class_name") != "function"
         if is_layer and key.endswith("_activation"):
             return dict(part)  # stays, with all that is in it
@@ -70,10 +104,12 @@ def replace_activations(model, replacements):
         if name not in patterns:
             return part
         if key == "activation":
-            return patterns[name].as_argument(hosts[-1])
-        return patterns[name].as_layer(part)
+            new = patterns[name].as_argument(hosts[-1])
+        else:
+            new = patterns[name].as_layer(part, None if hosts else operation)
+        return _fit_channels(new, axes, operation, inputs, len(hosts) - (key == "activation"))
 
-    new_model, layers = copy_model(model, change)
+    new_model, pairs = copy_model(model, change, seed)
     names_found.discard(None)
     for name in patterns:
         if name not in names_found:
@@ -81,8 +117,12 @@ def replace_activations(model, replacements):
                 f"`replacements` must name activations of model {model.name!r}, which has "
                 f"{', '.join(sorted(names_found)) or 'none'}. Received: {name!r}"
             )
-    for layer in layers:
-        _check_all_replaced(layer, patterns)
+    for _, new in pairs:
+        _check_all_replaced(new, patterns)
+    if "relu" in patterns:
+        _warn_of_relus([new for _, new in pairs], patterns)
+    if matching:
+        matching.warn()
     return new_model
 
 
@@ -97,12 +137,18 @@ class _Pattern:
         self.node: Any = keras.saving.serialize_keras_object(value)
         self.node.pop("build_config", None)  # the shape is that of its place
         # What comes out is what `is_like` will see.
-        copy = keras.saving.deserialize_keras_object(self.node)
-        self.node = keras.saving.serialize_keras_object(copy)
+        self.layer: Any = keras.saving.deserialize_keras_object(self.node)
+        self.node = keras.saving.serialize_keras_object(self.layer)
 
-    def as_layer(self, replaced):
-        """In the place of a serialized layer or function of the graph."""
-        config = self._config(replaced["config"], replaced["config"]["name"])
+    def as_layer(self, replaced, operation):
+        """In the place of a serialized layer, or of the function `operation` of the graph."""
+        place = replaced["config"]
+        if operation is not None and not isinstance(operation, keras.layers.Layer):
+            place = {**place, **_dtype_of(operation, self.layer)}
+        config = self._config(place, place["name"])
+        regularizer = config.get("activity_regularizer") or place.get("activity_regularizer")
+        if regularizer is not None:
+            config["activity_regularizer"] = regularizer
         return {**replaced, **self.node, "config": config}
 
     def as_argument(self, host):
@@ -123,14 +169,75 @@ class _Pattern:
 
     def is_like(self, thing):
         """Whether a layer or function is this one, whatever its place."""
-        if isinstance(thing, keras.layers.Layer):
+        if isinstance(thing, keras.Operation):
             return _essence(keras.saving.serialize_keras_object(thing)) == _essence(self.node)
         return self.function == keras.activations.serialize(thing)
 
 
 def _essence(node):
     config = {key: value for key, value in node["config"].items() if key not in _OF_PLACE}
+    if node["class_name"] == "PReLU":
+        config.pop("shared_axes", None)  # "spatial" is spelled out where channels come first
     return node["module"], node["class_name"], config
+
+
+def _dtype_of(operation, layer):
+    """The `dtype` with which a layer computes in the precision of a function of the graph."""
+    dtype = keras.tree.flatten(operation.output)[0].dtype
+    if not keras.backend.is_float_dtype(dtype) or dtype == layer.compute_dtype:
+        return {}
+    is_half = dtype in ("float16", "bfloat16")
+    return {"dtype": f"mixed_{dtype}" if is_half else dtype}
+
+
+def _fit_channels(node, axes, operation, inputs, depth):
+    """A serialized PReLU that shares its `alpha` over the spatial axes where these come last.
+
+    Args:
+        axes: `ChannelAxes`.
+        operation, inputs: Where the graph puts it, and what it gets there.
+        depth: How many layers it is within.
+    """
+    is_prelu = isinstance(node, dict) and node.get("registered_name") == "keras_leaky>PReLU"
+    if not (axes.has_first and is_prelu and node["config"]["shared_axes"] == "spatial"):
+        return node
+    rank = len(inputs[0].shape)
+    axis: Any = None
+    if depth == 0:
+        is_argument = activation_name(operation) is None
+        axis = channel_axis(operation) if is_argument else axes.axis_of(inputs[0])
+        axis = rank - 1 if is_argument and axis is None else axis
+    if axis is None:
+        raise ValueError(
+            f"`replacements` must say which axes of layer {operation.name!r} share one `alpha`, as "
+            "it cannot be told which holds the channels: PReLU(shared_axes=[2, 3]) is for images "
+            "whose channels come first, shared_axes=[1, 2] for others. Received: "
+            "shared_axes='spatial'"
+        )
+    shared = [a for a in range(1, rank) if a != axis % rank]
+    if shared == list(range(1, rank - 1)):
+        return node
+    return {**node, "config": {**node["config"], "shared_axes": shared}}
+
+
+def _read_seed(weights, initializers, seed):
+    """The seed to draw from, None if nothing is drawn."""
+    for name, value, words in (
+        ("weights", weights, ("keep", "draw")),
+        ("initializers", initializers, ("keep", "match")),
+    ):
+        if value not in words:
+            allowed = " or ".join(f'"{word}"' for word in words)
+            raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+    is_int = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if seed is not None and (weights == "keep" or not is_int or seed < 0):
+        raise ValueError(
+            '`seed` must be an int of at least 0, and only with weights="draw". Received: '
+            f"seed={seed!r}, weights={weights!r}"
+        )
+    if weights == "keep":
+        return None
+    return random.randrange(2**31) if seed is None else int(seed)
 
 
 def _read_replacements(replacements):
@@ -166,3 +273,22 @@ def _check_all_replaced(layer, patterns):
                 f"Layer {layer.name!r} of class {type(layer).__name__} applies {name} where its "
                 f"config does not show it as a layer or as `activation`, so it cannot be replaced"
             )
+
+
+def _warn_of_relus(operations, patterns):
+    """Says which ReLUs are left, since "relu" is not their name."""
+    left = []
+    for operation in operations:
+        for thing in parts_and_functions_of(operation):
+            name = activation_name(thing)
+            is_relu = type(thing).__name__ == "ReLU" and name not in ("relu", *patterns)
+            is_relu6 = name == "relu6" and name not in patterns
+            if (is_relu or is_relu6) and not any(p.is_like(thing) for p in patterns.values()):
+                key = f'"{name}"' if name else "no name"
+                left.append(f"{operation.name!r} ({key})")
+    if left:
+        warnings.warn(
+            '"relu" is a ReLU without a cap, threshold or slope. Others are left as they are: '
+            f"{', '.join(dict.fromkeys(left))}. Those with a name can be replaced by it",
+            stacklevel=3,
+        )

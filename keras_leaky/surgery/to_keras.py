@@ -5,7 +5,8 @@ import math
 import keras
 
 from keras_leaky.surgery._configs import rewrite
-from keras_leaky.surgery._copy import check_graph, copy_model, parts_and_functions_of
+from keras_leaky.surgery._copy import check_graph, copy_model
+from keras_leaky.surgery._state import parts_and_functions_of
 
 _OURS = "keras_leaky>"
 _BASE = ("name", "trainable", "dtype")  # what every layer has
@@ -57,8 +58,8 @@ def to_keras(model):
     (True, 0.2)
     """
     check_graph(model)
-    new_model, layers = copy_model(model, _translate)
-    for layer in layers:
+    new_model, pairs = copy_model(model, lambda part, key, hosts, *_: _translate(part, key, hosts))
+    for _, layer in pairs:
         for thing in parts_and_functions_of(layer):
             name = _registered_name(thing)
             if name.startswith(_OURS):

@@ -52,9 +52,7 @@ def test_the_totals_alone():
     model, monitor = make_model("relu", 1e30), DeadUnitMonitor(X, per_layer=False)
     history = model.fit(X, 1e9 * Y, epochs=3, callbacks=[monitor], verbose=0).history
     assert set(history) == {"loss", "dead_fraction", "inactive_fraction"}
-    with pytest.raises(
-        ValueError, match="`per_layer` must be True or False. Received: per_layer=1"
-    ):
+    with pytest.raises(ValueError, match=r"`per_layer` must be .* Received: per_layer=1"):
         DeadUnitMonitor(X, per_layer=1)
 
 

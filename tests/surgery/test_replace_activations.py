@@ -86,12 +86,15 @@ def test_is_the_model_made_with_the_other_activation(form):
 @pytest.mark.parametrize(
     ("name", "activation"),
     [
-        ("relu", stock.ReLU(6.0)),
+        ("relu", stock.ReLU()),
+        ("relu6", stock.ReLU(6.0)),
         ("relu", stock.Activation("relu")),
-        ("relu", stock.Activation("relu6")),
+        ("relu6", stock.Activation("relu6")),
         ("relu", keras.ops.relu),
-        ("relu", keras.ops.relu6),
-        ("relu", lambda x: keras.activations.relu(x, max_value=3.0)),
+        ("relu6", keras.ops.relu6),
+        ("relu6", lambda x: keras.activations.relu(x, max_value=6.0)),
+        ("leaky_relu", lambda x: keras.activations.relu(x, negative_slope=0.3)),
+        ("leaky_relu", stock.ReLU(negative_slope=0.3)),
         ("leaky_relu", stock.LeakyReLU(0.5)),
         ("leaky_relu", LeakyReLU(0.5)),
         ("leaky_relu", stock.Activation(LeakyReLU(0.5))),
@@ -120,9 +123,10 @@ def test_names_of_activations(name, activation):
     assert new.operations[-1].name == model.operations[-1].name
 
 
-@pytest.mark.parametrize("name", ["relu6", "linear", "sigmoid"])
+@pytest.mark.parametrize("name", ["elu", "linear", "sigmoid"])
 def test_a_name_that_the_model_lacks_is_refused(name):
     model = sequential(
+        stock.ReLU(),
         stock.ReLU(6.0),
         stock.ReLU(negative_slope=0.1),
         stock.ReLU(threshold=0.1),
@@ -131,10 +135,11 @@ def test_a_name_that_the_model_lacks_is_refused(name):
         stock.Dense(2),
         name="net",
     )
-    message = "`replacements` must name activations of model 'net', which has relu, tanh. Received"
+    message = "`replacements` must name activations of model 'net', which has {names}. Received"
+    message = message.format(names="leaky_relu, relu, relu6, tanh")
     with pytest.raises(ValueError, match=f"^{message}: '{name}'$"):
         replace_activations(model, {"relu": "elu", name: "elu"})
-    bare = sequential(stock.Dense(2), stock.ReLU(negative_slope=0.1), name="bare")
+    bare = sequential(stock.Dense(2), stock.ReLU(threshold=0.1), name="bare")
     with pytest.raises(ValueError, match=r"of model 'bare', which has none\."):
         replace_activations(bare, {"relu": "elu"})
 
@@ -505,7 +510,8 @@ def test_a_layer_that_no_config_makes_anew_is_refused(layer, reason):
 def test_networks_of_keras(name, n_relus):
     make = getattr(keras.applications, name)
     model = shake(make(weights=None, input_shape=(32, 32, 3), classes=10, pooling="avg"))
-    new = replace_activations(model, {"relu": LeakyReLU(0.1)})
+    name_of_relu = "relu6" if name == "MobileNetV2" else "relu"
+    new = replace_activations(model, {name_of_relu: LeakyReLU(0.1)})
     leaky = [layer for layer in new.layers if isinstance(layer, LeakyReLU)]
     assert [layer.name for layer in new.layers] == [layer.name for layer in model.layers]
     assert len(leaky) == n_relus

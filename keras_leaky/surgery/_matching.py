@@ -1,0 +1,145 @@
+"""Initializers that have the gain of the activation behind them."""
+
+import warnings
+
+import keras
+
+from keras_leaky.initializers import RectifierNormal, RectifierUniform, gain
+from keras_leaky.layers._names import activation_name
+from keras_leaky.surgery._graph import inputs_of_uses, is_graph, kernel_of, layers_in_front
+
+_OURS = (RectifierNormal, RectifierUniform)
+_ALPHAS = {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"}
+
+
+class Matching:
+    """Finds the layers in front of activations that are replaced.
+
+    Args:
+        model: Built Sequential or functional model.
+        patterns: Dict from the names of activations to what replaces them, each with its `layer`.
+    """
+
+    def __init__(self, model, patterns):
+        self._behind = {}  # id of a layer -> [(old activation, new one)]
+        self._left = []
+        for operation, uses in inputs_of_uses(model).values():
+            if activation_name(operation) in patterns:
+                change = operation, patterns[activation_name(operation)].layer
+                fronts = [layers_in_front(inputs[0], _is_activated) for inputs in uses]
+                for layer in {id(layer): layer for front in fronts for layer in front}.values():
+                    self._behind.setdefault(id(layer), []).append(change)
+            elif isinstance(operation, keras.layers.Layer) and not is_graph(operation):
+                self._add_hosts(operation, patterns)
+
+    def _add_hosts(self, layer, patterns):
+        for part in layer._flatten_layers():
+            activation = getattr(part, "activation", None)
+            name = activation_name(activation) if callable(activation) else None
+            if name in patterns and part is layer and kernel_of(layer) is not None:
+                change = activation, patterns[name].layer
+                self._behind.setdefault(id(layer), []).append(change)
+            elif name in patterns:
+                self._left.append(layer.name)
+
+    def match(self, node, layer):
+        """The initializer `node` of the kernel of `layer`, with the gain of what is behind it."""
+        changes = self._behind.get(id(layer), [])
+        found = [match_initializer(node, old, new) for old, new in changes]
+        if any(other != found[0] for other in found):
+            raise ValueError(
+                f'`initializers` may be "match" only where a layer has one activation behind it. '
+                f"Received: layer {layer.name!r} with several, whose gains differ"
+            )
+        if found and found[0] is None:
+            self._left.append(layer.name)
+        return found[0] if found and found[0] is not None else node
+
+    def warn(self):
+        """Says which initializers have no gain to change."""
+        if self._left:
+            warnings.warn(
+                f"Initializers of {', '.join(dict.fromkeys(map(repr, self._left)))} are left as "
+                "they are: those of kernels that are a VarianceScaling or Orthogonal are matched, "
+                "of layers that stand in the model itself or in a model in it",
+                stacklevel=3,
+            )
+
+
+def _is_activated(operation):
+    """Whether it is an activation, or ends with one."""
+    activation = getattr(operation, "activation", None)
+    own = activation_name(activation) if callable(activation) else None
+    return activation_name(operation) is not None or own is not None
+
+
+def gain_ratio(old, new, direction):
+    """By how much a kernel grows if the activation `new` comes in the place of `old`.
+
+    Both are layers, operations or functions.
+    """
+    return _gain_of(new, direction) / _gain_of(old, direction)
+
+
+def _gain_of(thing, direction):
+    while isinstance(thing, keras.layers.Activation):
+        thing = thing.activation
+    name, alpha = activation_name(thing), None
+    match name:
+        case "relu6":
+            name = "relu"  # pre-activations of variance 1 are as good as never above 6
+        case "leaky_relu" | "elu" | "celu":
+            alpha = getattr(thing, _ALPHAS[name], None)
+            if alpha is None and name == "leaky_relu":  # the defaults of the functions differ
+                alpha = 0.01 if thing.__module__.startswith("keras_leaky.") else 0.2
+        case "prelu":
+            alpha = _initial_alpha(thing)
+        case "rrelu":
+            alpha = thing.lower, thing.upper
+        case "relu" | "selu":
+            pass
+        case _:
+            raise ValueError(
+                '`initializers` may be "match" only where the gains of the activation and of what '
+                "replaces it are known: those of relu, relu6, leaky_relu, prelu, elu, celu, selu "
+                f"and rrelu. Received: {name or repr(thing)}"
+            )
+    return gain(name, alpha, direction)
+
+
+def _initial_alpha(prelu):
+    initializer = prelu.alpha_initializer
+    constants = (
+        keras.initializers.Constant,
+        keras.initializers.Zeros,
+        keras.initializers.Ones,
+    )
+    if not isinstance(initializer, constants):
+        raise ValueError(
+            '`initializers` may be "match" only for a PReLU that starts from one number, as '
+            f"PReLU(0.25) does. Received: alpha_initializer={initializer!r}"
+        )
+    return float(keras.ops.convert_to_numpy(initializer(())))
+
+
+def match_initializer(node, old, new):
+    """The serialized initializer `node`, its weights times `gain_ratio`. None if it has no gain.
+
+    Of a `VarianceScaling` (He, Glorot and LeCun are some) the `scale` changes, of `Orthogonal` the
+    `gain`. The draws of a seed stay the same but for that factor.
+    """
+    initializer = keras.initializers.get(node)
+    kind = type(initializer)
+    of_keras = kind.__module__.startswith("keras.")
+    if isinstance(initializer, keras.initializers.VarianceScaling) and (of_keras or kind in _OURS):
+        config = keras.initializers.VarianceScaling.get_config(initializer)
+        direction = "backward" if config["mode"] == "fan_out" else "forward"
+        config["scale"] *= gain_ratio(old, new, direction) ** 2
+        return keras.saving.serialize_keras_object(
+            keras.initializers.VarianceScaling.from_config(config)
+        )
+    if isinstance(initializer, keras.initializers.Orthogonal) and of_keras:
+        config = initializer.get_config()
+        config["gain"] *= gain_ratio(old, new, "forward")
+        return {**node, "config": config}
+    return None

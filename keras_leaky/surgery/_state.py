@@ -1,0 +1,119 @@
+"""What a copy of a layer takes over: weights, statistics, vocabularies."""
+
+import tempfile
+from typing import Any
+
+import keras
+
+from keras_leaky.layers._names import activation_name
+
+# Layers whose output is that of their `activation`, so that its shape is known.
+_ACTIVATION_LAST = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
+
+
+def no_copy(operation, error):
+    return ValueError(
+        f"Layer {operation.name!r} of class {type(operation).__name__} cannot be made anew from "
+        f"its config: {error}"
+    )
+
+
+def parts_of(layer):
+    """The layer and all layers in it, also those that its config does not show."""
+    if not isinstance(layer, keras.layers.Layer):
+        return [layer]  # a function of the graph
+    return layer._flatten_layers()  # Keras has no public walk
+
+
+def parts_and_functions_of(layer):
+    """The same, and the functions that they apply."""
+    for part in parts_of(layer):
+        yield part
+        for name in ("activation", "function"):  # `function` is that of a Lambda
+            if callable(getattr(part, name, None)):
+                yield getattr(part, name)
+
+
+def build_activations(layer):
+    """Makes the weights of activations that are arguments, such as `Dense(activation=PReLU())`.
+
+    Keras would make them at the first call with data, when an optimizer may already have asked.
+    """
+    for part in parts_of(layer):
+        activation = getattr(part, "activation", None)
+        if not isinstance(activation, keras.layers.Layer) or activation.built:
+            continue
+        if type(activation).build is keras.layers.Layer.build:
+            continue  # no weights
+        if part is not layer or not isinstance(layer, _ACTIVATION_LAST):
+            raise ValueError(
+                f"The `activation` of layer {part.name!r} of class {type(part).__name__} must be "
+                "one without weights: only that of a Dense or convolution of the model itself may "
+                f"have some. Received: activation={activation!r}"
+            )
+        output: Any = layer.output
+        activation.build(output.shape)
+
+
+def copy_state(old, new, is_drawn, twins):
+    """Copies all that `old` would save: weights, statistics, vocabularies.
+
+    If weights are drawn, only that of parts that are frozen or were adapted.
+
+    Args:
+        twins: Dict from the id of every part of old layers to its copy, which this adds to.
+    """
+    for is_activation in (False, True):
+        sources, targets = (_stateful_parts(layer, is_activation) for layer in (old, new))
+        if _shapes(sources) == _shapes(targets):
+            for (part, state), (new_part, _) in zip(sources, targets, strict=True):
+                if twins.setdefault(id(part), new_part) is not new_part:
+                    raise ValueError(
+                        f"Layer {part.name!r} is shared in a way that no config shows: within a "
+                        "wrapper and outside of it, or as the `activation` of several layers. The "
+                        "copy would have two of it. Give every place a layer of its own"
+                    )
+                if not is_drawn or not part.trainable or hasattr(part, "adapt"):
+                    _load(new_part, part, state)
+        elif not is_activation:
+            raise no_copy(
+                old,
+                f"its weights have shapes {_shapes(sources)}, those of the copy {_shapes(targets)}",
+            )
+
+
+def _stateful_parts(layer, is_activation):
+    """The parts of `layer` that keep something, each with that, as a dict."""
+    parts: Any = []
+    for part in parts_of(layer):
+        state = {}
+        part.save_own_variables(state)
+        has_state = state or hasattr(part, "save_assets")
+        if has_state and (activation_name(part) is not None) == is_activation:
+            parts.append((part, state))
+    return parts
+
+
+def _shapes(parts):
+    return [{name: tuple(value.shape) for name, value in state.items()} for _, state in parts]
+
+
+def _load(new, old, state):
+    new.load_own_variables(state)
+    if hasattr(old, "save_assets"):
+        with tempfile.TemporaryDirectory() as folder:
+            old.save_assets(folder)
+            new.load_assets(folder)

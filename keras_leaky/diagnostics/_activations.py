@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from keras_leaky import ops
-from keras_leaky.layers import PReLU, RReLU
+from keras_leaky.layers import CELU, ELU, SELU, PReLU, RReLU
 from keras_leaky.layers._names import activation_name
-from keras_leaky.ops._autodiff import derivative
+from keras_leaky.ops._autodiff import derivative, derivative_in_graph
 
 # Not elementwise: their outputs have no pre-activation of their own.
 _OVER_UNITS = ("softmax", "log_softmax", "sparsemax", "glu")
@@ -83,25 +83,34 @@ class Site:
         slope: Any = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(found))
         return bool(np.all(np.abs(slope) > _NEAR_0))
 
-    def derivative(self, apply, x) -> Any:
+    def derivative(self, apply, x: Any) -> Any:
         """The derivative at `x`, by automatic differentiation, up to a factor in [1, 2).
 
-        As training computes it: on TensorFlow our activations have several forms, one of them for
-        graphs that train.
+        As training computes it.
 
         Args:
             apply: The activation, as a function of a tensor.
             x: Pre-activations.
         """
-        applied, function = self.applied, apply
-        is_ours = (_module_of(applied) or "").startswith("keras_leaky.")
-        if isinstance(applied, RReLU):  # in training the largest slope is drawn too
-            function = partial(ops.leaky_relu, negative_slope=applied.upper)
-        elif is_ours and isinstance(applied, keras.layers.Layer):
-            function = partial(applied.call, training=True)
+        applied, form = self.applied, None
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             x = keras.ops.cast(x, keras.config.floatx())
-        return derivative(function, x, in_graph=is_ours)
+        if isinstance(applied, RReLU):  # in training the largest slope is drawn too
+            return derivative(partial(ops.leaky_relu, negative_slope=applied.upper), x)
+        match applied:  # on TensorFlow they have forms of their own in training
+            case ELU():
+                form = ops.elu, (applied.alpha, True)
+            case CELU():
+                form = ops.celu, (applied.alpha, True)
+            case SELU():
+                form = ops.selu, (True,)
+            case ops.elu | ops.celu | ops.selu:
+                form = applied, ()
+        if form is None or keras.backend.backend() != "tensorflow":
+            return derivative(apply, x)
+        function, arguments = form
+        inside: Any = keras.ops.cast(x, getattr(applied, "compute_dtype", x.dtype))
+        return keras.ops.cast(derivative_in_graph(function, arguments, inside), x.dtype)
 
 
 def parts_of(model):
@@ -153,10 +162,6 @@ def _kind_of(thing):
     if isinstance(thing, keras.Operation):
         return activation_name(thing)
     return activation_name(thing) if hasattr(thing, "__name__") else _name_of(thing)
-
-
-def _module_of(thing):
-    return getattr(thing if hasattr(thing, "__name__") else type(thing), "__module__", None)
 
 
 def _name_of(function):

@@ -61,10 +61,13 @@ class Tally:
                 self._gets_gradient |= n_active > 0
             if self.site.leaks:
                 self._gets_gradient |= np.ones(shape, bool)
-            # Differentiating costs as much as the layer, so only where it is needed.
-            if not (self.site.is_relu or np.all(self._gets_gradient)):
-                dx = ops.reshape(self.site.derivative(apply, given), x.shape)
-                self._gets_gradient |= _count(dx != 0, others) > 0
+            # Differentiating costs more than the layer, so only where it is needed, and at first on
+            # a few samples: mostly they tell.
+            for n in sorted({min(32, len(x)), len(x)}):
+                if not (self.site.is_relu or np.all(self._gets_gradient)):
+                    dx = self.site.derivative(apply, given[:n])
+                    dx = ops.reshape(dx, (-1, *x.shape[1:]))
+                    self._gets_gradient |= _count(dx != 0, others) > 0
 
     def finish(self, name, tau):
         """The `LayerUnits` of what was counted, called `name`."""

@@ -2,13 +2,14 @@
 
 # pyright: reportMissingImports=false
 
+import functools
 from typing import Any
 
 import keras
 from keras import ops
 
 
-def derivative(function, x, in_graph=False) -> Any:
+def derivative(function, x) -> Any:
     """`function`'s vector-Jacobian product at `x`: of an elementwise one its derivative, weighted.
 
     The weights lie in [1, 2), so they make no derivative 0. They differ from element to element,
@@ -17,8 +18,6 @@ def derivative(function, x, in_graph=False) -> Any:
     Args:
         function: From a tensor to one of the same shape.
         x: Tensor of floats.
-        in_graph: Whether TensorFlow traces the function as in training, and does not run it
-            eagerly. Other backends have one form.
     """
     weights = keras.random.uniform(x.shape, 1.0, 2.0, dtype="float32", seed=0)
 
@@ -26,36 +25,54 @@ def derivative(function, x, in_graph=False) -> Any:
         return ops.cast(weights, keras.backend.standardize_dtype(y.dtype))
 
     by_backend: Any = {"tensorflow": _of_tensorflow, "jax": _of_jax, "torch": _of_torch}
-    differentiate = by_backend[keras.backend.backend()]
-    # In it layers keep no loss and no new state, which here might be symbolic.
+    # In the scope layers keep no loss and no new state, which here might be symbolic.
     with keras.StatelessScope(collect_losses=True):
-        return differentiate(function, x, weights_like, in_graph)
+        return by_backend[keras.backend.backend()](function, x, weights_like)
 
 
-def _of_tensorflow(function, x, weights_like, in_graph):
+def derivative_in_graph(function, arguments, x) -> Any:
+    """The derivative of an elementwise function of `keras_leaky.ops` in a graph of TensorFlow.
+
+    That is not the one of eager TensorFlow where the two have different forms.
+
+    Args:
+        function: Of a tensor and `arguments`, which are hashable.
+        x: Tensor of floats.
+    """
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    dx = _traced(function, arguments, dtype)(ops.reshape(x, (-1,)))
+    return ops.reshape(dx, x.shape)
+
+
+@functools.lru_cache(maxsize=64)  # TensorFlow does not free all of a traced function
+def _traced(function, arguments, dtype):
     import tensorflow as tf
 
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], dtype)])
     def differentiate(x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = function(x)
-        dx = tape.gradient(y, x, weights_like(y))
-        return tf.zeros_like(x) if dx is None else dx
+        return _of_tensorflow(lambda x: function(x, *arguments), x, tf.ones_like)
 
-    if not in_graph:
-        return differentiate(x)
-    # A call of a `tf.function` would warn of one made every time.
-    return tf.function(differentiate, autograph=False).get_concrete_function(x)(x)
+    return differentiate
 
 
-def _of_jax(function, x, weights_like, in_graph):
+def _of_tensorflow(function, x, weights_like):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = function(x)
+    dx = tape.gradient(y, x, weights_like(y))
+    return tf.zeros_like(x) if dx is None else dx
+
+
+def _of_jax(function, x, weights_like):
     import jax
 
     y, vjp = jax.vjp(function, x)
     return vjp(weights_like(y))[0]
 
 
-def _of_torch(function, x, weights_like, in_graph):
+def _of_torch(function, x, weights_like):
     import torch
 
     with torch.enable_grad():

@@ -124,7 +124,7 @@ class _Copier:
         """A layer, or a function of `keras.ops` in the graph, made anew."""
         if inputs is None:
             inputs = self._uses[id(operation)][1][0]
-        node = self._rewritten(operation, inputs)
+        node: Any = self._rewritten(operation, inputs)
         if is_one_of_many and any(old is operation for old, _ in self.pairs):
             node["config"]["name"] = self._unused(operation.name)
         seed_draws(self._seed, node["config"]["name"])

@@ -1,6 +1,7 @@
 """Initializers that have the gain of the activation behind them."""
 
 import warnings
+from typing import Any
 
 import keras
 
@@ -119,7 +120,8 @@ def _initial_alpha(prelu):
             '`initializers` may be "match" only for a PReLU that starts from one number, as '
             f"PReLU(0.25) does. Received: alpha_initializer={initializer!r}"
         )
-    return float(keras.ops.convert_to_numpy(initializer(())))
+    alpha: Any = keras.ops.convert_to_numpy(initializer(()))
+    return float(alpha)
 
 
 def match_initializer(node, old, new):

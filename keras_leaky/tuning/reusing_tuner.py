@@ -34,9 +34,16 @@ class ReusingTuner(keras_tuner.Tuner):
     the structure, such as a width, costs one compilation a value; the eight programs that were
     used last are kept.
 
-    An epoch is one compiled call over data on the device, with TensorFlow or JAX. What that does
-    not cover is trained by `fit` on the reused model, and the log says why: callbacks with hooks
-    for batches, data sets and generators, a `train_step` or `HyperModel.fit` of your own, PyTorch.
+    Two trials share a program only if everything that can be reached from their models, optimizers,
+    losses and metrics is equal, apart from these numbers: attributes of all objects, the code of
+    functions, and the globals that they read. What cannot be looked into gets a program of its own,
+    and so does a program that uses a variable which is not the model's.
+
+    An epoch is one compiled call over data on the device, with TensorFlow or JAX. It covers arrays
+    and tensors, with TensorFlow `tf.data` too, and the `model.fit` that a `HyperModel.fit` calls.
+    What it does not cover is trained by `fit` on the reused model, and the log says why: callbacks
+    with hooks for batches, generators, a `train_step` of your own. With PyTorch every trial trains
+    its own model by `fit`.
 
     All trials see common random numbers, derived from the seed of the oracle: the same order of the
     data and, before they are scaled, the same initial draws.
@@ -50,9 +57,8 @@ class ReusingTuner(keras_tuner.Tuner):
     damaged one is set aside under a name that says so, and its trial is trained again. One search
     at a time may run in a project.
 
-    Not seen when structures are compared: a global that a function reads, an attribute of a layer
-    of Keras that was changed after the layer was made, and what a layer of your own draws with
-    `keras.random` without a `keras.random.SeedGenerator`.
+    Not seen when trials are compared: what code reads from outside of Python, such as a file or a
+    setting of TensorFlow.
 
     Args:
         oracle: `keras_tuner.Oracle`. KerasTuner's draw a random seed where 0 is

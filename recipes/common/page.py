@@ -53,11 +53,11 @@ def _dead_units_caption(run: RunFolder) -> str:
     return (
         "Units are the features of a dense layer and the channels of a convolution, at the best "
         "epoch of each retraining. Inactive: no positive pre-activation on the first "
-        f"{n_samples:,} validation images. Dead: none of these images gives the unit a gradient, in "
-        f"the precision of the training. Counting 0 of {n_samples:,} still allows (95 %) that a unit is "
-        f"active on up to {missed_fraction(n_samples):.2%} of such images. Left: means over the "
-        "seeds. Right: the active fraction, the share of positive pre-activations; box: quartiles "
-        "and median of the units of all seeds, whiskers: the least and the most active."
+        f"{n_samples:,} validation images. Dead: none of these images gives the unit a gradient, "
+        f"in the precision of the training. Counting 0 of {n_samples:,} still allows (95 %) that a "
+        f"unit is active on up to {missed_fraction(n_samples):.2%} of such images. Left: means "
+        "over the seeds. Right: the active fraction, the share of positive pre-activations; box: "
+        "quartiles and median of the units of all seeds, whiskers: the least and the most active."
     )
 
 

@@ -33,10 +33,10 @@ def datasets():
     }
 
 
-def assert_equal(history, expected):
+def assert_equal(history, expected, rtol=2e-5):
     assert history.keys() == expected.keys()
     for name in expected:
-        np.testing.assert_allclose(history[name], expected[name], rtol=2e-5, err_msg=name)
+        np.testing.assert_allclose(history[name], expected[name], rtol=rtol, err_msg=name)
 
 
 # Of Keras's own `fit`, where a data set does not know its length.
@@ -50,7 +50,9 @@ def test_a_data_set_is_trained_as_fit_does_it(name, caplog):
         model = trainer.build(build, seed=1)
         history = trainer.fit(model, dataset, seed=1, **arguments)[1].history
         expected = trainer.build(build, seed=1).fit(dataset, **arguments).history
-        assert_equal(history, expected)
+        # `fit` may trace a second time for batches of any size, where BatchNormalization rounds
+        # its gradient otherwise.
+        assert_equal(history, expected, rtol=5e-4)
     assert not caplog.records  # not by `fit`, which would be said
     assert len(trainer._programs._programs) == 1
 

@@ -88,10 +88,7 @@ def test_weights_from_outside_of_build_are_told(caplog):
     for seed in (2, 3):
         trainer.build(wrap, seed)
     (record,) = caplog.records
-    assert (
-        "`build` returned models with the same weights for two seeds: sequential/made/kernel"
-        in (record.getMessage())
-    )
+    assert "`build` returned models with the same weights for two seeds: " in (record.getMessage())
 
 
 def test_weights_that_build_draws_are_not_told(caplog):

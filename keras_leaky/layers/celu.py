@@ -8,6 +8,8 @@ from keras_leaky.layers._arguments import as_number
 from keras_leaky.layers.slope import FixedRectifier
 from keras_leaky.ops import celu
 
+_SMALLEST = 1.2e-38  # float32 has normal numbers down to here
+
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
 class CELU(FixedRectifier):
@@ -41,7 +43,8 @@ class CELU(FixedRectifier):
 
     Raises:
         ValueError: If `alpha` is not a finite real number above 0: NaN, infinities,
-            booleans, strings and None are refused.
+            booleans, strings and None are refused. If it is infinite in the compute dtype, or too
+            small for float32.
 
     Example:
 
@@ -62,10 +65,16 @@ class CELU(FixedRectifier):
                 f"`alpha` of layer {self.name!r} must be a finite real number above 0. "
                 f"Received: alpha={alpha!r}"
             )
+        self.check_finite_in_compute_dtype("alpha", self.alpha)
+        if self.alpha < _SMALLEST and self.compute_dtype != "float64":
+            raise ValueError(
+                f"`alpha` of layer {self.name!r} must be at least {_SMALLEST:g}: it is computed in "
+                f"float32, where a smaller one counts as 0. Received: alpha={alpha!r}"
+            )
         self._slope = self.keep_slope("alpha", self.alpha)
 
     def call(self, inputs, training=None):
-        return celu(keras.ops.cast(inputs, self.compute_dtype), self._slope, training)
+        return celu(self.cast_inputs(inputs), self._slope, training)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha}

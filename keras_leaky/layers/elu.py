@@ -42,7 +42,7 @@ class ELU(FixedRectifier):
 
     Raises:
         ValueError: If `alpha` is not a finite real number of at least 0: NaN, infinities,
-            booleans, strings and None are refused.
+            booleans, strings and None are refused. If it is infinite in the compute dtype.
 
     Example:
 
@@ -64,10 +64,11 @@ class ELU(FixedRectifier):
                 f"`alpha` of layer {self.name!r} must be a finite real number of at least 0. "
                 f"Received: alpha={alpha!r}"
             )
+        self.check_finite_in_compute_dtype("alpha", self.alpha)
         self._slope = self.keep_slope("alpha", self.alpha)
 
     def call(self, inputs, training=None):
-        return elu(keras.ops.cast(inputs, self.compute_dtype), self._slope, training)
+        return elu(self.cast_inputs(inputs), self._slope, training)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha}

@@ -45,7 +45,8 @@ class LeakyReLU(FixedRectifier):
 
     Raises:
         ValueError: If `negative_slope` is not a finite real number: NaN, infinities, booleans,
-            strings and None are refused. If `alpha` is given too.
+            strings and None are refused. If it is infinite in the compute dtype, as 1e5 is in
+            float16. If `alpha` is given too.
 
     Example:
 
@@ -74,10 +75,11 @@ class LeakyReLU(FixedRectifier):
                 f"`negative_slope` of layer {self.name!r} must be a finite real number. "
                 f"Received: negative_slope={negative_slope!r}"
             )
+        self.check_finite_in_compute_dtype("negative_slope", self.negative_slope)
         self._slope = self.keep_slope("negative_slope", self.negative_slope)
 
     def call(self, inputs, training=None):
-        return leaky_relu(keras.ops.cast(inputs, self.compute_dtype), self._slope, training)
+        return leaky_relu(self.cast_inputs(inputs), self._slope, training)
 
     def get_config(self):
         return {**super().get_config(), "negative_slope": self.negative_slope}

@@ -2,15 +2,17 @@
 
 import math
 import numbers
+from typing import ClassVar
 
 import keras
 
 from keras_leaky.layers._arguments import as_number
+from keras_leaky.layers._rectifier import Rectifier
 from keras_leaky.ops import prelu
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-class PReLU(keras.layers.Layer):
+class PReLU(Rectifier):
     """Parametric rectified linear unit: the negative slope `alpha` is learned.
 
     ```
@@ -72,6 +74,14 @@ class PReLU(keras.layers.Layer):
         He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equation 1.
     """
 
+    _fixed_arguments: ClassVar[dict[str, str]] = {
+        "alpha": "Assign to the weight: `layer.alpha.assign(value)`.",
+        **dict.fromkeys(
+            ("alpha_initializer", "alpha_regularizer", "alpha_constraint", "shared_axes"),
+            "Make a new layer.",
+        ),
+    }
+
     def __init__(
         self,
         alpha_initializer=0.25,
@@ -83,6 +93,7 @@ class PReLU(keras.layers.Layer):
         super().__init__(**kwargs)
         number = as_number(alpha_initializer)
         if math.isfinite(number):
+            self.check_finite_in_compute_dtype("alpha_initializer", number)
             self.alpha_initializer = keras.initializers.Constant(number)
         elif isinstance(alpha_initializer, str | dict) or callable(alpha_initializer):
             self.alpha_initializer = keras.initializers.get(alpha_initializer)
@@ -104,7 +115,6 @@ class PReLU(keras.layers.Layer):
                 f'`shared_axes` of layer {self.name!r} must be "spatial", "all", None, an int or '
                 f"ints. Received: shared_axes={shared_axes!r}"
             )
-        self.supports_masking = True
 
     def build(self, input_shape):
         shared_axes = self._normalize_shared_axes(len(input_shape))
@@ -148,10 +158,7 @@ class PReLU(keras.layers.Layer):
         return normalized
 
     def call(self, inputs, training=None):
-        return prelu(keras.ops.cast(inputs, self.compute_dtype), self.alpha, training)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
+        return prelu(self.cast_inputs(inputs), self.alpha, training)
 
     def get_config(self):
         axes = self.shared_axes

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from typing import ClassVar
 
 import keras
 
@@ -46,7 +47,8 @@ class RReLU(FixedRectifier):
 
     Raises:
         ValueError: If `lower` or `upper` is not a finite real number, or not
-            0 <= lower <= upper; if `seed` is neither an int of at least 0 nor None.
+            0 <= lower <= upper; if `upper` is infinite in the compute dtype; if `seed` is neither
+            an int of at least 0 nor None.
 
     Example:
 
@@ -64,6 +66,11 @@ class RReLU(FixedRectifier):
         Convolutional Network", section 2.4.
     """
 
+    _fixed_arguments: ClassVar[dict[str, str]] = {
+        **FixedRectifier._fixed_arguments,
+        "seed": "Make a new layer, or assign `layer.seed_generator.state`.",
+    }
+
     def __init__(self, lower=1 / 8, upper=1 / 3, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.lower, self.upper = as_number(lower), as_number(upper)
@@ -72,6 +79,7 @@ class RReLU(FixedRectifier):
                 f"`lower` and `upper` of layer {self.name!r} must be finite real numbers with "
                 f"0 <= lower <= upper. Received: lower={lower!r}, upper={upper!r}"
             )
+        self.check_finite_in_compute_dtype("upper", self.upper)
         is_int = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
         if seed is not None and not (is_int and as_number(seed) >= 0):
             raise ValueError(
@@ -84,7 +92,7 @@ class RReLU(FixedRectifier):
         self._upper = self.keep_slope("upper", self.upper)
 
     def call(self, inputs, training=None):
-        x = keras.ops.cast(inputs, self.compute_dtype)
+        x = self.cast_inputs(inputs)
         if not training:
             return leaky_relu(x, (self._lower + self._upper) / 2, training)
         return rrelu(x, self.seed_generator, self._lower, self._upper)

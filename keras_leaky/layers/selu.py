@@ -50,4 +50,4 @@ class SELU(FixedRectifier):
     """
 
     def call(self, inputs, training=None):
-        return selu(keras.ops.cast(inputs, self.compute_dtype), training)
+        return selu(self.cast_inputs(inputs), training)

@@ -2,8 +2,11 @@
 
 import contextlib
 import contextvars
+from typing import ClassVar
 
 import keras
+
+from keras_leaky.layers._rectifier import Rectifier
 
 __all__ = ["variable_slopes"]
 
@@ -42,31 +45,43 @@ def variable_slopes():
         _wants_variables.reset(token)
 
 
-class FixedRectifier(keras.layers.Layer):
+class FixedRectifier(Rectifier):
     """Abstract base of the rectifiers that learn nothing."""
+
+    _fixed_arguments: ClassVar[dict[str, str]] = dict.fromkeys(
+        SLOPE_NAMES,
+        "Make a new layer, or give a model others with `keras_leaky.replace_activations`.",
+    )
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
+        # There is nothing to build, unless a subclass says so.
+        self.built = type(self).build is keras.layers.Layer.build
 
     def keep_slope(self, name, value):
         """`value`, or inside `variable_slopes()` a variable called `name` that holds it."""
         if not _wants_variables.get():
             return value
+        # Float32 and no autocast in half precision, so that it is as exact as a number is.
+        dtype = "float64" if self.variable_dtype == "float64" else "float32"
         initializer = keras.initializers.Constant(value)
-        return self.add_weight(name=name, shape=(), initializer=initializer, trainable=False)
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype=dtype,
+            initializer=initializer,
+            trainable=False,
+            autocast=False,
+        )
 
     def take_numbers(self, other):
         """Makes the config that of `other`, whose variables this layer has got."""
         for name in SLOPE_NAMES:
             if hasattr(other, name):
-                setattr(self, name, getattr(other, name))
+                self.__dict__[name] = getattr(other, name)  # past what refuses it to users
 
     def save_own_variables(self, store):
         """Nothing: the config holds the slope."""
 
     def load_own_variables(self, store):
         """Nothing, for the same reason."""
-
-    def compute_output_shape(self, input_shape):
-        return input_shape

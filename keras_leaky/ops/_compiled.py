@@ -15,20 +15,43 @@ import tensorflow as tf
 compiled = partial(tf.function, jit_compile=True, autograph=False, reduce_retracing=True)
 
 
-def from_output(forward, backward, x):
-    """`forward(x)`, whose gradient is `backward(dy, y)`: the output is kept and not the input.
+def with_gradient(forward, backward, differentiable, *tensors):
+    """`forward(*tensors)`, whose gradients are `backward(dy)`, one for each tensor.
+
+    `differentiable(*tensors)` is the same function in operations that TensorFlow differentiates by
+    itself, as exactly and to any order. It takes over in forward mode, which TensorFlow derives
+    from `backward` of an output that has no derivative, in a graph without a word. That mode asks
+    for the gradient before there is an output, and so gives itself away.
+    """
+    is_made = is_forward_mode = False
+
+    @tf.custom_gradient
+    def function(*tensors):
+        def gradient(dy):
+            nonlocal is_forward_mode
+            if not is_made:
+                is_forward_mode = True
+                return [None] * len(tensors)
+            return backward(dy)
+
+        # An eager tape would record, and keep, what happens inside as well. In a graph that costs
+        # nothing, and `tf.vectorized_map` forgets custom gradients: it needs those of the inside.
+        inside = map(tf.stop_gradient, tensors) if tf.executing_eagerly() else tensors
+        return forward(*inside), gradient
+
+    y = function(*tensors)
+    is_made = True
+    return differentiable(*tensors) if is_forward_mode else y
+
+
+def from_output(forward, backward, differentiable, x):
+    """As `with_gradient`, by `backward(dy, y)`: the output is kept and not the input.
 
     `backward` gets the very tensor that is returned, so that derivatives of any order pass through
     this gradient again.
     """
     kept = []
-
-    @tf.custom_gradient
-    def function(x):
-        # Without the stop an eager tape records, and keeps, what happens inside as well.
-        return forward(tf.stop_gradient(x)), lambda dy: backward(dy, kept[0])
-
-    kept.append(function(x))
+    kept.append(with_gradient(forward, lambda dy: backward(dy, kept[0]), differentiable, x))
     return kept[0]
 
 

@@ -5,86 +5,148 @@ ELU, CELU and SELU are one function of three numbers:
     f(x)  = scale * x  where x > 0,    amplitude * expm1(x / width)                  elsewhere
     f'(x) = scale      where x > 0,    amplitude / width * exp(x / width)            elsewhere
                                      = (f(x) + amplitude) / width
+
+The output, which the next layer keeps anyway, gives the derivative with an absolute error of 1 eps
+* amplitude / width. Where the derivative is itself that small, this is all of it: in float32 from
+x / width = -16 on, in bfloat16 from -6. So half precision keeps the input.
+
+Half precision is computed in float32 throughout, and so are its three numbers.
 """
 
 import math
 
 import tensorflow as tf
 
-from keras_leaky.ops._compiled import compiled, from_output, sum_all, widen
+from keras_leaky.ops._compiled import (
+    compiled,
+    from_output,
+    is_small,
+    may_compile,
+    sum_all,
+    widen,
+    with_gradient,
+)
 
 
-def exponential(x, scale, amplitude, width):
-    """With constants; keeps the output."""
-    return from_output(
-        lambda x: _forward(x, scale, amplitude, width),
-        lambda dy, y: _backward(dy, y, scale, amplitude, width),
+def exponential(x, numbers, training, keeps_output):
+    """With three numbers."""
+    if is_small(x):
+        return _differentiable(x, *numbers)
+    tensors = [tf.constant(number, widen(x)[0].dtype) for number in numbers]
+
+    def differentiable(x):
+        return _differentiable(x, *numbers)
+
+    if not may_compile(training):
+        is_elu = list(numbers) == [1.0, 1.0, 1.0]
+        return with_gradient(
+            _exportable_elu if is_elu else lambda x: _exportable(x, *tensors),
+            lambda dy: _backward_from_input.python_function(dy, x, *tensors),
+            differentiable,
+            x,
+        )
+    if keeps_output:
+        return from_output(
+            lambda x: _forward(x, *tensors),
+            lambda dy, y: _backward_from_output(dy, y, *tensors),
+            differentiable,
+            x,
+        )
+    return with_gradient(
+        lambda x: _forward(x, *tensors),
+        lambda dy: _backward_from_input(dy, x, *tensors),
+        differentiable,
         x,
     )
 
 
-def exponential_with_parameters(x, scale, amplitude, width):
-    """With scalar tensors that get a gradient, for which the input is kept if it is asked for."""
+def exponential_with_parameters(x, parameters, training, keeps_output):
+    """With three scalar tensors. Two get a gradient, for which the input is kept if it is asked."""
+    scale, amplitude, width = parameters
+    is_compiled = may_compile(training)
+    steps = _forward, _backward_from_input, _parameter_gradients
+    if not is_compiled:
+        steps = _exportable, *(step.python_function for step in steps[1:])
+    forward, backward_from_input, parameter_gradients = steps
     kept = []
 
-    @tf.custom_gradient
-    def function(x, amplitude, width):
-        def gradient(dy):
-            dx = _backward(dy, kept[0], scale, amplitude, width)
-            return dx, *_parameter_gradients(dy, x, amplitude, width)
+    def backward(dy):
+        if keeps_output and is_compiled:
+            dx = _backward_from_output(dy, kept[0], scale, amplitude, width)
+        else:
+            dx = backward_from_input(dy, x, scale, amplitude, width)
+        return dx, *parameter_gradients(dy, x, amplitude, width)
 
-        constants = map(tf.stop_gradient, (x, scale, amplitude, width))
-        return _forward(*constants), gradient
-
-    kept.append(function(x, amplitude, width))
+    kept.append(
+        with_gradient(
+            lambda x, amplitude, width: forward(x, scale, amplitude, width),
+            backward,
+            lambda x, amplitude, width: _differentiable(x, scale, amplitude, width),
+            *(x, amplitude, width),
+        )
+    )
     return kept[0]
 
 
-def exponential_small(x, scale, amplitude, width):
-    """With numbers, in few operations: a factor of 1 is left out."""
+def _differentiable(x, scale, amplitude, width):
+    """In few operations, whose own gradients are exact. A factor of the number 1 is left out."""
+    (wide,) = widen(x)
     # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
-    positive, negative = tf.nn.relu(x), tf.minimum(x, 0)
-    negative = tf.math.expm1(negative if width == 1 else negative / width)
-    positive = positive if scale == 1 else scale * positive
-    return positive + (negative if amplitude == 1 else amplitude * negative)
+    positive, negative = tf.nn.relu(wide), tf.minimum(wide, 0)
+    negative = tf.math.expm1(negative if _is_one(width) else negative / width)
+    positive = positive if _is_one(scale) else scale * positive
+    return tf.cast(positive + (negative if _is_one(amplitude) else amplitude * negative), x.dtype)
 
 
-def exponential_plain(x, scale, amplitude, width):
+def _is_one(number):
+    return isinstance(number, float) and number == 1
+
+
+def _exportable(x, scale, amplitude, width):
     """In operations that exporters know: ONNX has no expm1, and of a select it makes 0 * inf."""
-    # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
-    z = tf.minimum(x, 0) / width
-    return scale * tf.nn.relu(x) + amplitude * (tf.tanh(z / 2) * (tf.exp(z) + 1))
+    (wide,) = widen(x)
+    # Not minimum(x, 0): int8 LiteRT gives it and what comes before one range, which ends at 0. Nor
+    # -x, which it computes in float32. tf.maximum passes the gradient of a tie to its first
+    # argument, tf.nn.relu none.
+    z = tf.maximum(wide * -1.0, 0) / -width
+    y = scale * tf.nn.relu(wide) + amplitude * (tf.tanh(z / 2) * (tf.exp(z) + 1))
+    return tf.cast(y, x.dtype)
 
 
-def elu_kernel(x):
-    """ELU(1) by TensorFlow's kernel, which exporters know, with the derivatives of this package."""
-    return from_output(
-        tf.nn.elu, lambda dy, y: dy * tf.where(y > 0, tf.ones([], y.dtype), y + 1), x
-    )
+def _exportable_elu(x):
+    """ELU(1) by TensorFlow's kernel, which exporters know."""
+    return tf.cast(tf.nn.elu(*widen(x)), x.dtype)
 
 
 @compiled
 def _forward(x, scale, amplitude, width):
-    wide, scale, amplitude, width = widen(x, scale, amplitude, width)
+    (wide,) = widen(x)
     negative = amplitude * _expm1(tf.minimum(wide, 0) / width)
     return tf.cast(scale * tf.nn.relu(wide) + negative, x.dtype)
 
 
 @compiled
-def _backward(dy, y, scale, amplitude, width):
-    wide_dy, y, scale, amplitude, width = widen(dy, y, scale, amplitude, width)
-    return tf.cast(wide_dy * tf.where(y > 0, scale, (y + amplitude) / width), dy.dtype)
+def _backward_from_output(dy, y, scale, amplitude, width):
+    return dy * tf.where(y > 0, scale, (y + amplitude) / width)
+
+
+@compiled
+def _backward_from_input(dy, x, scale, amplitude, width):
+    wide_dy, wide_x = widen(dy, x)
+    # Squared, as exp(x / width) can underflow where its product with a large number does not.
+    root = tf.exp(tf.minimum(wide_x, 0) / (2 * width))
+    negative = amplitude / width * root * root
+    return tf.cast(wide_dy * tf.where(wide_x > 0, scale, negative), dy.dtype)
 
 
 @compiled
 def _parameter_gradients(dy, x, amplitude, width):
-    dtype = amplitude.dtype
-    dy, x, amplitude, width = widen(dy, x, amplitude, width)
+    dy, x = widen(dy, x)
     z = tf.maximum(tf.minimum(x, 0) / width, -1000.0)  # exp(-inf) * inf is NaN
     exp = tf.exp(z)
     d_amplitude = sum_all(dy * _expm1(z))
     d_width = sum_all(dy * z * exp) * (-amplitude / width)
-    return tf.cast(d_amplitude, dtype), tf.cast(d_width, dtype)
+    return d_amplitude, d_width
 
 
 def _expm1(x):

@@ -10,6 +10,7 @@ from keras_leaky.ops._compiled import (
     sum_all,
     sum_to,
     widen,
+    with_gradient,
 )
 
 
@@ -22,49 +23,44 @@ def leaky_relu_constant(x, negative_slope, training):
         # fuses into the convolution before it.
         return tf.nn.leaky_relu(x, negative_slope)
 
+    def plain(x):
+        return tf.nn.leaky_relu(x, negative_slope)
+
     # The output has the sign of the input, and the next layer keeps it anyway.
     return from_output(
-        lambda x: tf.nn.leaky_relu(x, negative_slope),
+        plain,
         lambda dy, y: tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=negative_slope),
+        plain,
         x,
     )
 
 
-def leaky_relu(x, negative_slope):
+def leaky_relu(x, negative_slope, training):
     """With a slope in a scalar tensor; keeps `x`."""
+    if not may_compile(training):
+        return _leaky_relu.python_function(x, negative_slope)
 
-    @tf.custom_gradient
-    def from_input(x, a):
-        y = _leaky_relu(tf.stop_gradient(x), tf.stop_gradient(a))
-        return y, lambda dy: (_scale(dy, x, a), _sum_negative(dy, x))
+    def backward(dy):
+        return _scale(dy, x, negative_slope), _sum_negative(dy, x)
 
-    return from_input(x, negative_slope)
+    return with_gradient(_leaky_relu, backward, _differentiable, x, negative_slope)
 
 
 def prelu(x, alpha, training):
     """With a tensor of slopes that broadcasts to the shape of `x`; keeps `x`."""
     if is_small(x):
-        # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
-        return tf.nn.relu(x) + alpha * tf.minimum(x, 0)
+        return _prelu_differentiable(x, alpha)
     # The shapes are arguments, as in its own graph a function does not see them once they vary.
     rank, shape = x.shape.rank, tuple(alpha.shape)
+    steps = _prelu, _scale, _sum_alpha
+    if not may_compile(training):
+        steps = _prelu_exportable, _scale.python_function, _sum_alpha.python_function
+    forward, scale, sum_alpha = steps
 
-    @tf.custom_gradient
-    def compiled_form(x, a):
-        still_x = tf.stop_gradient(x)
-        y = _scale(still_x, still_x, tf.stop_gradient(a))
-        return y, lambda dy: (_scale(dy, x, a), _alpha_gradient(dy, x, rank, shape))
+    def backward(dy):
+        return scale(dy, x, alpha), sum_alpha(dy, x, rank, shape)
 
-    @tf.custom_gradient
-    def plain_form(x, a):
-        def gradient(dy):
-            dx = _scale.python_function(dy, x, a)
-            return dx, _alpha_gradient.python_function(dy, x, rank, shape)
-
-        # LiteRT fuses this form alone to one PRELU.
-        return tf.nn.relu(x) + (-a) * tf.nn.relu(-x), gradient
-
-    return (compiled_form if may_compile(training) else plain_form)(x, alpha)
+    return with_gradient(forward, backward, _prelu_differentiable, x, alpha)
 
 
 def rrelu(x, seed, lower, upper):
@@ -72,29 +68,63 @@ def rrelu(x, seed, lower, upper):
     return from_output(
         lambda x: _rrelu(x, x, seed, lower, upper),
         lambda dy, y: _rrelu(dy, y, seed, lower, upper),
+        lambda x: _differentiable(x, _draw_like(x, seed, lower, upper)),
         x,
     )
 
 
+def _differentiable(x, a):
+    # 0 * -inf is NaN. Not tf.where, which TensorFlow cannot differentiate forward twice in a graph.
+    # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
+    return tf.nn.relu(x) + tf.math.multiply_no_nan(tf.minimum(x, 0), a)
+
+
 @compiled
 def _leaky_relu(x, a):
-    # 0 * -inf is NaN.
-    return tf.where(x > 0, x, tf.where(a == 0, tf.minimum(tf.maximum(x, 0), 0), a * x))
+    # 0 * -inf is NaN. The slope is left alone, so its gradient at 0 stays right.
+    finite = tf.where((a == 0) & tf.math.is_inf(x), tf.zeros([], x.dtype), x)
+    # tf.minimum passes the gradient of a tie to its first argument.
+    return tf.where(x > 0, x, a * tf.minimum(finite, 0))
 
 
 @compiled
 def _scale(x, sign, a):
-    """`x`, times `a` where `sign` is not positive: the value of PReLU and, of `dy`, derivative."""
+    """`x`, times `a` where `sign` is not positive: of `dy`, the derivative of PReLU."""
     return tf.where(sign > 0, x, a * x)
+
+
+@compiled
+def _prelu(x, a):
+    return tf.where(x > 0, x, a * tf.minimum(x, 0))
+
+
+def _prelu_differentiable(x, a):
+    # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
+    return tf.nn.relu(x) + a * tf.minimum(x, 0)
+
+
+def _prelu_exportable(x, a):
+    # LiteRT fuses this form alone to one PRELU.
+    return tf.nn.relu(x) + (-a) * tf.nn.relu(-x)
 
 
 @compiled
 def _rrelu(x, sign, seed, lower, upper):
     """`x`, times a random slope where `sign` is not positive: value and, of `dy`, derivative."""
-    # XLA on the CPU takes 200 times as long for its default, Philox.
-    draws = tf.random.stateless_uniform(tf.shape(x), seed, dtype=tf.float32, alg="threefry")
-    slopes = tf.cast(lower + (upper - lower) * draws, x.dtype)
-    return tf.where(sign > 0, x, slopes * x)
+    # Not like `dy`: a jacobian has many of them, which all get the same slopes.
+    return tf.where(sign > 0, x, _draw_like(sign, seed, lower, upper) * x)
+
+
+def _draw_like(x, seed, lower, upper):
+    return tf.cast(tf.stop_gradient(_draw(tf.shape(x), seed, lower, upper)), x.dtype)
+
+
+@compiled
+def _draw(shape, seed, lower, upper):
+    # XLA on the CPU takes 200 times as long for its default, Philox. Without XLA there is no
+    # threefry, so this is a function of its own: `tf.vectorized_map` takes the others apart.
+    draws = tf.random.stateless_uniform(shape, seed, dtype=lower.dtype, alg="threefry")
+    return lower + (upper - lower) * draws
 
 
 @compiled
@@ -104,6 +134,6 @@ def _sum_negative(dy, x):
 
 
 @compiled
-def _alpha_gradient(dy, x, rank, shape):
+def _sum_alpha(dy, x, rank, shape):
     wide_dy, wide_x = widen(dy, x)
     return tf.cast(sum_to(wide_dy * tf.minimum(wide_x, 0), rank, shape), x.dtype)

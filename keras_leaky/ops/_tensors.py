@@ -20,13 +20,36 @@ def to_float_tensor(x) -> Any:
     return ops.cast(tensor, keras.config.floatx())
 
 
-def parameter_like(parameter, x) -> Any:
-    """`parameter` in the dtype of `x`, so that no NumPy scalar or float32 variable promotes `x`.
+def is_ragged(x):
+    """Whether `x` is a RaggedTensor of TensorFlow: functions go over its `flat_values`."""
+    return hasattr(x, "with_flat_values")
+
+
+def cast(x, dtype) -> Any:
+    """As `ops.cast`, of a RaggedTensor too."""
+    if is_ragged(x):
+        return x.with_flat_values(ops.cast(x.flat_values, dtype))
+    if hasattr(x, "dense_shape"):
+        raise ValueError(
+            "`inputs` of a rectifier must be a dense or a ragged tensor. "
+            f"Received: inputs={type(x).__name__}. Make it dense: `tf.sparse.to_dense(inputs)`"
+        )
+    return ops.cast(x, dtype)
+
+
+def parameter_of(parameter, dtype) -> Any:
+    """`parameter` in a dtype, so that no NumPy scalar or float32 variable promotes the tensor.
 
     Not `ops.cast`: it takes a Python float through float32 on the way to float64.
     """
-    dtype = keras.backend.standardize_dtype(x.dtype)
+    dtype = keras.backend.standardize_dtype(dtype)
     return _read(ops.convert_to_tensor(parameter, dtype=dtype))
+
+
+def wide_dtype(x):
+    """The dtype of `x`, or float32 where it has half precision."""
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def _read(tensor):

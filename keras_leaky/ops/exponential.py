@@ -1,16 +1,19 @@
 """Rectifiers whose negative side saturates exponentially."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_leaky.ops._tensors import (
     as_constant,
+    is_ragged,
     is_tensorflow,
-    parameter_like,
+    parameter_of,
     portable,
     to_float_tensor,
+    wide_dtype,
 )
 
 # Klambauer et al. 2017, equation 14: the fixed point at mean 0 and variance 1.
@@ -59,7 +62,7 @@ def elu(x, alpha=1.0, training=None):
         Clevert, Unterthiner and Hochreiter, 2016, "Fast and Accurate Deep Network Learning by
         Exponential Linear Units (ELUs)", section 3.
     """
-    return _exponential(x, 1.0, alpha, 1.0, training)
+    return _exponential(x, 1.0, alpha, 1.0, training, keeps_output=True)
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
@@ -131,34 +134,39 @@ def selu(x, training=None):
         Klambauer, Unterthiner, Mayr and Hochreiter, 2017, "Self-Normalizing Neural Networks",
         equations 2 and 14.
     """
-    return _exponential(x, _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA, 1.0, training)
+    return _exponential(x, _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA, 1.0, training, True)
 
 
-def _exponential(x, scale, amplitude, width, training):
-    """`scale * x` where x > 0, `amplitude * expm1(x / width)` elsewhere."""
+def _exponential(x, scale, amplitude, width, training, keeps_output=False):
+    """`scale * x` where x > 0, `amplitude * expm1(x / width)` elsewhere.
+
+    `keeps_output` is heard on TensorFlow, above half precision.
+    """
+    if is_ragged(x):
+        values = _exponential(x.flat_values, scale, amplitude, width, training, keeps_output)
+        return x.with_flat_values(values)
     x = to_float_tensor(x)
     numbers = (scale, amplitude, width)
-    if not is_tensorflow(x):
-        return _exponential_portable(x, *(parameter_like(number, x) for number in numbers))
-    from keras_leaky.ops import _compiled, _exponential_tf
-
     constants = [as_constant(number) for number in numbers]
     is_constant = not any(map(math.isnan, constants))
-    if not _compiled.may_compile(training):
-        if constants == [1.0, 1.0, 1.0]:
-            return _exponential_tf.elu_kernel(x)
-        form = _exponential_tf.exponential_plain
-    elif is_constant and _compiled.is_small(x):
-        return _exponential_tf.exponential_small(x, *constants)
-    elif is_constant:
-        form = _exponential_tf.exponential
-    else:
-        form = _exponential_tf.exponential_with_parameters
-    return form(x, *(parameter_like(number, x) for number in numbers))
+    if is_tensorflow(x):
+        from keras_leaky.ops import _exponential_tf
+
+        keeps_output = keeps_output and x.dtype.size > 2
+        if is_constant:
+            return _exponential_tf.exponential(x, constants, training, keeps_output)
+        tensors = [parameter_of(number, wide_dtype(x)) for number in numbers]
+        return _exponential_tf.exponential_with_parameters(x, tensors, training, keeps_output)
+    return _exponential_portable(x, *(parameter_of(number, wide_dtype(x)) for number in numbers))
 
 
 @portable
 def _exponential_portable(x, scale, amplitude, width):
+    wide = ops.cast(x, wide_dtype(x))
     # expm1 of a large x overflows, and 0 * inf in its gradient is NaN even where it is not chosen.
-    negative = ops.where(x > 0, 0.0, x)
-    return ops.where(x > 0, scale * x, amplitude * ops.expm1(negative / width))
+    z = ops.where(x > 0, 0.0, wide) / width
+    # The frameworks take the derivative of expm1 from its rounded output, as expm1(z) + 1, which
+    # is 0 long before exp(z) is. The terms added are 0, and their derivative is the exact one.
+    exp: Any = ops.exp(z)
+    expm1 = ops.stop_gradient(ops.expm1(z)) + (exp - ops.stop_gradient(exp))
+    return ops.cast(ops.where(x > 0, scale * wide, amplitude * expm1), x.dtype)

@@ -8,10 +8,12 @@ from keras import ops
 
 from keras_leaky.ops._tensors import (
     as_constant,
+    is_ragged,
     is_tensorflow,
-    parameter_like,
+    parameter_of,
     portable,
     to_float_tensor,
+    wide_dtype,
 )
 
 
@@ -51,6 +53,8 @@ def leaky_relu(x, negative_slope=0.01, training=None):
         Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
         Models", section 2 (LReL).
     """
+    if is_ragged(x):
+        return x.with_flat_values(leaky_relu(x.flat_values, negative_slope, training))
     x = to_float_tensor(x)
     constant = as_constant(negative_slope)
     # The kernels of TensorFlow hold their slope in float32.
@@ -58,12 +62,11 @@ def leaky_relu(x, negative_slope=0.01, training=None):
         from keras_leaky.ops import _piecewise_linear_tf
 
         return _piecewise_linear_tf.leaky_relu_constant(x, constant, training)
-    negative_slope = parameter_like(negative_slope, x)
+    negative_slope = parameter_of(negative_slope, x.dtype)
     if is_tensorflow(x):
-        from keras_leaky.ops import _compiled, _piecewise_linear_tf
+        from keras_leaky.ops import _piecewise_linear_tf
 
-        if _compiled.may_compile(training):
-            return _piecewise_linear_tf.leaky_relu(x, negative_slope)
+        return _piecewise_linear_tf.leaky_relu(x, negative_slope, training)
     return _leaky_relu(x, negative_slope)
 
 
@@ -101,8 +104,10 @@ def prelu(x, alpha, training=None):
     References:
         He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equation 1.
     """
+    if is_ragged(x):
+        return x.with_flat_values(prelu(x.flat_values, _alpha_of_values(alpha, x), training))
     x = to_float_tensor(x)
-    alpha = parameter_like(alpha, x)
+    alpha = parameter_of(alpha, x.dtype)
     if is_tensorflow(x):
         from keras_leaky.ops import _piecewise_linear_tf
 
@@ -110,20 +115,35 @@ def prelu(x, alpha, training=None):
     return _scale_negative(x, alpha)
 
 
+def _alpha_of_values(alpha, x):
+    """`alpha` for the `flat_values` of a RaggedTensor, which have no axes but the inner ones."""
+    tensor: Any = ops.convert_to_tensor(alpha)
+    shape = (1,) * (len(x.shape) - len(tensor.shape)) + tuple(tensor.shape)
+    n_outer = x.ragged_rank + 1
+    if any(size != 1 for size in shape[:n_outer]):
+        raise ValueError(
+            "`alpha` must be shared along the ragged axes of its input, which are all up to axis "
+            f"{x.ragged_rank}. Received: alpha of shape {tuple(tensor.shape)}. Name those axes in "
+            "`shared_axes`"
+        )
+    return ops.reshape(tensor, shape[n_outer:])
+
+
 def rrelu(x, seed_generator, lower, upper):
     """`a * x` where x <= 0, with one `a ~ U(lower, upper)` an element, at least 0.
 
     What `keras_leaky.layers.RReLU` is in training; see there. `a` gets no gradient.
     """
-    # In float32: bfloat16 has but 128 numbers between 0.5 and 1.
-    bounds: Any = [ops.cast(bound, "float32") for bound in (lower, upper)]
-    lower, upper = bounds
+    if is_ragged(x):
+        return x.with_flat_values(rrelu(x.flat_values, seed_generator, lower, upper))
+    # Half precision draws in float32: bfloat16 has but 128 numbers between 0.5 and 1.
+    lower, upper = (parameter_of(bound, wide_dtype(x)) for bound in (lower, upper))
     if is_tensorflow(x):
         from keras_leaky.ops import _piecewise_linear_tf
 
         seed = ops.cast(seed_generator.next(), "int32")
         return _piecewise_linear_tf.rrelu(x, seed, lower, upper)
-    draws = keras.random.uniform(ops.shape(x), dtype="float32", seed=seed_generator)
+    draws = keras.random.uniform(ops.shape(x), dtype=wide_dtype(x), seed=seed_generator)
     slopes = ops.cast(ops.stop_gradient(lower + (upper - lower) * draws), x.dtype)
     return _scale_negative(x, slopes)
 

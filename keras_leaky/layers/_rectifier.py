@@ -20,6 +20,8 @@ class Rectifier(keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+        for name in self._fixed_arguments:  # of a subclass that sets one before it gets here
+            self.__dict__.pop(name, None)
 
     def __setattr__(self, name, value):
         # In the instance since its `__init__`. A build that is repeated sets a new weight.

@@ -1,11 +1,12 @@
 """CELU with a fixed saturation value."""
 
 import math
+from typing import ClassVar
 
 import keras
 
 from keras_leaky.layers._arguments import as_number
-from keras_leaky.layers.slope import FixedRectifier
+from keras_leaky.layers.slope import NEW_LAYER, FixedRectifier
 from keras_leaky.ops import celu
 
 _SMALLEST = 1.2e-38  # float32 has normal numbers down to here
@@ -56,6 +57,8 @@ class CELU(FixedRectifier):
     References:
         Barron, 2017, "Continuously Differentiable Exponential Linear Units", equation 2.
     """
+
+    _fixed_arguments: ClassVar[dict[str, str]] = {"alpha": NEW_LAYER}
 
     def __init__(self, alpha=1.0, **kwargs):
         super().__init__(**kwargs)

@@ -1,11 +1,12 @@
 """ELU with a fixed saturation value."""
 
 import math
+from typing import ClassVar
 
 import keras
 
 from keras_leaky.layers._arguments import as_number
-from keras_leaky.layers.slope import FixedRectifier
+from keras_leaky.layers.slope import NEW_LAYER, FixedRectifier
 from keras_leaky.ops import elu
 
 
@@ -55,6 +56,8 @@ class ELU(FixedRectifier):
         Clevert, Unterthiner and Hochreiter, 2016, "Fast and Accurate Deep Network Learning by
         Exponential Linear Units (ELUs)", section 3.
     """
+
+    _fixed_arguments: ClassVar[dict[str, str]] = {"alpha": NEW_LAYER}
 
     def __init__(self, alpha=1.0, **kwargs):
         super().__init__(**kwargs)

@@ -1,11 +1,12 @@
 """Leaky ReLU with a fixed slope."""
 
 import math
+from typing import ClassVar
 
 import keras
 
 from keras_leaky.layers._arguments import as_number
-from keras_leaky.layers.slope import FixedRectifier
+from keras_leaky.layers.slope import NEW_LAYER, FixedRectifier
 from keras_leaky.ops import leaky_relu
 
 _DEFAULT = 0.01  # compared by identity: one that was given, also of this value, is another object
@@ -59,6 +60,8 @@ class LeakyReLU(FixedRectifier):
         Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
         Models", section 2 (LReL).
     """
+
+    _fixed_arguments: ClassVar[dict[str, str]] = {"negative_slope": NEW_LAYER}
 
     def __init__(self, negative_slope=_DEFAULT, **kwargs):
         alpha = kwargs.pop("alpha", _DEFAULT)  # the name in Keras 2 files

@@ -7,7 +7,7 @@ from typing import ClassVar
 import keras
 
 from keras_leaky.layers._arguments import as_number
-from keras_leaky.layers.slope import FixedRectifier
+from keras_leaky.layers.slope import NEW_LAYER, FixedRectifier
 from keras_leaky.ops import leaky_relu
 from keras_leaky.ops.piecewise_linear import rrelu
 
@@ -67,7 +67,8 @@ class RReLU(FixedRectifier):
     """
 
     _fixed_arguments: ClassVar[dict[str, str]] = {
-        **FixedRectifier._fixed_arguments,
+        "lower": NEW_LAYER,
+        "upper": NEW_LAYER,
         "seed": "Make a new layer, or assign `layer.seed_generator.state`.",
     }
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import contextvars
-from typing import ClassVar
 
 import keras
 
@@ -11,6 +10,9 @@ from keras_leaky.layers._rectifier import Rectifier
 __all__ = ["variable_slopes"]
 
 SLOPE_NAMES = ("negative_slope", "alpha", "lower", "upper")  # attributes, and keys of configs
+
+# What to do instead of assigning one of them.
+NEW_LAYER = "Make a new layer, or give a model others with `keras_leaky.replace_activations`."
 
 _wants_variables = contextvars.ContextVar("keras_leaky_variable_slopes", default=False)
 
@@ -47,11 +49,6 @@ def variable_slopes():
 
 class FixedRectifier(Rectifier):
     """Abstract base of the rectifiers that learn nothing."""
-
-    _fixed_arguments: ClassVar[dict[str, str]] = dict.fromkeys(
-        SLOPE_NAMES,
-        "Make a new layer, or give a model others with `keras_leaky.replace_activations`.",
-    )
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -111,7 +111,8 @@ def run_onnx(model, x, path):
 
 def run_saved_model(model, x, path):
     model.export(path / "m", verbose=False)
-    return tf.saved_model.load(path / "m").serve(x).numpy()
+    artifact = tf.saved_model.load(path / "m")
+    return artifact.serve(x).numpy()
 
 
 # How far the output may be off, as a fraction of its range.

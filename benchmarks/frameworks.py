@@ -14,8 +14,8 @@ class TensorFlow:
 
         self.tf = tf
 
-    def tensor(self, array):
-        return self.tf.constant(array)
+    def tensor(self, array, dtype):
+        return self.tf.cast(array, dtype)
 
     def run(self, function, weights, mode, backward):
         """A function of (x, dy) that calls `function(x)` and, if asked, differentiates it."""
@@ -46,8 +46,8 @@ class Jax:
 
         self.jax = jax
 
-    def tensor(self, array):
-        return self.jax.numpy.asarray(array)
+    def tensor(self, array, dtype):
+        return self.jax.numpy.asarray(array, dtype)
 
     def run(self, function, weights, mode, backward):
         # What a layer of Keras holds goes in as an argument, or it would be a constant.
@@ -74,8 +74,8 @@ class Torch:
 
         self.torch = torch
 
-    def tensor(self, array):
-        tensor = self.torch.from_numpy(np.array(array))
+    def tensor(self, array, dtype):
+        tensor = self.torch.from_numpy(np.array(array)).to(getattr(self.torch, dtype))
         # Channels are the second axis there; in memory they stay the last.
         return tensor.movedim(-1, 1)
 

@@ -4,10 +4,11 @@
 # PyTorch and JAX are measured where they are installed.
 
 import inspect
+import itertools
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import keras
 import numpy as np
@@ -23,7 +24,8 @@ from keras_leaky.layers.slope import variable_slopes
 
 SHAPES = ((128, 32, 32, 64), (128, 28, 28, 16), (128, 100))
 PASSES = ("forward", "forward+backward")
-COLUMNS = ("layer", "shape", "mode", "pass", "ours_copies", "peer", "peer_copies", "ratio")
+COLUMNS = ("layer", "dtype", "shape", "mode", "pass", "ours_copies", "peer", "peer_copies", "ratio")
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
 @dataclass
@@ -35,7 +37,10 @@ class Options:
     """
 
     json: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    """File for the rows: layer, shape, mode, pass, ours_copies, peer, peer_copies, ratio."""
+    """File for the rows: layer, dtype, shape, mode, pass, ours_copies, peer, peer_copies, ratio."""
+
+    dtypes: tuple[Literal["float32", "bfloat16", "float16"], ...] = ("float32", "bfloat16")
+    """Dtypes of the tensors. A copy is one in the same dtype."""
 
 
 def slope_in_a_variable():
@@ -69,12 +74,13 @@ CASES = [
 ]
 
 
-def torch_functions(n_channels):
+def torch_functions(n_channels, dtype):
     """PyTorch's function of each case, and its weights."""
     import torch
     from torch.nn import functional
 
-    alpha = torch.full((n_channels,), 0.25, requires_grad=True)
+    kind = getattr(torch, dtype)
+    alpha = torch.full((n_channels,), 0.25, dtype=kind, requires_grad=True)
     return {
         "LeakyReLU(0.1)": (lambda x: functional.leaky_relu(x, 0.1), []),
         "PReLU": (functional.prelu, [alpha]),
@@ -86,11 +92,11 @@ def torch_functions(n_channels):
     }
 
 
-def jax_functions(n_channels):
+def jax_functions(n_channels, dtype):
     """JAX's function of each case, which has no PReLU and no RReLU."""
     import jax
 
-    del n_channels
+    del n_channels, dtype
     return {
         "LeakyReLU(0.1)": (lambda x: jax.nn.leaky_relu(x, 0.1), []),
         "ELU(0.5)": (lambda x: jax.nn.elu(x, 0.5), []),
@@ -104,10 +110,10 @@ HOMES = {"tensorflow": TensorFlow, "jax": Jax}
 OTHERS = {"torch": (Torch, torch_functions), "jax": (Jax, jax_functions)}
 
 
-def prepare(framework, shape):
+def prepare(framework, shape, dtype):
     """x, dy and the unit of time, a copy, in a framework."""
     x, dy = (
-        framework.tensor(a)
+        framework.tensor(a, dtype)
         for a in np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
     )
     return x, dy, lambda: framework.wait(x + 0.0)
@@ -130,11 +136,12 @@ def run_of_layer(framework, layer, x, mode, backward):
     return framework.run(call, layer.trainable_variables, mode, backward)
 
 
-def measure(shape, mode, backward):
-    """Rows of one shape, mode and pass."""
+def measure(dtype, shape, mode, backward):
+    """Rows of one dtype, shape, mode and pass."""
+    keras.config.set_dtype_policy(POLICIES[dtype])
     backend = keras.backend.backend()
     home = HOMES[backend]()
-    x, dy, copy = prepare(home, shape)
+    x, dy, copy = prepare(home, shape, dtype)
     runs = {("copy", ""): copy}
 
     def add(case, peer, framework, function, x, dy):
@@ -153,8 +160,8 @@ def measure(shape, mode, backward):
         their_mode = {"XLA": "jit", "tf.function": None}.get(mode, mode)
         if their_mode not in other.modes:
             continue
-        their_x, their_dy, _ = prepare(other, shape)
-        for case, (function, weights) in functions(shape[-1]).items():
+        their_x, their_dy, _ = prepare(other, shape, dtype)
+        for case, (function, weights) in functions(shape[-1], dtype).items():
             run = other.run(function, weights, their_mode, backward)
             add(case, name, other, run, their_x, their_dy)
     seconds = median_seconds(runs)
@@ -167,7 +174,7 @@ def measure(shape, mode, backward):
         copies = (None, None, None)
         if theirs is not None:
             copies = (peer, round(theirs / unit, 3), round(ours / theirs, 3))
-        values = (case, list(shape), mode, PASSES[backward], round(ours / unit, 3), *copies)
+        values = (case, dtype, list(shape), mode, PASSES[backward], round(ours / unit, 3), *copies)
         yield dict(zip(COLUMNS, values, strict=True))
 
 
@@ -177,9 +184,10 @@ def main(options: Options, console: Console):
         refuse(f"KERAS_BACKEND must be one of {', '.join(HOMES)}. Received: {backend}")
     check_writable(options.json)
     console.print(environment(), highlight=False, soft_wrap=True)
-    combinations = [(s, m, b) for s in SHAPES for m in HOMES[backend].modes for b in (False, True)]
+    modes = HOMES[backend].modes
+    combinations = itertools.product(options.dtypes, SHAPES, modes, (False, True))
     rows = []
-    for combination in track(combinations, "Measuring", console=console):
+    for combination in track(list(combinations), "Measuring", console=console):
         rows += measure(*combination)
     table = Table(*COLUMNS)
     for row in rows:

@@ -24,6 +24,8 @@ class CELU(FixedRectifier):
     At 0 the value is 0 and the derivative 1, whatever `alpha`: that is what it is made for. Small
     negative inputs are not lost, as in `ELU`, whose exception for an `alpha` of 1 holds here too.
 
+    For the backward pass, the layer keeps its input, and so the derivative is exact.
+
     `alpha` is minus the saturation value and the width of the bend: no output lies below `-alpha`,
     and towards 0 the function approaches ReLU, for large values the identity. With 1 it is ELU.
 

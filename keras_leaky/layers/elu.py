@@ -24,6 +24,11 @@ class ELU(FixedRectifier):
     exception: a TensorFlow graph that does not train, and what is exported from it, uses the
     runtime's own kernel for an `alpha` of 1, with an absolute error of at most eps.
 
+    For the backward pass, training on TensorFlow keeps the output in float32 and float64, which
+    the next layer keeps anyway. The derivative then has an absolute error of at most
+    2 eps * `alpha`, as that of `keras.layers.ELU`. In half precision the input is kept, and the
+    derivative is exact.
+
     `alpha` is minus the saturation value: no output lies below `-alpha`. 0 is ReLU. Large values
     push the mean output below 0 and make the derivative jump from `alpha` to 1 at 0. A unit that is
     far below 0 gets as good as no gradient: ELU saturates where Leaky ReLU does not.

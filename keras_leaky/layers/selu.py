@@ -18,6 +18,8 @@ class SELU(FixedRectifier):
     with scale 1.0507009873554805 and alpha 1.6732632423543772. At 0 the value is 0 and the
     derivative `scale * alpha`.
 
+    What is kept for the backward pass is as for `ELU`.
+
     Nothing can be set: for these two numbers, unit normal pre-activations give outputs of mean 0
     and variance 1. That asks for weights of variance 1 / fan-in (`RectifierNormal("selu")`, or
     `LecunNormal`) and, if anything is dropped, for `AlphaDropout`.

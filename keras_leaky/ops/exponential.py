@@ -34,15 +34,20 @@ def elu(x, alpha=1.0, training=None):
     infinity `-alpha`. `exp(x) - 1` goes through expm1, which keeps the small negative numbers that
     the subtraction rounds to 0, but for one case: a TensorFlow graph that does not train uses
     TensorFlow's own kernel for an `alpha` of 1, as do the formats such a graph is exported to; its
-    absolute error is at most eps. The derivative is computed from the output, as
-    `f(x) + alpha`: its absolute error is at most 2 eps * alpha.
+    absolute error is at most eps.
+
+    The derivative is exact wherever it is a normal number of the dtype, on every backend, with one
+    exception. On TensorFlow in float32 and float64, a large tensor or a graph that trains keeps the
+    output alone, and takes the derivative as `f(x) + alpha`: the absolute error is at most
+    2 eps * alpha. Half precision keeps the input, and is computed in float32.
 
     `-alpha` is the saturation value. Nothing is checked here; `keras_leaky.layers.ELU` checks.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        alpha: Number or scalar tensor in [0, inf), taken in the dtype of `x`. Defaults to 1.0. A
-            tensor may change without a new compilation, and gets a gradient.
+        alpha: Number or scalar tensor in [0, inf), taken in the dtype of `x`, or in float32 where
+            that is half precision. Defaults to 1.0. A tensor may change without a new compilation,
+            and gets a gradient.
         training: True for the fast form in a graph of TensorFlow, which does not suit export.
             Defaults to None. Eagerly and on other backends it changes nothing.
 
@@ -75,15 +80,15 @@ def celu(x, alpha=1.0, training=None):
     ```
 
     At 0 the value is 0 and the derivative 1, whatever `alpha`. NaN gives NaN, plus infinity
-    itself, minus infinity `-alpha`. `exp - 1` goes through expm1, and the derivative comes from
-    the output, as in `elu`.
+    itself, minus infinity `-alpha`. `exp - 1` goes through expm1, as in `elu`. The derivative is
+    exact in every dtype, as it comes from the input, which is kept for it.
 
     `-alpha` is the saturation value. Nothing is checked here; `keras_leaky.layers.CELU` checks.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        alpha: Number or scalar tensor in (0, inf), taken in the dtype of `x`. Defaults to 1.0. A
-            tensor may change without a new compilation, and gets a gradient.
+        alpha: Number or scalar tensor in (0, inf), taken as in `elu`. Defaults to 1.0. A tensor may
+            change without a new compilation, and gets a gradient.
         training: As in `elu`.
 
     Returns:
@@ -114,7 +119,7 @@ def selu(x, training=None):
     with scale 1.0507009873554805 and alpha 1.6732632423543772, for which unit normal
     pre-activations give outputs of mean 0 and variance 1. At 0 the value is 0 and the derivative
     `scale * alpha`. NaN gives NaN, plus infinity itself, minus infinity `-scale * alpha`. `exp - 1`
-    goes through expm1, and the derivative comes from the output, as in `elu`.
+    goes through expm1, and the derivative is as exact as that of `elu`.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.

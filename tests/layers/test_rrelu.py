@@ -98,3 +98,13 @@ def test_a_clone_of_a_seed_starts_from_it():
     layer = RReLU(seed=7)
     first = slopes_of(layer)
     np.testing.assert_array_equal(slopes_of(RReLU.from_config(layer.get_config())), first)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_float64_draws_slopes_of_its_own_precision(dtype):
+    slopes = slopes_of(RReLU(0.2, 0.6, seed=1, dtype=dtype)).astype("float64")
+    is_float32 = slopes == slopes.astype("float32")
+    assert is_float32.mean() < 0.01 if dtype == "float64" else is_float32.all()
+    # The bounds are not rounded to float32 either.
+    layer = RReLU(0.1, 0.1, dtype="float64")
+    np.testing.assert_array_equal(slopes_of(layer), 0.1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_leaky import ops
 from keras_leaky.layers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from keras_leaky.layers.slope import variable_slopes
 
@@ -197,3 +198,37 @@ def test_is_exact(layer, way, mode):
         "first of 7": first * t * (np.arange(x.size).reshape(shape) < 7),
     }[result]
     np.testing.assert_allclose(found, want, rtol=2e-5, atol=2e-6)
+
+
+PARAMETERS = {
+    "leaky_relu": (ops.leaky_relu, lambda x, a: np.minimum(x, 0)),
+    "prelu": (ops.prelu, lambda x, a: np.minimum(x, 0)),
+    "elu": (ops.elu, lambda x, a: np.expm1(np.minimum(x, 0))),
+    "celu": (
+        ops.celu,
+        lambda x, a: (
+            np.expm1(np.minimum(x, 0) / a) - np.minimum(x, 0) / a * np.exp(np.minimum(x, 0) / a)
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("mode", ["eager", "graph", "training graph", "small"])
+def test_slopes_and_alphas_too(name, mode):
+    function, derivative = PARAMETERS[name]
+    place, training, shape = MODES[mode]
+    x = (np.random.default_rng(0).normal(size=shape) * 3).astype("float32")
+    t = tf.constant(2.0)
+
+    def run(alpha):
+        along = forward(lambda alpha: function(x, alpha, training=training), alpha, t)
+        total = reverse(
+            lambda alpha: tf.reduce_sum(function(x, alpha, training=training)), alpha, t
+        )
+        return along, total
+
+    along, total = (tf.function(run) if place else run)(tf.constant(0.5))
+    want = derivative(x.astype("float64"), 0.5)
+    np.testing.assert_allclose(along, 2 * want, rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(total, 2 * want.sum(), rtol=2e-5)

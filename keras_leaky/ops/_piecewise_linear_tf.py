@@ -18,6 +18,8 @@ def leaky_relu_constant(x, negative_slope, training):
     """TensorFlow's own kernels, for a slope that is a number and a dtype narrower than float64."""
     if negative_slope == 0:
         return tf.nn.relu(x)  # which makes 0 of minus infinity
+    if _is_fused_wrongly(x):
+        return _without_the_kernel(x, negative_slope, training)
     if negative_slope < 0 or not may_compile(training) or is_small(x):
         # In a graph that may be an export or inference this stays a bare LeakyRelu, which Grappler
         # fuses into the convolution before it.
@@ -32,6 +34,38 @@ def leaky_relu_constant(x, negative_slope, training):
         lambda dy, y: tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=negative_slope),
         plain,
         x,
+    )
+
+
+def _is_fused_wrongly(x):
+    """Whether Grappler could make a convolution, its bias, an Add and LeakyRelu one operation.
+
+    TensorFlow 2.21 forgets the slope there, and computes with its default of 0.2. The bias is an
+    Add too, but of another shape. In a function within a function the Add may be outside.
+    """
+    if tf.executing_eagerly():
+        return False
+    op = x.op
+    while op.type in ("Identity", "IdentityN", "StopGradient"):
+        x = op.inputs[x.value_index]
+        op = x.op
+    if op.type == "Placeholder":
+        outer = getattr(op.graph, "outer_graph", None)
+        return outer is not None and outer.building_function
+    if op.type not in ("Add", "AddV2", "AddN"):
+        return False
+    first, *others = (tensor.shape for tensor in op.inputs)
+    return all(first.is_compatible_with(other) for other in others)
+
+
+def _without_the_kernel(x, negative_slope, training):
+    a = tf.constant(negative_slope, x.dtype)
+    steps = _leaky_relu, _scale
+    if not may_compile(training):
+        steps = _prelu_exportable, _scale.python_function
+    forward, scale = steps
+    return with_gradient(
+        lambda x: forward(x, a), lambda dy: scale(dy, x, a), lambda x: _differentiable(x, a), x
     )
 
 

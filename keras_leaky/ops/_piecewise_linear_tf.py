@@ -62,7 +62,7 @@ def _without_the_kernel(x, negative_slope, training):
     a = tf.constant(negative_slope, x.dtype)
     steps = _leaky_relu, _scale
     if not may_compile(training):
-        steps = _prelu_exportable, _scale.python_function
+        steps = _leaky_relu_exportable, _scale.python_function
     forward, scale = steps
     return with_gradient(
         lambda x: forward(x, a), lambda dy: scale(dy, x, a), lambda x: _differentiable(x, a), x
@@ -135,6 +135,11 @@ def _prelu(x, a):
 def _prelu_differentiable(x, a):
     # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
     return tf.nn.relu(x) + a * tf.minimum(x, 0)
+
+
+def _leaky_relu_exportable(x, a):
+    # Not -x, which int8 LiteRT computes in float32. tf.maximum passes the gradient of a tie on.
+    return tf.nn.relu(x) + (-a) * tf.maximum(x * -1.0, 0)
 
 
 def _prelu_exportable(x, a):

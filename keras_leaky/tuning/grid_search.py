@@ -15,49 +15,94 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
     KerasTuner's proposes two, and then one for each that ends. And a resumed search goes on with
     the points that are left: KerasTuner does not save which these are, and stops at once.
 
-    A hyperparameter that shows only when a trial runs, because `HyperModel.fit` asks for it, adds
-    its points when the first trial with it has ended. What ran until then had its default.
+    A hyperparameter that shows only when a trial runs, such as the width of a layer that not every
+    model has, or one that `HyperModel.fit` asks for, adds its points after those of the trial that
+    asked for it first. Trials without it are not run again for its sake. One that has no
+    conditional scope, and is known already, is also varied where a later trial does not ask for it;
+    KerasTuner does the same.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._last_values = None  # of the walk through the grid, None before its first point
-        self._tried = set()
-        self._n_parameters = None
+        self._order = []  # ids of trials, by their values
+        self._to_follow = []  # those whose next point may not have been tried
 
     def populate_space(self, trial_id):
-        n_parameters = len(self.hyperparameters.space)
-        if self._n_parameters != n_parameters:  # walks anew and leaves out what was tried
-            self._n_parameters, self._last_values = n_parameters, None
-            self._tried = {self._key(trial.hyperparameters) for trial in self.trials.values()}
-        while (values := self._next_values()) is not None:
-            self._last_values = values
-            hyperparameters = self.get_space()
-            hyperparameters.values = dict(values)
-            if (key := self._key(hyperparameters)) not in self._tried:
-                self._tried.add(key)
-                return {"status": _Status.RUNNING, "values": values}
+        if set(self._order) != set(self.trials):  # resumed
+            self._order = sorted(self.trials, key=lambda name: self._key(self._values_of(name)))
+            self._to_follow = list(self._order)
+        if not self._order:
+            return self._propose(trial_id, 0, self._first_values())
+        while self._to_follow:
+            followed = self._to_follow.pop(0)
+            values = self._next_values(self._values_of(followed))
+            place = self._order.index(followed) + 1
+            is_last = place == len(self._order)
+            if values is not None and (
+                is_last or self._key(values) < self._key(self._values_of(self._order[place]))
+            ):
+                return self._propose(trial_id, place, values)
         # A trial that goes on may still ask for another hyperparameter.
         return {"status": _Status.IDLE if self.ongoing_trials else _Status.STOPPED, "values": None}
 
+    @keras_tuner.synchronized
+    def end_trial(self, trial):
+        super().end_trial(trial)
+        if trial.trial_id not in self._to_follow:  # it may have asked for more than was proposed
+            self._to_follow.append(trial.trial_id)
+
     def set_state(self, state):
         super().set_state(state)
-        self._n_parameters = None
+        self._order = []
 
-    def _next_values(self):
-        if self._last_values is None:
-            space = self.get_space()
-            return {p.name: p.default for p in space.space if space.is_active(p)}
-        return self._get_next_combination(self._last_values)  # private: where the order is defined
+    def _propose(self, trial_id, place, values):
+        self._order.insert(place, trial_id)
+        self._to_follow.append(trial_id)
+        return {"status": _Status.RUNNING, "values": values}
 
-    def _key(self, hyperparameters):
-        """The values of a point, with defaults for what its trial has not asked for yet."""
-        point = self.get_space()
-        for parameter in point.space:  # those that a condition needs come first
-            if point.is_active(parameter):
-                value = hyperparameters.values.get(parameter.name, parameter.default)
-                point.values[parameter.name] = value
-        return frozenset(point.values.items())
+    def _values_of(self, trial_id):
+        return self.trials[trial_id].hyperparameters.values
+
+    def _first_values(self):
+        space = self.get_space()
+        return {p.name: p.default for p in space.space if space.is_active(p)}
+
+    def _next_values(self, values):
+        """The values that follow `values` in the grid, None if they are the last.
+
+        As KerasTuner's `_get_next_combination`, which fails for a trial that did not ask for all
+        hyperparameters that others have asked for in the meantime.
+        """
+        space = self.get_space()
+        space.values = dict(values)
+        # From the end: what a condition needs comes before what depends on it.
+        for i, parameter in reversed(list(enumerate(space.space))):
+            choices, place = _choices(parameter), _place(parameter, values)
+            if space.is_active(parameter) and 0 <= place < len(choices) - 1:
+                space.values[parameter.name] = choices[place + 1]
+                for later in space.space[i + 1 :]:
+                    space.values.pop(later.name, None)
+                for other in space.space:
+                    if space.is_active(other):
+                        space.values.setdefault(other.name, other.default)
+                return space.values
+        return None
+
+    def _key(self, values):
+        """To sort values in the order of the grid. A trial that asked for less comes first."""
+        return [_place(parameter, values) for parameter in self.hyperparameters.space]
+
+
+def _choices(parameter):
+    """The values of a hyperparameter as the grid takes them: the default first."""
+    return [parameter.default, *(v for v in parameter.values if v != parameter.default)]
+
+
+def _place(parameter, values):
+    """Which of its choices a hyperparameter has among `values`; -1 if it is not there."""
+    choices = _choices(parameter)
+    is_there = parameter.name in values and values[parameter.name] in choices
+    return choices.index(values[parameter.name]) if is_there else -1
 
 
 @accepts_seed_0

@@ -4,21 +4,38 @@ import math
 from typing import Any
 
 import keras
-import keras_tuner
 
 from keras_leaky.tuning.checkpoint import Checkpoint
 
 
-def tuner_hooks(tuner, trial):
-    """A callback that calls the hooks of a `keras_tuner.Tuner`."""
-    has_batch_hooks = any(
-        getattr(type(tuner), hook) is not getattr(keras_tuner.Tuner, hook)
-        for hook in ("on_batch_begin", "on_batch_end")
+def callbacks_of(tuner, given, trial, execution):
+    """The callbacks of one training: copies of those of a search, and one for the tuner's hooks."""
+    callbacks = list(tuner._deepcopy_callbacks(given))
+    has_board = any(isinstance(one, keras.callbacks.TensorBoard) for one in callbacks)
+    if has_board or overrides(tuner, "_configure_tensorboard_dir"):
+        # KerasTuner calls it for every trial, and it imports tensorboard.
+        tuner._configure_tensorboard_dir(callbacks, trial, execution)
+    has_batch_hooks = overrides(tuner, "on_batch_begin", "on_batch_end")
+    hooks = BatchTunerCallback if has_batch_hooks else TunerCallback
+    return [*callbacks, hooks(tuner, trial)]
+
+
+def overrides(tuner, *names):
+    """Whether a subclass of a tuner, or somebody else, has put a method in KerasTuner's place.
+
+    What `keras_tuner` and this package define does not count.
+    """
+    methods = [getattr(tuner, name) for name in names]
+    return any(
+        getattr(method, "__module__", "").split(".")[0] not in ("keras_tuner", "keras_leaky")
+        for method in methods
     )
-    return (_BatchHooks if has_batch_hooks else _EpochHooks)(tuner, trial)
 
 
-class _EpochHooks(keras.callbacks.Callback):
+# KerasTuner's names, by which a `HyperModel.fit` may tell them from the user's callbacks.
+class TunerCallback(keras.callbacks.Callback):
+    """Calls the hooks of a tuner for epochs."""
+
     def __init__(self, tuner, trial):
         super().__init__()
         self.tuner, self.trial = tuner, trial
@@ -30,7 +47,9 @@ class _EpochHooks(keras.callbacks.Callback):
         self.tuner.on_epoch_end(self.trial, self.model, epoch, logs=logs)
 
 
-class _BatchHooks(_EpochHooks):
+class BatchTunerCallback(TunerCallback):
+    """Calls the hooks for batches as well, for which `fit` has to train batch by batch."""
+
     def on_batch_begin(self, batch, logs=None):
         self.tuner.on_batch_begin(self.trial, self.model, batch, logs)
 
@@ -51,7 +70,7 @@ class FiniteLoss(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class BestEpoch(keras.callbacks.Callback):
+class SaveBestEpoch(keras.callbacks.Callback):
     """Keeps the weights of the best epoch of all executions of a trial in memory.
 
     KerasTuner writes a file at every epoch that improves; this writes one, at the end.
@@ -66,13 +85,13 @@ class BestEpoch(keras.callbacks.Callback):
     def __init__(self, objective):
         super().__init__()
         self.objective = objective
-        self._value, self._weights = None, None
+        self._value, self._best_model, self._weights = None, None, []
 
     def on_epoch_end(self, epoch, logs=None):
         value = self.objective.get_value(logs) if self.objective.has_value(logs) else None
         is_first = self._value is None or math.isnan(self._value)
         if value is None or is_first or self.objective.better_than(value, self._value):
-            self._value = value
+            self._value, self._best_model = value, self.model
             self._weights = [weight.copy() for weight in self.model.get_weights()]
 
     @property
@@ -81,11 +100,13 @@ class BestEpoch(keras.callbacks.Callback):
             return None
         return f"The objective became {self._value} in every epoch: {self.objective.name}"
 
-    def checkpoint(self, model):
-        """The `Checkpoint` of the best epoch, or of `model` as it is if there was none.
+    def checkpoint(self):
+        """The `Checkpoint` of the best epoch, None if no epoch was seen.
 
-        Afterwards the model has those weights.
+        So it is after a `HyperModel.fit` that does not pass its callbacks on: which weights its
+        result belongs to is not known, and the model may never have been trained.
         """
-        if self._weights is not None:
-            model.set_weights(self._weights)
-        return Checkpoint.of(model)
+        if self._best_model is None:
+            return None
+        self._best_model.set_weights(self._weights)
+        return Checkpoint.of(self._best_model)

@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any
 
+from keras_leaky.tuning.files import write_whole
+
 WEIGHTS_FILE, BUILD_CONFIG_FILE = "checkpoint.weights.h5", "build_config.json"
 
 
@@ -49,6 +51,13 @@ class Checkpoint:
             WEIGHTS_FILE: self.weights,
             BUILD_CONFIG_FILE: json.dumps(self.build_config).encode(),
         }
+
+    def write(self, weights_path, build_config_path):
+        """Writes it where a subclass of a tuner looks for it, beside the project's own files."""
+        for path, data in zip(
+            (weights_path, build_config_path), self.files().values(), strict=True
+        ):
+            write_whole(str(path), data)
 
 
 class _WeightsInMemory(io.BytesIO):

@@ -3,16 +3,17 @@
 import copy
 import dataclasses
 import math
+import sys
 from functools import partial
 from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_leaky.tuning.callbacks import BestEpoch, FiniteLoss
+from keras_leaky.tuning.callbacks import FiniteLoss, SaveBestEpoch
 from keras_leaky.tuning.checkpoint import Checkpoint
+from keras_leaky.tuning.objectives import check_logged
 from keras_leaky.tuning.out_of_memory import is_out_of_memory
-from keras_leaky.tuning.seeding import derive_seed
 
 
 @dataclasses.dataclass
@@ -75,62 +76,29 @@ class CopiedCallbacks:
         return copy.deepcopy(self.callbacks)
 
 
-def run_executions(
-    trainer,
-    build,
-    hypermodel,
-    hyperparameters,
-    args,
-    kwargs,
-    *,
-    callbacks,
-    objective,
-    seed,
-    n_executions=1,
-    max_model_size=None,
-):
+def run_executions(train, hyperparameters, *, callbacks, objective, n_executions=1):
     """Trains the model of a trial `n_executions` times and keeps its best epoch.
 
     Args:
-        trainer: `Trainer`. It stays where it is, with its compiled programs.
-        build: Function from hyperparameters to a compiled model, such as a `Builder`.
-        hypermodel: `keras_tuner.HyperModel`, whose `fit` is called if it has one of its own.
-        hyperparameters: `keras_tuner.HyperParameters` of the trial. What `build` and `fit` ask for
-            is added to it.
-        args: Arguments for `keras.Model.fit`.
-        kwargs: Named arguments for `keras.Model.fit`, without `callbacks`.
+        train: Function from the number of an execution and a list of callbacks to what
+            `build_and_fit` returns.
+        hyperparameters: `keras_tuner.HyperParameters` of the trial.
         callbacks: Function from the number of an execution to its callbacks, a new list for each,
             such as `CopiedCallbacks`.
         objective: `keras_tuner.Objective`.
-        seed: int. The seed of the oracle.
         n_executions: int >= 1.
-        max_model_size: int, the largest number of trainable parameters; or None.
 
     Returns:
         `Executions`. Those after one that diverged are left out.
 
     Raises:
-        keras_tuner.errors.FatalTypeError: If `build` returns no model.
-        keras_tuner.errors.FailedTrialError: If the model is too large.
+        keras_tuner.errors.FatalValueError: If the objective is not among what was logged.
     """
-    best = BestEpoch(objective)
-    x = kwargs.get("x", args[0] if args else None)
-    own_fit = None
-    if type(hypermodel).fit is not keras_tuner.HyperModel.fit:
-        own_fit = partial(hypermodel.fit, hyperparameters)
-    model, results = None, []
+    best, results = SaveBestEpoch(objective), []
     for execution in range(n_executions):
         finite_loss = FiniteLoss()
-        arguments = {**kwargs, "callbacks": [*callbacks(execution), best, finite_loss]}
-        execution_seed = derive_seed(seed, execution)
         try:
-            model = trainer.build(
-                lambda: _build(build, hyperparameters, getattr(x, "shape", None), max_model_size),
-                execution_seed,
-            )
-            model, result = trainer.train(
-                model, *args, seed=execution_seed, own_fit=own_fit, **arguments
-            )
+            result = train(execution, [*callbacks(execution), best, finite_loss])
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -139,8 +107,59 @@ def run_executions(
         failure = finite_loss.failure or best.failure
         if failure:
             return Executions(results, None, failure, hyperparameters)
+        check_logged(result, objective)
         results.append(_without_model(result))
-    return Executions(results, best.checkpoint(model), None, hyperparameters)
+    return Executions(results, best.checkpoint(), None, hyperparameters)
+
+
+def build_and_fit(
+    trainer,
+    build,
+    hypermodel,
+    hyperparameters,
+    args,
+    kwargs,
+    *,
+    objective,
+    seed,
+    max_model_size=None,
+):
+    """Builds the model of a trial and trains it once.
+
+    Args:
+        trainer: `Trainer`. It stays where it is, with its compiled programs.
+        build: Function from hyperparameters to a compiled model, such as a `Builder`.
+        hypermodel: `keras_tuner.HyperModel`, whose `fit` is called if it has one of its own.
+        hyperparameters: `keras_tuner.HyperParameters` of the trial. What `build` and `fit` ask for
+            is added to it.
+        args: Arguments for `keras.Model.fit`.
+        kwargs: Named arguments for `keras.Model.fit`.
+        objective: `keras_tuner.Objective`.
+        seed: int in [0, 2**31). Everything random in the model and its training derives from it.
+        max_model_size: int, the largest number of trainable parameters; or None.
+
+    Returns:
+        A `keras.callbacks.History`, or what `HyperModel.fit` returned.
+
+    Raises:
+        keras_tuner.errors.FatalTypeError: If `build` returns no model, or `HyperModel.fit` nothing
+            that a score can be read from.
+        keras_tuner.errors.FatalValueError: If the objective is not in a dictionary that
+            `HyperModel.fit` returned.
+        keras_tuner.errors.FailedTrialError: If the model is too large.
+    """
+    x = kwargs.get("x", args[0] if args else None)
+    shape = getattr(x, "shape", None)
+    model = trainer.build(lambda: _build(build, hyperparameters, shape, max_model_size), seed)
+    own_fit = None
+    if getattr(hypermodel.fit, "__func__", None) is not keras_tuner.HyperModel.fit:
+        own_fit = partial(hypermodel.fit, hyperparameters)
+    model, result = trainer.train(model, *args, seed=seed, own_fit=own_fit, **kwargs)
+    if own_fit is not None:
+        # In a private module, and there is no other way to reach it.
+        utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils
+        utils.validate_trial_results(result, objective, "HyperModel.fit()")
+    return result
 
 
 def _build(build, hyperparameters, data_shape, max_model_size):
@@ -164,5 +183,7 @@ def _without_model(result):
     if not isinstance(result, keras.callbacks.History):
         return result
     history = keras.callbacks.History()
-    history.history, history.epoch, history.params = result.history, result.epoch, result.params
+    for name in ("history", "epoch", "params"):
+        if hasattr(result, name):  # one that was made by hand has no epochs
+            setattr(history, name, getattr(result, name))
     return history

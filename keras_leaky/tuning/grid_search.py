@@ -25,23 +25,26 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._order = []  # ids of trials, by their values
-        self._to_follow = []  # those whose next point may not have been tried
+        self._to_follow = [None]  # those whose next point may be new; None: what comes first
 
     def populate_space(self, trial_id):
         if set(self._order) != set(self.trials):  # resumed
             self._order = sorted(self.trials, key=lambda name: self._key(self._values_of(name)))
-            self._to_follow = list(self._order)
-        if not self._order:
-            return self._propose(trial_id, 0, self._first_values())
+            self._to_follow = [None, *self._order]
         while self._to_follow:
             followed = self._to_follow.pop(0)
-            values = self._next_values(self._values_of(followed))
-            place = self._order.index(followed) + 1
+            if followed is None:
+                values, place = self._first_values(), 0
+            else:
+                values = self._next_values(self._values_of(followed))
+                place = self._order.index(followed) + 1
             is_last = place == len(self._order)
             if values is not None and (
                 is_last or self._key(values) < self._key(self._values_of(self._order[place]))
             ):
-                return self._propose(trial_id, place, values)
+                self._order.insert(place, trial_id)
+                self._to_follow.append(trial_id)
+                return {"status": _Status.RUNNING, "values": values}
         # A trial that goes on may still ask for another hyperparameter.
         return {"status": _Status.IDLE if self.ongoing_trials else _Status.STOPPED, "values": None}
 
@@ -53,12 +56,7 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
 
     def set_state(self, state):
         super().set_state(state)
-        self._order = []
-
-    def _propose(self, trial_id, place, values):
-        self._order.insert(place, trial_id)
-        self._to_follow.append(trial_id)
-        return {"status": _Status.RUNNING, "values": values}
+        self._order, self._to_follow = [], [None]
 
     def _values_of(self, trial_id):
         return self.trials[trial_id].hyperparameters.values

@@ -9,3 +9,10 @@ from keras_leaky.tuning.seeding import accepts_seed_0
 @accepts_seed_0
 class Hyperband(keras_tuner.Hyperband, ReusingTuner):
     """`keras_tuner.Hyperband`, its arguments too, with the trials of `ReusingTuner`."""
+
+    def _build_hypermodel(self, hp):
+        before = hp.values.get("tuner/trial_id")
+        model = ReusingTuner._build_hypermodel(self, hp)
+        if before is not None:
+            self._project.read_checkpoint(before).load_into(model)
+        return model

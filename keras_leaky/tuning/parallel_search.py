@@ -10,7 +10,14 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_leaky.tuning.executions import Builder, CopiedCallbacks, Executions, run_executions
+from keras_leaky.tuning.executions import (
+    Builder,
+    CopiedCallbacks,
+    Executions,
+    build_and_fit,
+    run_executions,
+)
+from keras_leaky.tuning.seeding import derive_seed
 from keras_leaky.tuning.trainer import Trainer
 from keras_leaky.tuning.worker_outcome import WorkerLostError
 from keras_leaky.tuning.worker_pool import WorkerPool
@@ -75,18 +82,26 @@ def run_trial(work, hyperparameters, start, epochs):
         `Executions`.
     """
     work.get_ready()
+
+    def train(execution, callbacks):
+        return build_and_fit(
+            work.trainer,
+            dataclasses.replace(work.builder, start=start),
+            work.builder.hypermodel,
+            hyperparameters,
+            work.args,
+            {**work.kwargs, **epochs, "callbacks": callbacks},
+            objective=work.objective,
+            seed=derive_seed(work.seed, execution),
+            max_model_size=work.max_model_size,
+        )
+
     return run_executions(
-        work.trainer,
-        dataclasses.replace(work.builder, start=start),
-        work.builder.hypermodel,
+        train,
         hyperparameters,
-        work.args,
-        {**work.kwargs, **epochs},
         callbacks=CopiedCallbacks(work.callbacks),
         objective=work.objective,
-        seed=work.seed,
         n_executions=work.n_executions,
-        max_model_size=work.max_model_size,
     )
 
 

@@ -13,7 +13,7 @@ import os
 
 import keras_tuner
 
-from keras_leaky.tuning.checkpoint import Checkpoint
+from keras_leaky.tuning.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE, Checkpoint
 from keras_leaky.tuning.files import (
     DamagedFileError,
     checksum_of,
@@ -24,6 +24,7 @@ from keras_leaky.tuning.files import (
 )
 from keras_leaky.tuning.folder_lock import FolderInUseError, folder_lock
 from keras_leaky.tuning.found import ORACLE_FILE, OURS, TRIAL_FILE, is_finished, read_project
+from keras_leaky.tuning.objectives import check_objective, describe_objective
 from keras_leaky.tuning.recovery import OF_TRIALS, recover, take_back
 
 _RUNNING = keras_tuner.engine.trial.TrialStatus.RUNNING
@@ -56,6 +57,12 @@ class Project:
         return os.path.isdir(self.folder) and any(
             name == ORACLE_FILE or name.startswith("trial_") for name in os.listdir(self.folder)
         )
+
+    def refuse_if_in_use(self):
+        """Before a project is deleted: nobody else may search in it."""
+        if os.path.isdir(self.folder) and not is_distributed():
+            with folder_lock(self.folder):
+                pass
 
     def save(self):
         """Writes oracle.json, if there is anything new."""
@@ -105,16 +112,40 @@ class Project:
         write_json(path, {**trial.get_state(), OURS: ours})
 
     def write_checkpoint(self, trial_id, checkpoint):
-        """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums."""
+        """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums.
+
+        Args:
+            trial_id: Of its trial.
+            checkpoint: `Checkpoint`, or None, which also removes that of an earlier try.
+        """
+        folder = self._path(f"trial_{trial_id}")
+        if checkpoint is None:
+            self._files.pop(trial_id, None)
+            for name in (WEIGHTS_FILE, BUILD_CONFIG_FILE):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(os.path.join(folder, name))
+            return
         files = checkpoint.files()
         for name, data in files.items():
             # The trial's own file, written when it ends, flushes the folder.
-            write_whole(self._path(f"trial_{trial_id}", name), data, flush_folder=False)
+            write_whole(os.path.join(folder, name), data, flush_folder=False)
         self._files[trial_id] = {name: checksum_of(data) for name, data in files.items()}
 
     def read_checkpoint(self, trial_id):
-        """The `Checkpoint` of a trial."""
-        return Checkpoint.read(self._path(f"trial_{trial_id}"))
+        """The `Checkpoint` of a trial.
+
+        Raises:
+            keras_tuner.errors.FatalValueError: If nothing was saved.
+        """
+        try:
+            return Checkpoint.read(self._path(f"trial_{trial_id}"))
+        except FileNotFoundError:
+            raise keras_tuner.errors.FatalValueError(
+                f"Trial {trial_id} has a score but no weights, as no epoch of its training was "
+                "seen. `HyperModel.fit` must pass its `callbacks` on, as in `model.fit(..., "
+                "callbacks=callbacks)`, for weights to be kept; or train a model of "
+                "`get_best_hyperparameters` yourself"
+            ) from None
 
     def write_tuner(self, path, state):
         """Writes the state of the tuner, if it is new."""
@@ -194,7 +225,8 @@ class Project:
             self._oracle.trials, self._files = {}, {}
             return False
         objective, ours = describe_objective(self._oracle), found.newest
-        check_objective(ours.get("objective", objective), objective, self.folder)
+        if any(record.trial.score is not None for record in found.records.values()):
+            check_objective(ours.get("objective", objective), objective, self.folder)
         if found.base_state is None:
             raise ValueError(
                 f"The project in {self.folder} was written by KerasTuner and has lost oracle.json, "
@@ -261,17 +293,3 @@ class Project:
 def is_distributed():
     """Whether KerasTuner's own chief and workers share the project, on purpose."""
     return "KERASTUNER_ORACLE_IP" in os.environ
-
-
-def describe_objective(oracle):
-    objectives = getattr(oracle.objective, "objectives", [oracle.objective])
-    return [f"{objective.direction} {objective.name}" for objective in objectives]
-
-
-def check_objective(known, given, folder):
-    """Refuses to go on with trials that were judged by another objective."""
-    if known != given:
-        raise ValueError(
-            f"The objective must be that of the project in {folder}, {known}, to resume it; or "
-            f"{_WAY_OUT}. Received: {given}"
-        )

@@ -2,23 +2,23 @@
 
 import os
 import sys
+from functools import partial
 from typing import Any
 
-import keras
 import keras_tuner
 
-from keras_leaky.tuning.callbacks import tuner_hooks
-from keras_leaky.tuning.executions import run_executions
-from keras_leaky.tuning.folder_lock import folder_lock
+from keras_leaky.tuning.callbacks import callbacks_of, overrides
+from keras_leaky.tuning.crashes import Crashes
+from keras_leaky.tuning.data_digest import DataSeen, digest_of
+from keras_leaky.tuning.executions import build_and_fit, run_executions
+from keras_leaky.tuning.objectives import check_objective, describe_objective
 from keras_leaky.tuning.oracle_lock import release_after_errors
 from keras_leaky.tuning.parallel_search import load_data, search_on_workers
-from keras_leaky.tuning.project import (
-    Project,
-    check_objective,
-    describe_objective,
-    is_distributed,
-)
+from keras_leaky.tuning.project import Project, is_distributed
+from keras_leaky.tuning.search_space import check_space
+from keras_leaky.tuning.seeding import derive_seed
 from keras_leaky.tuning.trainer import Trainer
+from keras_leaky.tuning.tuner_arguments import check_arguments
 
 _Status = keras_tuner.engine.trial.TrialStatus
 
@@ -102,17 +102,11 @@ class ReusingTuner(keras_tuner.Tuner):
 
     def __init__(self, oracle, hypermodel=None, **kwargs):
         has_own_trials = type(self).run_trial not in _RUN_TRIALS
-        if hypermodel is None and not has_own_trials:
-            raise ValueError(
-                "`hypermodel` must be a function `build(hp)` or a HyperModel, unless a subclass "
-                f"has a `run_trial` of its own. Received: {hypermodel=}"
-            )
-        if kwargs.get("distribution_strategy") is not None:
-            raise ValueError(
-                "`distribution_strategy` must be left out: a compiled program runs on one device. "
-                f"Received: distribution_strategy={kwargs['distribution_strategy']!r}"
-            )
+        check_arguments(oracle, hypermodel, has_own_trials, kwargs.get("distribution_strategy"))
         self._trainer = Trainer()
+        self._own_oracle = oracle  # KerasTuner's own workers have a proxy in its place
+        self._execution = 0
+        self._data_seen = DataSeen()
         self._diverged = {}  # trial id -> why
         self._from_workers = {}  # trial id -> function that returns its `Executions`
         self._given_space = oracle.get_space()
@@ -122,14 +116,14 @@ class ReusingTuner(keras_tuner.Tuner):
         )
         self._project = Project(oracle, folder)
         release_after_errors(oracle)
-        if kwargs.get("overwrite") and os.path.isdir(folder) and not is_distributed():
-            with folder_lock(folder):
-                pass  # nobody searches in what is deleted next
+        if kwargs.get("overwrite"):
+            self._project.refuse_if_in_use()
         super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
         # The oracle would count trials that diverged as well, and end the search without a reason.
-        self._n_failures_allowed = oracle.max_consecutive_failed_trials
-        self._n_failures = 0
+        self._crashes = Crashes(oracle.max_consecutive_failed_trials)
         oracle.max_consecutive_failed_trials = sys.maxsize
+        if is_distributed() and not self._is_worker():
+            self._crashes.stop_workers(oracle)
 
     def search(self, *fit_args, client=None, retries=2, trial_timeout=None, **fit_kwargs):
         """As `keras_tuner.Tuner.search`, here or on the workers of a Dask cluster.
@@ -158,11 +152,17 @@ class ReusingTuner(keras_tuner.Tuner):
         """
         self._trainer.forget_data()  # it may have changed since the last search
         with self._project.searching(self.reload):
-            self.save()
             if client is None:
                 fit_args, fit_kwargs = load_data(fit_args, fit_kwargs)
-                return super().search(*fit_args, **fit_kwargs)
-            return search_on_workers(self, client, retries, trial_timeout, fit_args, fit_kwargs)
+            if not self._is_worker():
+                digest = digest_of(fit_args, fit_kwargs)
+                self._data_seen.add(digest, self.project_dir, self._has_results())
+            self.save()
+            if client is None:
+                super().search(*fit_args, **fit_kwargs)
+            else:
+                search_on_workers(self, client, retries, trial_timeout, fit_args, fit_kwargs)
+        self._crashes.raise_if_too_many()  # in the chief of KerasTuner's own workers
 
     def run_trial(self, trial, *args, **kwargs):
         """Trains the model of `trial` as often as `executions_per_trial` says."""
@@ -170,36 +170,52 @@ class ReusingTuner(keras_tuner.Tuner):
             return self._keep(trial, self._from_workers.pop(trial.trial_id)())
         given = kwargs.pop("callbacks", None) or []
 
-        def callbacks(execution):
-            return [*self._copy_callbacks(given, trial, execution), tuner_hooks(self, trial)]
+        def train(execution, callbacks):
+            self._execution = execution
+            return self._build_and_fit_model(trial, *args, **{**kwargs, "callbacks": callbacks})
 
         executions = run_executions(
+            train,
+            trial.hyperparameters,
+            callbacks=partial(callbacks_of, self, given, trial),
+            objective=self.oracle.objective,
+            n_executions=self.executions_per_trial,
+        )
+        return self._keep(trial, executions)
+
+    def _build_and_fit_model(self, trial, *args, **kwargs):
+        """Trains the model of `trial` once. AutoKeras overrides it."""
+        # Hyperband loads the trial that it goes on with.
+        build = self._try_build if overrides(self, "_try_build") else self._build_hypermodel
+        return build_and_fit(
             self._trainer,
-            self._build_hypermodel,  # Hyperband loads the trial that it goes on with
+            build,
             self.hypermodel,
             trial.hyperparameters,
             args,
             kwargs,
-            callbacks=callbacks,
             objective=self.oracle.objective,
-            seed=self.oracle.seed,
-            n_executions=self.executions_per_trial,
+            seed=derive_seed(self._own_oracle.seed, self._execution),
             max_model_size=self.max_model_size,
         )
-        return self._keep(trial, executions)
 
     def on_trial_end(self, trial):
         """Records the trial; ends the search after too many crashes in a row."""
         trial.message = self._diverged.get(trial.trial_id, trial.message)  # not a traceback
         super().on_trial_end(trial)
-        failed = self.oracle.get_trial(trial.trial_id).status == _Status.FAILED
-        is_crash = failed and trial.trial_id not in self._diverged
-        self._n_failures = self._n_failures + 1 if is_crash else 0
-        if self._n_failures == self._n_failures_allowed:
-            raise RuntimeError(
-                f"{self._n_failures} trials in a row failed; the last one, {trial.trial_id}:\n"
-                f"{trial.message or ''}"
-            )
+        if not is_distributed():  # else the chief counts, for all workers
+            self._crashes.count(self.oracle.get_trial(trial.trial_id))
+            self._crashes.raise_if_too_many()
+
+    def load_model(self, trial):
+        """The model of a trial with the weights of its best epoch.
+
+        Raises:
+            ValueError: If none were kept, as `HyperModel.fit` did not pass its callbacks on.
+        """
+        if not os.path.exists(self._get_checkpoint_fname(trial.trial_id)):
+            self._project.read_checkpoint(trial.trial_id)  # says why
+        return super().load_model(trial)
 
     def get_best_models(self, num_models=1):
         """The models of the best trials at their best epochs, the best first.
@@ -239,15 +255,18 @@ class ReusingTuner(keras_tuner.Tuner):
         if not is_found:
             super()._populate_initial_space()
         elif self.hypermodel is not None and not self._is_worker():
-            self._check_space(self._given_space.copy())
+            check_space(self, self._given_space.copy())
 
     def get_state(self):
-        return {**super().get_state(), "objective": describe_objective(self.oracle)}
+        ours = {"objective": describe_objective(self.oracle), "data": self._data_seen.digests}
+        return {**super().get_state(), **ours}
 
     def set_state(self, state):
         super().set_state(state)
+        self._data_seen.digests = state.get("data", [])
         objective = describe_objective(self.oracle)
-        check_objective(state.get("objective", objective), objective, self.project_dir)
+        if self._has_results():
+            check_objective(state.get("objective", objective), objective, self.project_dir)
 
     def _populate_initial_space(self):
         # KerasTuner takes a project whose tuner's file is missing for a new one, and would write
@@ -263,14 +282,13 @@ class ReusingTuner(keras_tuner.Tuner):
             self._diverged[trial.trial_id] = executions.failure
             raise keras_tuner.errors.FailedTrialError(executions.failure)
         self._project.write_checkpoint(trial.trial_id, executions.checkpoint)
+        if executions.checkpoint and overrides(self, "get_trial_dir", "_get_checkpoint_fname"):
+            names = self._get_checkpoint_fname, self._get_build_config_fname
+            executions.checkpoint.write(*(name(trial.trial_id) for name in names))
         return executions.results
 
-    def _copy_callbacks(self, callbacks, trial, execution):
-        callbacks = list(self._deepcopy_callbacks(callbacks))
-        if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
-            # KerasTuner calls it for every trial, and it imports tensorboard.
-            self._configure_tensorboard_dir(callbacks, trial, execution)
-        return callbacks
+    def _has_results(self):
+        return any(trial.score is not None for trial in self.oracle.trials.values())
 
     def _best_trials(self, n_trials):
         """KerasTuner fills up with trials that failed."""
@@ -282,24 +300,6 @@ class ReusingTuner(keras_tuner.Tuner):
                 f"No trial was completed{': ' + reasons[0] if reasons else ''}. Call `search` first"
             )
         return completed[:n_trials]
-
-    def _check_space(self, hp):
-        """Refuses to go on with trials of another search space.
-
-        Args:
-            hp: `keras_tuner.HyperParameters` that the oracle was given. `build` adds to it.
-        """
-        given = [parameter.name for parameter in hp.space]
-        self.hypermodel.build(hp)
-        known = [parameter.get_config() for parameter in self.oracle.get_space().space]
-        for parameter in hp.space:
-            is_tuned = self.oracle.tune_new_entries or parameter.name in given
-            if is_tuned and parameter.get_config() not in known:
-                raise ValueError(
-                    f"The search space must be that of the project in {self.project_dir} to "
-                    "resume it; or give another `project_name`, or `overwrite=True`. "
-                    f"Received: {parameter.get_config()}"
-                )
 
 
 _RUN_TRIALS = (ReusingTuner.run_trial, keras_tuner.Hyperband.run_trial)

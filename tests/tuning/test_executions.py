@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from keras_leaky import tuning
-from keras_leaky.tuning.executions import Builder, CopiedCallbacks, run_executions
+from keras_leaky.tuning.executions import Builder, CopiedCallbacks, build_and_fit, run_executions
+from keras_leaky.tuning.seeding import derive_seed
 from keras_leaky.tuning.trainer import Trainer
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
@@ -48,19 +49,33 @@ def on_a_worker(tuner, trial, **kwargs):
     hyperparameters.values = {**values}
     sent = pickle.loads(pickle.dumps((builder, hyperparameters, CopiedCallbacks([]))))
     builder, hyperparameters, callbacks = sent
-    executions = run_executions(
-        Trainer(),
-        builder,
-        builder.hypermodel,
-        hyperparameters,
-        (X, X[:, 0]),
-        {"validation_split": 0.25, "verbose": 0, "epochs": 2, **kwargs},
-        callbacks=callbacks,
-        objective=tuner.oracle.objective,
-        seed=tuner.oracle.seed,
-        n_executions=tuner.executions_per_trial,
-    )
+    executions = run(builder, hyperparameters, callbacks, tuner, **kwargs)
     return pickle.loads(pickle.dumps(executions))
+
+
+def run(builder, hyperparameters, callbacks, tuner=None, n_executions=1, **kwargs):
+    trainer = Trainer()
+    kwargs = {"validation_split": 0.25, "verbose": 0, "epochs": 2, **kwargs}
+
+    def train(execution, callbacks):
+        return build_and_fit(
+            trainer,
+            builder,
+            builder.hypermodel,
+            hyperparameters,
+            (X, X[:, 0]),
+            {**kwargs, "callbacks": callbacks},
+            objective=OBJECTIVE,
+            seed=derive_seed(tuner.oracle.seed if tuner else 1, execution),
+        )
+
+    return run_executions(
+        train,
+        hyperparameters,
+        callbacks=callbacks,
+        objective=OBJECTIVE,
+        n_executions=tuner.executions_per_trial if tuner else n_executions,
+    )
 
 
 def check_same(tuner, trial, executions):
@@ -137,17 +152,6 @@ def test_callbacks_are_copied_for_every_execution():
         used.extend(copied(execution))
         return used[-1:]
 
-    run_executions(
-        Trainer(),
-        Builder(WithOwnFit()),
-        WithOwnFit(),
-        keras_tuner.HyperParameters(),
-        (X, X[:, 0]),
-        {"validation_split": 0.25, "verbose": 0, "epochs": 2},
-        callbacks=callbacks,
-        objective=OBJECTIVE,
-        seed=1,
-        n_executions=2,
-    )
+    run(Builder(WithOwnFit()), keras_tuner.HyperParameters(), callbacks, n_executions=2)
     assert [callback.n_epochs for callback in used] == [2, 2]
     assert given.n_epochs == 0

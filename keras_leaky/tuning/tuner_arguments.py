@@ -1,0 +1,29 @@
+"""What a tuner can be made of."""
+
+import keras_tuner
+
+
+def check_arguments(oracle, hypermodel, has_own_trials, distribution_strategy):
+    """Refuses what no search is possible with.
+
+    Args:
+        oracle, hypermodel, distribution_strategy: As given to the tuner.
+        has_own_trials: Whether it is of a subclass with a `run_trial` of its own.
+    """
+    if not isinstance(oracle, keras_tuner.Oracle):
+        raise ValueError(
+            "Expected `oracle` argument to be an instance of `Oracle`, such as "
+            "keras_tuner.oracles.RandomSearchOracle('val_loss', max_trials=10); "
+            "keras_leaky.tuning.RandomSearch and the like make their own. "
+            f"Received: oracle={oracle!r}"
+        )
+    if hypermodel is None and not has_own_trials:
+        raise ValueError(
+            "`hypermodel` must be a function `build(hp)` or a HyperModel, unless a subclass "
+            f"has a `run_trial` of its own. Received: hypermodel={hypermodel!r}"
+        )
+    if distribution_strategy is not None:
+        raise ValueError(
+            "`distribution_strategy` must be left out: a compiled program runs on one device. "
+            f"Received: distribution_strategy={distribution_strategy!r}"
+        )

@@ -13,6 +13,7 @@ from recipes.common.dying.folder import DyingFolder, check_output
 from recipes.common.dying.options import PROGRAM, DyingOptions, parse_options
 from recipes.common.folder_lock import folder_lock
 from recipes.common.main import EXIT_FAILED, EXIT_INTERRUPTED, SteadyConsole, exit_code
+from recipes.common.quiet_start import start_quietly
 
 if TYPE_CHECKING:  # at run time it would bring in Keras, for which `--help` does not wait
     from recipes.common.dying.job import Job
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse_options(given)
         path = options.output or Path("runs", f"dying_relu-{datetime.now():%Y%m%d-%H%M%S}")
         check_output(path, options.overwrite)  # before minutes of work, not after
+        start_quietly()
         arrays = data.load(data.DATASETS["mnist"], options.data, options.data_dir)
         with folder_lock(path):
             run(options, path, arrays)

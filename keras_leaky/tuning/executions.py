@@ -15,6 +15,9 @@ from keras_leaky.tuning.checkpoint import Checkpoint
 from keras_leaky.tuning.objectives import check_logged
 from keras_leaky.tuning.out_of_memory import is_out_of_memory
 
+# In a private module, and there is no other way to reach it.
+_utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils
+
 
 @dataclasses.dataclass
 class Executions:
@@ -156,9 +159,7 @@ def build_and_fit(
         own_fit = partial(hypermodel.fit, hyperparameters)
     model, result = trainer.train(model, *args, seed=seed, own_fit=own_fit, **kwargs)
     if own_fit is not None:
-        # In a private module, and there is no other way to reach it.
-        utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils
-        utils.validate_trial_results(result, objective, "HyperModel.fit()")
+        _utils.validate_trial_results(result, objective, "HyperModel.fit()")
     return result
 
 

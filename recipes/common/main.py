@@ -10,6 +10,7 @@ from rich.console import Console
 
 from recipes.common.errors import InputError, NoTrialCompletedError, RunError
 from recipes.common.options import OptionsT, parse_options
+from recipes.common.quiet_start import start_quietly
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import SearchOptions
 
@@ -77,6 +78,7 @@ def run_recipe(
 
     def work() -> None:
         options = parse_options(options_class, given, program)
+        start_quietly()
         console = SteadyConsole(highlight=False, soft_wrap=True)
         try:
             run(options, [*program.split(), *given], console, running.append)

@@ -52,12 +52,11 @@ class Checkpoint:
             BUILD_CONFIG_FILE: json.dumps(self.build_config).encode(),
         }
 
-    def write(self, weights_path, build_config_path):
+    def write_for(self, tuner, trial_id):
         """Writes it where a subclass of a tuner looks for it, beside the project's own files."""
-        for path, data in zip(
-            (weights_path, build_config_path), self.files().values(), strict=True
-        ):
-            write_whole(str(path), data)
+        names = tuner._get_checkpoint_fname, tuner._get_build_config_fname
+        for name, data in zip(names, self.files().values(), strict=True):
+            write_whole(str(name(trial_id)), data)
 
 
 class _WeightsInMemory(io.BytesIO):

@@ -1,9 +1,11 @@
 """Ending a search whose trials crash one after another."""
 
 import functools
+import logging
 
 import keras_tuner
 
+_logger = logging.getLogger(__name__)
 _Status = keras_tuner.engine.trial.TrialStatus
 
 
@@ -29,30 +31,40 @@ class Crashes:
         The message of one that diverged is a sentence, that of one that crashed a traceback.
         """
         message = trial.message or ""
-        if trial.status != _Status.FAILED or (message and "Traceback (most" not in message):
-            self._n = 0
-            return
-        self._n += 1
-        if self._n == self._n_allowed:
-            self.reason = (
-                f"{self._n} trials in a row failed; the last one, {trial.trial_id}:\n{message}"
-            )
+        is_crash = not message or "Traceback (most" in message
+        self._add(trial, is_crash and trial.status == _Status.FAILED, message)
 
     def stop_workers(self, oracle):
         """In the chief of KerasTuner's own workers: counts for all, and has them stop.
 
-        A worker that ended its search with an error would leave the chief waiting for it.
+        A worker that ended its search with an error would leave the chief waiting for it. What a
+        worker sends has no message, but a trial that diverged comes as FAILED, subject to no retry.
         """
         end_trial = oracle.end_trial
 
         @functools.wraps(end_trial)
         def end_and_count(trial):
+            has_crashed = trial.status == _Status.INVALID
             end_trial(trial)
-            self.count(oracle.get_trial(trial.trial_id))
+            trial = oracle.get_trial(trial.trial_id)
+            where = "the log of its worker says why"
+            self._add(trial, has_crashed and trial.status == _Status.FAILED, where)
             if self.reason:
                 oracle.max_trials = len(oracle.trials)  # there are no more
 
         oracle.end_trial = end_and_count
+
+    def tell(self, trial):
+        """In a worker: says why a trial has failed, which the chief does not get to know."""
+        if trial.status != _Status.COMPLETED:
+            _logger.warning("Trial %s failed: %s", trial.trial_id, trial.message)
+
+    def _add(self, trial, is_crash, message):
+        self._n = self._n + 1 if is_crash else 0
+        if is_crash and self._n == self._n_allowed:
+            self.reason = (
+                f"{self._n} trials in a row failed; the last one, {trial.trial_id}:\n{message}"
+            )
 
     def raise_if_too_many(self):
         """Raises RuntimeError with the reason, if there is one."""

@@ -10,6 +10,7 @@ import keras
 import keras_tuner
 import numpy as np
 
+from keras_leaky.tuning.callbacks import overrides
 from keras_leaky.tuning.executions import (
     Builder,
     CopiedCallbacks,
@@ -25,7 +26,8 @@ from keras_leaky.tuning.worker_pool import WorkerPool
 _Status = keras_tuner.engine.trial.TrialStatus
 _OF_WORKERS = (
     *("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"),
-    *("run_trial", "_build_hypermodel"),
+    *("run_trial", "_build_and_fit_model", "_build_hypermodel", "_try_build"),
+    *("_override_compile_args", "_deepcopy_callbacks", "_configure_tensorboard_dir"),
 )
 
 
@@ -193,10 +195,7 @@ def _record(tuner, trial, finished):
 
 def _work_of(tuner, args, kwargs):
     for name in _OF_WORKERS:
-        if getattr(type(tuner), name).__module__.split(".")[0] not in (
-            "keras_leaky",
-            "keras_tuner",
-        ):
+        if overrides(tuner, name):
             raise ValueError(
                 f"`client` must be left out for a tuner with a `{name}` of its own: workers have "
                 f"no tuner. A callback or a HyperModel can do the same. Received: {type(tuner)}"

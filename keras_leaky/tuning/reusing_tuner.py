@@ -154,9 +154,9 @@ class ReusingTuner(keras_tuner.Tuner):
         with self._project.searching(self.reload):
             if client is None:
                 fit_args, fit_kwargs = load_data(fit_args, fit_kwargs)
-            if not self._is_worker():
-                digest = digest_of(fit_args, fit_kwargs)
-                self._data_seen.add(digest, self.project_dir, self._has_results())
+            if not is_distributed():
+                now = digest_of(fit_args, fit_kwargs)
+                self._data_seen.add(now, self.project_dir, self._has_results())
             self.save()
             if client is None:
                 super().search(*fit_args, **fit_kwargs)
@@ -203,7 +203,9 @@ class ReusingTuner(keras_tuner.Tuner):
         """Records the trial; ends the search after too many crashes in a row."""
         trial.message = self._diverged.get(trial.trial_id, trial.message)  # not a traceback
         super().on_trial_end(trial)
-        if not is_distributed():  # else the chief counts, for all workers
+        if is_distributed():
+            self._crashes.tell(trial)  # the chief counts, for all workers
+        else:
             self._crashes.count(self.oracle.get_trial(trial.trial_id))
             self._crashes.raise_if_too_many()
 
@@ -283,8 +285,7 @@ class ReusingTuner(keras_tuner.Tuner):
             raise keras_tuner.errors.FailedTrialError(executions.failure)
         self._project.write_checkpoint(trial.trial_id, executions.checkpoint)
         if executions.checkpoint and overrides(self, "get_trial_dir", "_get_checkpoint_fname"):
-            names = self._get_checkpoint_fname, self._get_build_config_fname
-            executions.checkpoint.write(*(name(trial.trial_id) for name in names))
+            executions.checkpoint.write_for(self, trial.trial_id)
         return executions.results
 
     def _has_results(self):

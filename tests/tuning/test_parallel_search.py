@@ -174,3 +174,48 @@ def test_what_cannot_be_pickled_is_refused_by_name(client, tmp_path):
     tuner = make(RandomSearch, tmp_path, "run", max_trials=2)
     with pytest.raises(ValueError, match="`x` must be something that can be pickled"):
         search(tuner, client=client, x=(row for row in X))
+
+
+def test_an_objective_that_is_not_logged_ends_the_search_as_here(client, tmp_path):
+    tuner = make(RandomSearch, tmp_path, "workers", max_trials=5)
+    tuner.oracle.objective = keras_tuner.Objective("val_mae", "min")
+    with pytest.raises(keras_tuner.errors.FatalValueError, match=r"which is loss, val_loss: name"):
+        search(tuner, client=client)
+
+
+class WithoutCallbacks(keras_tuner.HyperModel):
+    def build(self, hp):
+        return build(hp)
+
+    def fit(self, hp, model, x, y, callbacks, **kwargs):
+        return 1.0
+
+
+def test_a_model_of_which_no_epoch_was_seen_is_not_handed_out(client, tmp_path):
+    shared = {"objective": "val_loss", "max_trials": 2, "seed": 1, "directory": str(tmp_path)}
+    tuner = RandomSearch(WithoutCallbacks(), **shared)
+    search(tuner, client=client)
+    with pytest.raises(ValueError, match="has a score but no weights"):
+        tuner.get_best_models()
+
+
+def widths(hp):
+    model = keras.Sequential([keras.Input((8,))])
+    for i in range(hp.Int("layers", 1, 2)):
+        model.add(keras.layers.Dense(hp.Choice(f"width_{i}", [2, 3])))
+    model.add(keras.layers.Dense(1))
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_a_grid_whose_hyperparameters_show_late_is_that_of_one_process(client, tmp_path):
+    def found(name, **kwargs):
+        shared = {"seed": 1, "directory": str(tmp_path), "project_name": name}
+        tuner = GridSearch(widths, "val_loss", **shared)
+        search(tuner, epochs=1, **kwargs)
+        trials = tuner.oracle.trials.values()
+        return sorted((tuple(t.hyperparameters.values.values()), round(t.score, 4)) for t in trials)
+
+    here = found("here")
+    assert len(here) == 6
+    assert found("workers", client=client) == here

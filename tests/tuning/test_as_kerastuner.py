@@ -1,5 +1,6 @@
 """What subclasses and HyperModels of KerasTuner's users do, here and in KerasTuner."""
 
+import gc
 import inspect
 import logging
 import re
@@ -13,6 +14,15 @@ from keras_leaky import tuning
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 Y = X[:, :1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_cleaning():
+    """KerasTuner does it before each trial, which takes most of the time here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "collect", lambda *args: 0)
+        patch.setattr(keras.backend, "clear_session", lambda: None)
+        yield
 
 
 def build(hp):

@@ -29,12 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse_options(given)
         path = options.output or Path("runs", f"dying_relu-{datetime.now():%Y%m%d-%H%M%S}")
         check_output(path, options.overwrite)  # before minutes of work, not after
-        start_quietly()
         arrays = data.load(data.DATASETS["mnist"], options.data, options.data_dir)
         with folder_lock(path):
             run(options, path, arrays)
 
     def run(options: DyingOptions, path: Path, arrays: data.Arrays) -> None:
+        start_quietly()
         from recipes.common.dying.job import Job, make_config
 
         console = SteadyConsole(highlight=False, soft_wrap=True)

@@ -13,6 +13,7 @@ from recipes.common.download import DownloadError, download_to_cache
 from recipes.common.errors import InputError
 from recipes.common.image_checks import check_headers, check_title, check_values
 from recipes.common.npz import read_arrays
+from recipes.common.quiet_start import start_quietly
 
 VALIDATION_FRACTION = 0.15  # 9,000 of MNIST's and 7,500 of CIFAR-10's training images
 SPLIT_SEED = 0  # whatever --seed, so that every run is judged on the same images
@@ -135,6 +136,7 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
 
 
 def _from_keras(dataset: Dataset) -> Arrays:
+    start_quietly()
     import keras
 
     home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
@@ -156,6 +158,7 @@ def _from_keras(dataset: Dataset) -> Arrays:
 
 def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
     """scikit-learn's digits: 8 x 8 scans of 0..16, here resized to 28 x 28 and 0..255."""
+    start_quietly()
     import keras
     from sklearn.datasets import load_digits
 

@@ -69,7 +69,8 @@ def summary(value):
     if isinstance(value, keras_tuner.engine.trial.Trial):
         return "trial", value.trial_id
     if isinstance(value, keras_tuner.HyperParameters):
-        return "hyperparameters", *sorted(value.values)
+        names = sorted(value.values)  # without Hyperband's, which not every best trial has
+        return "hyperparameters", *(name for name in names if not name.startswith("tuner/"))
     if isinstance(value, dict):  # logs, or arguments of `fit`
         return sorted(value)
     return value if isinstance(value, int) else type(value).__name__.replace("Functional", "Model")

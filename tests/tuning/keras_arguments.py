@@ -72,7 +72,7 @@ REQUIRED = {
 }
 OF_CLASSES = {
     "CategoryEncoding": {"num_tokens": 3},
-    "Discretization": {"num_bins": 3},
+    "Discretization": {"num_bins": 3, "output_mode": "one_hot"},
     "RandomPosterization": {"factor": 3},
     "Hashing": {"output_mode": "one_hot"},
 }

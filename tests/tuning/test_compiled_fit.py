@@ -165,6 +165,7 @@ def test_every_epoch_has_an_order_of_its_own():
     program.train_epoch = lambda data, order, batch_size: orders.append(order)
     arguments = read_arguments(make_data(), {"epochs": 3, "verbose": 0})
     data = DeviceData(epochs_module())
+    assert build_metrics(model, arguments, data) is None
     compiled_fit(program, arguments, data, [SEED])
     first = orders[:]
     compiled_fit(program, arguments, data, [SEED])

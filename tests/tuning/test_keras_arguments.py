@@ -18,6 +18,7 @@ from tests.tuning.keras_arguments import GROUPS, OTHERS, arguments, classes, mak
 # No value by itself: it needs another argument beside it.
 NOT_ALONE = {
     ("Bidirectional", "backward_layer"),
+    ("Discretization", "bin_boundaries"),  # in the place of `num_bins`
     ("Embedding", "weights"),  # the number of a variable
     ("Normalization", "mean"),
     ("Normalization", "variance"),

@@ -3,6 +3,8 @@
 A variable that nobody loads, state outside of all variables, and what callbacks changed.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -205,9 +207,17 @@ def build_to_change():
     return model
 
 
+IN_CI = {(lower_rate, "train"), (freeze, "train"), (scale, "test"), (freeze, "epoch end")}
+
+
 @pytest.mark.parametrize("path", ["one call an epoch", "fit"])
-@pytest.mark.parametrize("moment", ["train", "test", "epoch end"])
-@pytest.mark.parametrize("change", [lower_rate, freeze, scale])
+@pytest.mark.parametrize(
+    ("change", "moment"),
+    [
+        pytest.param(*pair, marks=[] if pair in IN_CI else pytest.mark.soak)
+        for pair in itertools.product((lower_rate, freeze, scale), ("train", "test", "epoch end"))
+    ],
+)
 def test_what_a_callback_changes_concerns_its_training_alone(change, moment, path):
     """Before, after and between trainings without that callback, in one trainer."""
     hook = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)

@@ -26,24 +26,27 @@ NOT_ALONE = {
 }
 
 
+def compiling_with(group, part):
+    """Arguments for `compile`, with the part where it belongs, if it belongs there."""
+    parts = {
+        "schedules": lambda: {"optimizer": keras.optimizers.SGD(part)},
+        "optimizers": lambda: {"optimizer": part},
+        "losses": lambda: {"loss": part},
+        "metrics": lambda: {"metrics": [part]},
+    }
+    return {"optimizer": "sgd", "loss": "mse", **parts.get(group, dict)()}
+
+
 def model_with(group, part):
-    dense, compiling = keras.layers.Dense(1), {"optimizer": "sgd", "loss": "mse"}
+    dense = keras.layers.Dense(1)
     if group == "regularizers":
         dense.kernel_regularizer = part
     elif group == "constraints":
         dense.kernel_constraint = part
     elif group == "layers":
         dense.part = part
-    elif group == "schedules":
-        compiling["optimizer"] = keras.optimizers.SGD(part)
-    elif group == "optimizers":
-        compiling["optimizer"] = part
-    elif group == "losses":
-        compiling["loss"] = part
-    else:
-        compiling["metrics"] = [part]
     model = keras.Sequential([keras.Input((4,)), dense])
-    model.compile(**compiling)
+    model.compile(**compiling_with(group, part))
     build_optimizer(model)
     return model
 
@@ -110,23 +113,15 @@ def history_with(trainer, group, cls, shape, given):
     y = np.eye(3, dtype="float32")[rng.integers(0, 3, 24)]
 
     def build():
-        part, compiling = make(cls, **given), {"optimizer": "sgd", "loss": "mse"}
+        part = make(cls, **given)
         if group in ("layers", "regularizers", "constraints"):
             name = {"regularizers": "kernel_regularizer", "constraints": "kernel_constraint"}
             middle = part if group == "layers" else keras.layers.Dense(4, **{name[group]: part})
         else:
             middle = keras.layers.Dense(4)
-        if group == "schedules":
-            compiling["optimizer"] = keras.optimizers.SGD(part)
-        elif group == "optimizers":
-            compiling["optimizer"] = part
-        elif group == "losses":
-            compiling["loss"] = part
-        elif group == "metrics":
-            compiling["metrics"] = [part]
         last = [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
         model = keras.Sequential([keras.Input(shape), middle, *last])
-        model.compile(**compiling)
+        model.compile(**compiling_with(group, part))
         return model
 
     arguments = {"epochs": 2, "batch_size": 8, "verbose": 0}

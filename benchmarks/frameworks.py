@@ -73,9 +73,10 @@ class Torch:
         import torch
 
         self.torch = torch
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
 
     def tensor(self, array, dtype):
-        tensor = self.torch.from_numpy(np.array(array)).to(getattr(self.torch, dtype))
+        tensor = self.torch.from_numpy(np.array(array)).to(self.device, getattr(self.torch, dtype))
         # Channels are the second axis there; in memory they stay the last.
         return tensor.movedim(-1, 1)
 
@@ -94,3 +95,5 @@ class Torch:
 
     def wait(self, result):
         """PyTorch has finished when it returns, on a CPU."""
+        if self.device == "cuda":
+            self.torch.cuda.synchronize()

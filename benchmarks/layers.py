@@ -6,6 +6,7 @@
 import inspect
 import itertools
 from dataclasses import dataclass
+from functools import partial
 from importlib import util
 from pathlib import Path
 from typing import Annotated, Literal
@@ -80,7 +81,8 @@ def torch_functions(n_channels, dtype):
     from torch.nn import functional
 
     kind = getattr(torch, dtype)
-    alpha = torch.full((n_channels,), 0.25, dtype=kind, requires_grad=True)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    alpha = torch.full((n_channels,), 0.25, dtype=kind, device=device, requires_grad=True)
     return {
         "LeakyReLU(0.1)": (lambda x: functional.leaky_relu(x, 0.1), []),
         "PReLU": (functional.prelu, [alpha]),
@@ -121,18 +123,20 @@ def prepare(framework, shape, dtype):
 
 def run_of_layer(framework, layer, x, mode, backward):
     """What calls a layer of Keras in training."""
-    layer.build(x.shape)
-    # `stateless_call` passes it on as it is, and not every layer of Keras takes it.
-    takes_training = "training" in inspect.signature(layer.call).parameters
-    training = {"training": True} if takes_training else {}
+    if isinstance(framework, Jax):
+        # There what it holds must go in as an argument. In a net, because the `stateless_call` of a
+        # layer alone does not cast its weights.
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        net = keras.Sequential([keras.Input(batch_shape=x.shape, dtype=dtype), layer])
+        state = [v.value for v in net.non_trainable_variables]
 
-    def call(x, *values):
-        if not isinstance(framework, Jax):
-            return layer(x, **training)
-        # There what it holds must go in as an argument.
-        state = [v.value for v in layer.non_trainable_variables]
-        return layer.stateless_call(list(values), state, x, **training)[0]
+        def call(x, *values):
+            return net.stateless_call(list(values), state, x, training=True)[0]
 
+    else:
+        layer.build(x.shape)
+        takes_training = "training" in inspect.signature(layer.call).parameters
+        call = partial(layer, training=True) if takes_training else layer
     return framework.run(call, layer.trainable_variables, mode, backward)
 
 

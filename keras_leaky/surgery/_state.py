@@ -112,7 +112,8 @@ def _shapes(parts):
 
 
 def _load(new, old, state):
-    new.load_own_variables(state)
+    # On JAX two variables would share an array, and a training of one frees it for both.
+    new.load_own_variables({name: keras.ops.copy(value) for name, value in state.items()})
     if hasattr(old, "save_assets"):
         with tempfile.TemporaryDirectory() as folder:
             old.save_assets(folder)

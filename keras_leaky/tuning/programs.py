@@ -66,7 +66,7 @@ class Program:
 
     def load(self, model):
         """Sets every variable as in `model`, which has the same structure."""
-        set_numbers(self.model, _variables_of(model))
+        set_numbers(self.model, numbers_of(model))
         # What a callback saves has the numbers of this trial in its config.
         for target, source in zip(layers_of(self.model), layers_of(model), strict=True):
             if isinstance(target, FixedRectifier):
@@ -220,6 +220,8 @@ class ProgramCache:
         program = self._programs.pop(key, None)
         if program is None or (program.is_given_away and program.is_changed()):
             program = Program(model, structure)
+            # On JAX `build` may have given it arrays of another model, which training would free.
+            set_numbers(model, numbers_of(model))
         self._programs[key] = program
         if len(self._programs) > self.max_programs:
             self._programs.popitem(last=False)

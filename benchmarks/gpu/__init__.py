@@ -1,0 +1,1 @@
+"""What a GPU gives: run as `python -m benchmarks.gpu`."""

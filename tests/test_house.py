@@ -28,12 +28,13 @@ PACK_MODULES = [
 # The parts of the pack, and which other parts each may import.
 MAY_IMPORT = {
     "ops": set(),
-    "initializers": set(),
+    "initializers": {"layers"},
     "layers": {"ops"},
     "diagnostics": {"layers", "ops"},
     "surgery": {"initializers", "layers"},
     "saving": {"layers"},
-    "tuning": {"layers"},
+    "storage": set(),
+    "tuning": {"layers", "storage"},
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner.
     "__init__": {"ops", "initializers", "layers", "diagnostics", "surgery", "saving"},
 }
@@ -50,7 +51,7 @@ ONLY_IN = {
     "dask": {"tuning"},
     "distributed": {"tuning"},
     "cloudpickle": {"tuning"},
-    "filelock": {"tuning"},
+    "filelock": {"storage"},
     "matplotlib": {"diagnostics"},
 }
 

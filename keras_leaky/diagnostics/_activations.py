@@ -10,6 +10,7 @@ import numpy as np
 from keras_leaky import ops
 from keras_leaky.layers import CELU, ELU, SELU, PReLU, RReLU
 from keras_leaky.layers._names import activation_name
+from keras_leaky.layers._nested import layers_of
 from keras_leaky.ops._autodiff import derivative, derivative_in_graph
 
 # Not elementwise: their outputs have no pre-activation of their own.
@@ -115,7 +116,7 @@ class Site:
 
 def parts_of(model):
     """The layers of a model, also those in other layers, and the operations of its graphs."""
-    layers = list(model._flatten_layers())  # Keras has no public walk
+    layers = layers_of(model)
     parts: Any = {id(part): part for part in layers}
     for layer in layers:
         if isinstance(layer, keras.Model):
@@ -146,7 +147,7 @@ def _has_activation(part):
 
 def _is_composite(layer):
     """Whether weights are in layers of it, so that it may apply its activation to several."""
-    others = [part for part in layer._flatten_layers() if part not in (layer, layer.activation)]
+    others = [part for part in layers_of(layer) if part not in (layer, layer.activation)]
     return any(part.weights for part in others)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_leaky.layers._nested import layers_of
+
 _LAYERS = (
     keras.layers.Dense,
     keras.layers.Conv1D,
@@ -147,10 +149,8 @@ def _check_batch(x):
 
 
 def _layers_of(model):
-    parts = list(model._flatten_layers(include_self=False))  # Keras has no public walk
-    held = [
-        part._flatten_layers(include_self=False) for part in parts if isinstance(part, _LEFT_ALONE)
-    ]
+    parts = layers_of(model)
+    held = [layers_of(part)[1:] for part in parts if isinstance(part, _LEFT_ALONE)]
     inside = {id(part) for group in held for part in group}
     layers = [part for part in parts if isinstance(part, _LAYERS) and id(part) not in inside]
     has_own_kernel = [layer for layer in layers if not getattr(layer, "lora_enabled", False)]

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_leaky.layers._names import activation_name
+from keras_leaky.layers._nested import layers_of
 from keras_leaky.surgery._configs import rewrite
 from keras_leaky.surgery._drawing import new_seeds, own_draws, seed_draws
 from keras_leaky.surgery._graph import inputs_of, inputs_of_uses, is_graph
@@ -59,7 +60,7 @@ class _Copier:
         self._change, self._seed = change, seed
         self._copies = {}
         self._uses = inputs_of_uses(model)
-        self._names = {part.name for part in model._flatten_layers()}
+        self._names = {part.name for part in layers_of(model)}
 
     def copy(self, operation):
         if id(operation) not in self._copies:

@@ -6,6 +6,7 @@ import keras
 
 from keras_leaky.layers._axes import channel_axis
 from keras_leaky.layers._names import activation_name
+from keras_leaky.layers._nested import layers_of
 
 # They put elements elsewhere, so the axis of the channels is another one afterwards.
 _MOVE = ("Reshape", "Permute", "Transpose", "Moveaxis", "Swapaxes", "RepeatVector", "ExpandDims")
@@ -60,7 +61,7 @@ class ChannelAxes:
     """
 
     def __init__(self, model):
-        said = {_says(layer) for layer in model._flatten_layers()}  # Keras has no public walk
+        said = {_says(layer) for layer in layers_of(model)}
         self.has_first = "first" in said
         self.is_mixed = {"first", "last"} <= said
         self._found = {}

@@ -7,6 +7,7 @@ import keras
 
 from keras_leaky.initializers import RectifierNormal, RectifierUniform, gain
 from keras_leaky.layers._names import activation_name
+from keras_leaky.layers._nested import layers_of
 from keras_leaky.surgery._graph import inputs_of_uses, is_graph, kernel_of, layers_in_front
 
 _OURS = (RectifierNormal, RectifierUniform)
@@ -34,7 +35,7 @@ class Matching:
                 self._add_hosts(operation, patterns)
 
     def _add_hosts(self, layer, patterns):
-        for part in layer._flatten_layers():
+        for part in layers_of(layer):
             activation = getattr(part, "activation", None)
             name = activation_name(activation) if callable(activation) else None
             if name in patterns and part is layer and kernel_of(layer) is not None:

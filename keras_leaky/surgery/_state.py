@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_leaky.layers._names import activation_name
+from keras_leaky.layers._nested import layers_of
 
 # Layers whose output is that of their `activation`, so that its shape is known.
 _ACTIVATION_LAST = (
@@ -35,7 +36,7 @@ def parts_of(layer):
     """The layer and all layers in it, also those that its config does not show."""
     if not isinstance(layer, keras.layers.Layer):
         return [layer]  # a function of the graph
-    return layer._flatten_layers()  # Keras has no public walk
+    return layers_of(layer)
 
 
 def parts_and_functions_of(layer):

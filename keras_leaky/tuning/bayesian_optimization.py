@@ -3,8 +3,8 @@
 import keras_tuner
 import numpy as np
 
+from keras_leaky.tuning._engine.seeding import accepts_seed_0
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
-from keras_leaky.tuning.seeding import accepts_seed_0
 
 
 class BayesianOptimizationOracle(keras_tuner.oracles.BayesianOptimizationOracle):

@@ -2,10 +2,9 @@
 
 import keras_tuner
 
+from keras_leaky.tuning._engine.seeding import accepts_seed_0
+from keras_leaky.tuning._keras_tuner import TrialStatus
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
-from keras_leaky.tuning.seeding import accepts_seed_0
-
-_Status = keras_tuner.engine.trial.TrialStatus
 
 
 class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
@@ -44,9 +43,12 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
             ):
                 self._order.insert(place, trial_id)
                 self._to_follow.append(trial_id)
-                return {"status": _Status.RUNNING, "values": values}
+                return {"status": TrialStatus.RUNNING, "values": values}
         # A trial that goes on may still ask for another hyperparameter.
-        return {"status": _Status.IDLE if self.ongoing_trials else _Status.STOPPED, "values": None}
+        return {
+            "status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED,
+            "values": None,
+        }
 
     @keras_tuner.synchronized
     def end_trial(self, trial):

@@ -2,8 +2,8 @@
 
 import keras_tuner
 
+from keras_leaky.tuning._engine.seeding import accepts_seed_0
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
-from keras_leaky.tuning.seeding import accepts_seed_0
 
 
 @accepts_seed_0

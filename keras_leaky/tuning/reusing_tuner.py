@@ -7,20 +7,25 @@ from typing import Any
 
 import keras_tuner
 
-from keras_leaky.tuning.callbacks import callbacks_of, overrides
-from keras_leaky.tuning.crashes import Crashes
-from keras_leaky.tuning.data_digest import DataSeen, digest_of
-from keras_leaky.tuning.executions import build_and_fit, run_executions
-from keras_leaky.tuning.objectives import check_objective, describe_objective
-from keras_leaky.tuning.oracle_lock import release_after_errors
-from keras_leaky.tuning.parallel_search import load_data, search_on_workers
-from keras_leaky.tuning.project import Project, is_distributed
-from keras_leaky.tuning.search_space import check_space
-from keras_leaky.tuning.seeding import derive_seed
+from keras_leaky.storage.files import WriteError
+from keras_leaky.tuning._arguments import check_arguments
+from keras_leaky.tuning._engine.executions import build_and_fit, run_executions
+from keras_leaky.tuning._engine.seeding import derive_seed
+from keras_leaky.tuning._engine.trial_callbacks import callbacks_of, overrides
+from keras_leaky.tuning._keras_tuner import (
+    FatalWriteError,
+    TrialStatus,
+    checkpoint_paths,
+    release_after_errors,
+    tuner_path,
+)
+from keras_leaky.tuning._lanes.crashes import Crashes
+from keras_leaky.tuning._lanes.parallel_search import load_data, search_on_workers
+from keras_leaky.tuning._project.data_digest import DataSeen, digest_of
+from keras_leaky.tuning._project.objectives import check_objective, describe_objective
+from keras_leaky.tuning._project.project import Project, is_distributed
+from keras_leaky.tuning._project.search_space import check_space
 from keras_leaky.tuning.trainer import Trainer
-from keras_leaky.tuning.tuner_arguments import check_arguments
-
-_Status = keras_tuner.engine.trial.TrialStatus
 
 
 class ReusingTuner(keras_tuner.Tuner):
@@ -215,7 +220,7 @@ class ReusingTuner(keras_tuner.Tuner):
         Raises:
             ValueError: If none were kept, as `HyperModel.fit` did not pass its callbacks on.
         """
-        if not os.path.exists(self._get_checkpoint_fname(trial.trial_id)):
+        if not os.path.exists(checkpoint_paths(self, trial.trial_id)[0]):
             self._project.read_checkpoint(trial.trial_id)  # says why
         return super().load_model(trial)
 
@@ -241,7 +246,7 @@ class ReusingTuner(keras_tuner.Tuner):
         """Saves the oracle and the tuner, if there is anything new."""
         if not self._is_worker():
             self.oracle.save()
-        self._project.write_tuner(self._get_tuner_fname(), self.get_state())
+        self._project.write_tuner(tuner_path(self), self.get_state())
 
     def reload(self):
         """Reads the project; damaged files of it are set aside, and their trials run again.
@@ -251,7 +256,7 @@ class ReusingTuner(keras_tuner.Tuner):
         """
         with self._project.repairing():
             is_found = self._is_worker() or self.oracle.reload()
-            state = self._project.read_tuner(self._get_tuner_fname(), self.get_state())
+            state = self._project.read_tuner(tuner_path(self), self.get_state())
         if state is not None:
             self.set_state(state)
         if not is_found:
@@ -283,9 +288,12 @@ class ReusingTuner(keras_tuner.Tuner):
         if executions.failure:
             self._diverged[trial.trial_id] = executions.failure
             raise keras_tuner.errors.FailedTrialError(executions.failure)
-        self._project.write_checkpoint(trial.trial_id, executions.checkpoint)
-        if executions.checkpoint and overrides(self, "get_trial_dir", "_get_checkpoint_fname"):
-            executions.checkpoint.write_for(self, trial.trial_id)
+        try:
+            self._project.write_checkpoint(trial.trial_id, executions.checkpoint)
+            if executions.checkpoint and overrides(self, "get_trial_dir", "_get_checkpoint_fname"):
+                executions.checkpoint.write_for(self, trial.trial_id)
+        except WriteError as error:
+            raise FatalWriteError(*error.args) from error
         return executions.results
 
     def _has_results(self):
@@ -294,7 +302,7 @@ class ReusingTuner(keras_tuner.Tuner):
     def _best_trials(self, n_trials):
         """KerasTuner fills up with trials that failed."""
         trials = self.oracle.get_best_trials(max(n_trials, 1))
-        completed = [trial for trial in trials if trial.status == _Status.COMPLETED]
+        completed = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
         if not completed:
             reasons = [trial.message for trial in trials if trial.message]
             raise ValueError(

@@ -8,19 +8,19 @@ import logging
 import keras
 import numpy as np
 
+from keras_leaky.layers._nested import layers_of
 from keras_leaky.layers.slope import FixedRectifier, variable_slopes
-from keras_leaky.tuning.before_steps import BeforeSteps
-from keras_leaky.tuning.compiled_fit import build_metrics, compiled_fit
-from keras_leaky.tuning.coverage import (
+from keras_leaky.tuning._engine.before_steps import BeforeSteps
+from keras_leaky.tuning._engine.compiled_fit import build_metrics, compiled_fit
+from keras_leaky.tuning._engine.coverage import (
     describe_labels,
     may_change_model,
     read_arguments,
     reason_for_fit,
 )
-from keras_leaky.tuning.data import DeviceData
-from keras_leaky.tuning.layers_of import layers_of
-from keras_leaky.tuning.new_session import in_new_session
-from keras_leaky.tuning.programs import (
+from keras_leaky.tuning._engine.device_data import DeviceData
+from keras_leaky.tuning._engine.new_session import in_new_session
+from keras_leaky.tuning._engine.programs import (
     Program,
     ProgramCache,
     build_optimizer,
@@ -29,8 +29,8 @@ from keras_leaky.tuning.programs import (
     set_numbers,
     share_weights,
 )
-from keras_leaky.tuning.seeding import draws_by_itself, own_generator, set_seed
-from keras_leaky.tuning.structure import Watched
+from keras_leaky.tuning._engine.seeding import draws_by_itself, own_generator, set_seed
+from keras_leaky.tuning._engine.structure import Watched
 
 _logger = logging.getLogger(__name__)
 _N_PROGRAMS = 8

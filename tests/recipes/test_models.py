@@ -6,7 +6,7 @@ import pytest
 
 import keras_leaky
 from keras_leaky.tuning import Trainer
-from keras_leaky.tuning.structure import structure_of
+from keras_leaky.tuning._engine.structure import structure_of
 from recipes.common.data import DATASETS, load, split
 from recipes.common.models import activation_layer, build_model
 from recipes.common.options import resolve

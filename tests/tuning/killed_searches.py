@@ -19,8 +19,8 @@ import keras_tuner
 
 from benchmarks.fault_steps import die_at_step
 from keras_leaky import tuning
-from keras_leaky.tuning.checkpoint import Checkpoint
-from keras_leaky.tuning.executions import Executions
+from keras_leaky.tuning._engine.executions import Executions
+from keras_leaky.tuning._project.checkpoint import Checkpoint
 
 LIMITS = {
     "RandomSearch": {"max_trials": 4},

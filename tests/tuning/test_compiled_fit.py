@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from keras_leaky.layers import LeakyReLU
-from keras_leaky.tuning.compiled_fit import build_metrics, compiled_fit
-from keras_leaky.tuning.coverage import read_arguments, reason_for_fit
-from keras_leaky.tuning.data import DeviceData
-from keras_leaky.tuning.programs import ProgramCache, epochs_module
+from keras_leaky.tuning._engine.compiled_fit import build_metrics, compiled_fit
+from keras_leaky.tuning._engine.coverage import read_arguments, reason_for_fit
+from keras_leaky.tuning._engine.device_data import DeviceData
+from keras_leaky.tuning._engine.programs import ProgramCache, epochs_module
 
 pytestmark = pytest.mark.skipif(epochs_module() is None, reason="needs TensorFlow or JAX")
 SEED = 5
@@ -108,7 +108,7 @@ def test_two_epochs_equal_fit(optimizer, middle):
 @pytest.mark.parametrize("middle", ["plain", "batch norm", "augmented"])
 def test_one_call_an_epoch_equals_fit_as_well(middle, monkeypatch):
     """As on a GPU; on a CPU it is a call a step."""
-    monkeypatch.setattr("keras_leaky.tuning._epochs_jax.is_one_call", lambda: True)
+    monkeypatch.setattr("keras_leaky.tuning._engine.epochs_jax.is_one_call", lambda: True)
     compare_with_fit(OPTIMIZERS["adam"], MIDDLES[middle])
 
 

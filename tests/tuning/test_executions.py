@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from keras_leaky import tuning
-from keras_leaky.tuning.executions import Builder, CopiedCallbacks, build_and_fit, run_executions
-from keras_leaky.tuning.seeding import derive_seed
+from keras_leaky.tuning._engine.executions import (
+    Builder,
+    CopiedCallbacks,
+    build_and_fit,
+    run_executions,
+)
+from keras_leaky.tuning._engine.seeding import derive_seed
 from keras_leaky.tuning.trainer import Trainer
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")

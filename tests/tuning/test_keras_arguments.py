@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from keras_leaky.tuning import Trainer
-from keras_leaky.tuning.new_session import in_new_session
-from keras_leaky.tuning.programs import build_optimizer
-from keras_leaky.tuning.structure import structure_of
+from keras_leaky.tuning._engine.new_session import in_new_session
+from keras_leaky.tuning._engine.programs import build_optimizer
+from keras_leaky.tuning._engine.structure import structure_of
 from tests.tuning.keras_arguments import GROUPS, OTHERS, arguments, classes, make
 
 # No value by itself: it needs another argument beside it.

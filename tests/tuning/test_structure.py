@@ -20,8 +20,8 @@ import pytest
 import keras_leaky
 from keras_leaky.layers.slope import variable_slopes
 from keras_leaky.tuning import ScaledSchedule
-from keras_leaky.tuning.programs import build_optimizer
-from keras_leaky.tuning.structure import structure_of
+from keras_leaky.tuning._engine.programs import build_optimizer
+from keras_leaky.tuning._engine.structure import structure_of
 
 layers = keras.layers
 schedules = keras.optimizers.schedules

@@ -349,7 +349,7 @@ def test_a_worker_with_other_settings_gets_no_calls(make_pool, client, variable)
 
 @pytest.mark.soak
 def test_a_worker_that_cannot_unpickle_what_is_shared_gets_no_calls(make_pool, monkeypatch):
-    monkeypatch.setattr("keras_leaky.tuning.worker_pool._SECONDS_BEFORE_SAYING_SO", 10)
+    monkeypatch.setattr("keras_leaky.tuning._lanes.worker_pool._SECONDS_BEFORE_SAYING_SO", 10)
 
     class Missing:
         def __reduce__(self):
@@ -385,7 +385,7 @@ def test_workers_that_die_again_and_again_before_they_are_ready_end_it(make_pool
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
 def test_a_scheduler_that_is_gone_is_said_soon(make_pool, number, monkeypatch):
-    monkeypatch.setattr("keras_leaky.tuning.worker_pool._SECONDS_TO_ANSWER", 3)
+    monkeypatch.setattr("keras_leaky.tuning._lanes.worker_pool._SECONDS_TO_ANSWER", 3)
     with start_processes() as (client, scheduler):
         pool, _ = make_pool(client=client)
         assert pool.wait(0.1) == []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
-from keras_leaky.tuning.worker_setup import make_call, make_describe, make_get_ready
+from keras_leaky.tuning._lanes.worker_setup import make_call, make_describe, make_get_ready
 
 _SECONDS_TO_GET_READY = 600  # to import Keras, and to end what another client began
 

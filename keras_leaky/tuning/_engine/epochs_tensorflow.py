@@ -5,7 +5,7 @@ from functools import partial
 
 import tensorflow as tf
 
-from keras_leaky.tuning.data import map_arrays, n_samples_of
+from keras_leaky.tuning._engine.device_data import map_arrays, n_samples_of
 
 # Operations with a state that is in no variable: generators of random numbers, calls of Python.
 _STATEFUL = re.compile(r"Random|TruncatedNormal|ParameterizedTruncatedNormal|Multinomial|.*PyFunc")

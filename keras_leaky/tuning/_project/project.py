@@ -13,8 +13,7 @@ import os
 
 import keras_tuner
 
-from keras_leaky.tuning.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE, Checkpoint
-from keras_leaky.tuning.files import (
+from keras_leaky.storage.files import (
     DamagedFileError,
     checksum_of,
     read_json,
@@ -22,12 +21,19 @@ from keras_leaky.tuning.files import (
     write_json,
     write_whole,
 )
-from keras_leaky.tuning.folder_lock import FolderInUseError, folder_lock
-from keras_leaky.tuning.found import ORACLE_FILE, OURS, TRIAL_FILE, is_finished, read_project
-from keras_leaky.tuning.objectives import check_objective, describe_objective
-from keras_leaky.tuning.recovery import OF_TRIALS, recover, take_back
+from keras_leaky.storage.folder_lock import FolderInUseError, folder_lock
+from keras_leaky.tuning._keras_tuner import TrialStatus, replace_files
+from keras_leaky.tuning._project.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE, Checkpoint
+from keras_leaky.tuning._project.objectives import check_objective, describe_objective
+from keras_leaky.tuning._project.reading import (
+    ORACLE_FILE,
+    OURS,
+    TRIAL_FILE,
+    is_finished,
+    read_project,
+)
+from keras_leaky.tuning._project.recovery import OF_TRIALS, recover, take_back
 
-_RUNNING = keras_tuner.engine.trial.TrialStatus.RUNNING
 _WAY_OUT = "give another `project_name`, or `overwrite=True`"
 
 
@@ -48,8 +54,7 @@ class Project:
         self._saves_later = False
         self._is_held = False  # the lock, or the decision to do without it
         self._can_repair = self._is_stale = False
-        # KerasTuner's own write in place, and stop at the first file that they cannot read.
-        oracle.save, oracle._save_trial, oracle.reload = self.save, self.save_trial, self.reload
+        replace_files(oracle, self.save, self.save_trial, self.reload)
 
     @property
     def is_begun(self):
@@ -97,7 +102,7 @@ class Project:
 
     def save_trial(self, trial):
         """Writes trial.json when a trial has begun or ended."""
-        if trial.status == _RUNNING and trial.metrics.metrics:
+        if trial.status == TrialStatus.RUNNING and trial.metrics.metrics:
             return  # results of a trial that goes on: if it is killed it begins again
         state = self._oracle.get_state()
         self._revision += 1

@@ -7,23 +7,22 @@ from types import FunctionType
 from typing import Any
 
 import keras
-import keras_tuner
 import numpy as np
 
-from keras_leaky.tuning.callbacks import overrides
-from keras_leaky.tuning.executions import (
+from keras_leaky.tuning._engine.executions import (
     Builder,
     CopiedCallbacks,
     Executions,
     build_and_fit,
     run_executions,
 )
-from keras_leaky.tuning.seeding import derive_seed
+from keras_leaky.tuning._engine.seeding import derive_seed
+from keras_leaky.tuning._engine.trial_callbacks import overrides
+from keras_leaky.tuning._keras_tuner import TrialStatus, run_and_record
+from keras_leaky.tuning._lanes.worker_outcome import WorkerLostError
+from keras_leaky.tuning._lanes.worker_pool import WorkerPool
 from keras_leaky.tuning.trainer import Trainer
-from keras_leaky.tuning.worker_outcome import WorkerLostError
-from keras_leaky.tuning.worker_pool import WorkerPool
 
-_Status = keras_tuner.engine.trial.TrialStatus
 _OF_WORKERS = (
     *("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"),
     *("run_trial", "_build_and_fit_model", "_build_hypermodel", "_try_build"),
@@ -158,8 +157,8 @@ def _start_trials(tuner, pool, running, waiting):
             names = (f"lane{i}" for i in range(len(tuner.oracle.ongoing_trials) + 1))
             name = next(name for name in names if name not in tuner.oracle.ongoing_trials)
             trial = tuner.oracle.create_trial(name)
-            if trial.status != _Status.RUNNING:
-                return trial.status == _Status.STOPPED
+            if trial.status != TrialStatus.RUNNING:
+                return trial.status == TrialStatus.STOPPED
             tuner.on_trial_begin(trial)
             if trial.hyperparameters.values.get("tuner/trial_id") in running:
                 waiting.append(trial)
@@ -189,7 +188,7 @@ def _record(tuner, trial, finished):
 
     tuner._from_workers[trial.trial_id] = executions
     # What KerasTuner makes of results and of errors; it calls `run_trial`.
-    tuner._try_run_and_update_trial(trial)
+    run_and_record(tuner, trial)
     trial.message = trial.message or "; ".join(finished.lost) or None
 
 

@@ -6,10 +6,8 @@ anew; the rest is the newest that any file holds.
 
 import keras_tuner
 
-from keras_leaky.tuning.found import is_finished, waiting
-
-_Trial = keras_tuner.engine.trial.Trial
-_Status = keras_tuner.engine.trial.TrialStatus
+from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, record_values
+from keras_leaky.tuning._project.reading import is_finished, waiting
 
 # Entries of an oracle's state that grow with the trials, and are known from them.
 OF_TRIALS = (
@@ -99,7 +97,7 @@ def _restore(oracle, state, trials):
         }
     )
     for trial in trials.values():
-        oracle._record_values(trial)  # private; what `create_trial` does for a new trial
+        record_values(oracle, trial)
 
 
 def _with_values(space, values):
@@ -114,15 +112,15 @@ def _propose_again(oracle, name):
     """A new trial of this name among those of `oracle`."""
     response = oracle.populate_space(name)
     values = response.get("values")
-    if response["status"] == _Status.RUNNING:
+    if response["status"] == TrialStatus.RUNNING:
         print(f"Trial {name} is lost, its hyperparameters too: a new one takes its place")
         trial = waiting(name, _with_values(oracle.get_space(), values))
     else:
         message = f"Trial {name} is lost, and the search has no other point for it"
         print(message)
-        trial = _Trial(oracle.get_space(), name, _Status.FAILED, message)
+        trial = Trial(oracle.get_space(), name, TrialStatus.FAILED, message)
     oracle.trials[name] = trial
-    oracle._record_values(trial)  # private; so that the next one is another point
+    record_values(oracle, trial)  # so that the next one is another point
     return trial
 
 

@@ -6,7 +6,8 @@ import json
 import os
 from typing import Any
 
-from keras_leaky.tuning.files import write_whole
+from keras_leaky.storage.files import write_whole
+from keras_leaky.tuning._keras_tuner import checkpoint_paths
 
 WEIGHTS_FILE, BUILD_CONFIG_FILE = "checkpoint.weights.h5", "build_config.json"
 
@@ -54,9 +55,9 @@ class Checkpoint:
 
     def write_for(self, tuner, trial_id):
         """Writes it where a subclass of a tuner looks for it, beside the project's own files."""
-        names = tuner._get_checkpoint_fname, tuner._get_build_config_fname
-        for name, data in zip(names, self.files().values(), strict=True):
-            write_whole(str(name(trial_id)), data)
+        paths = checkpoint_paths(tuner, trial_id)
+        for path, data in zip(paths, self.files().values(), strict=True):
+            write_whole(path, data)
 
 
 class _WeightsInMemory(io.BytesIO):

@@ -6,9 +6,9 @@ import math
 import keras
 import numpy as np
 
-from keras_leaky.tuning.data import OF_DATA
-from keras_leaky.tuning.programs import epochs_module
-from keras_leaky.tuning.reachable import is_of_library
+from keras_leaky.tuning._engine.device_data import OF_DATA
+from keras_leaky.tuning._engine.programs import epochs_module
+from keras_leaky.tuning._engine.reachable import is_of_library
 
 _BATCH_HOOKS = [
     f"on_{phase}batch_{moment}" for phase in ("", "train_", "test_") for moment in ("begin", "end")

@@ -7,15 +7,15 @@ from typing import Any
 
 import keras
 
+from keras_leaky.layers._nested import layers_of
 from keras_leaky.layers.slope import FixedRectifier
-from keras_leaky.tuning.layers_of import layers_of
-from keras_leaky.tuning.reachable import UnknownError, is_of_library
+from keras_leaky.tuning._engine.reachable import UnknownError, is_of_library
+from keras_leaky.tuning._engine.structure import Watched, metrics_of, state_of, structure_of
 from keras_leaky.tuning.scaled_schedule import hold_learning_rate, take_learning_rate
-from keras_leaky.tuning.structure import Watched, metrics_of, state_of, structure_of
 
 _EPOCHS_MODULES = {
-    "tensorflow": "keras_leaky.tuning._epochs_tensorflow",
-    "jax": "keras_leaky.tuning._epochs_jax",
+    "tensorflow": "keras_leaky.tuning._engine.epochs_tensorflow",
+    "jax": "keras_leaky.tuning._engine.epochs_jax",
 }
 
 
@@ -68,7 +68,11 @@ class Program:
         """Sets every variable as in `model`, which has the same structure."""
         set_numbers(self.model, numbers_of(model))
         # What a callback saves has the numbers of this trial in its config.
-        for target, source in zip(layers_of(self.model), layers_of(model), strict=True):
+        for target, source in zip(
+            layers_of(self.model),
+            layers_of(model),
+            strict=True,
+        ):
             if isinstance(target, FixedRectifier):
                 target.take_numbers(source)
         take_learning_rate(self.model.optimizer, model.optimizer)

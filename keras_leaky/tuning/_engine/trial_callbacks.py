@@ -5,16 +5,17 @@ from typing import Any
 
 import keras
 
-from keras_leaky.tuning.checkpoint import Checkpoint
+from keras_leaky.tuning._keras_tuner import configure_tensorboard, copy_callbacks
+from keras_leaky.tuning._project.checkpoint import Checkpoint
 
 
 def callbacks_of(tuner, given, trial, execution):
     """The callbacks of one training: copies of those of a search, and one for the tuner's hooks."""
-    callbacks = list(tuner._deepcopy_callbacks(given))
+    callbacks = copy_callbacks(tuner, given)
     has_board = any(isinstance(one, keras.callbacks.TensorBoard) for one in callbacks)
     if has_board or overrides(tuner, "_configure_tensorboard_dir"):
         # KerasTuner calls it for every trial, and it imports tensorboard.
-        tuner._configure_tensorboard_dir(callbacks, trial, execution)
+        configure_tensorboard(tuner, callbacks, trial, execution)
     has_batch_hooks = overrides(tuner, "on_batch_begin", "on_batch_end")
     hooks = BatchTunerCallback if has_batch_hooks else TunerCallback
     return [*callbacks, hooks(tuner, trial)]

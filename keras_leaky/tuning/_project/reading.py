@@ -4,12 +4,8 @@ import dataclasses
 import os
 from typing import Any
 
-import keras_tuner
-
-from keras_leaky.tuning.files import DamagedFileError, checksum_of_file, read_json
-
-_Trial = keras_tuner.engine.trial.Trial
-_Status = keras_tuner.engine.trial.TrialStatus
+from keras_leaky.storage.files import DamagedFileError, checksum_of_file, read_json
+from keras_leaky.tuning._keras_tuner import Trial, TrialStatus
 
 ORACLE_FILE, TRIAL_FILE = "oracle.json", "trial.json"
 OURS = "keras_leaky"  # the key of what we add to KerasTuner's files
@@ -76,9 +72,9 @@ class Found:
 
 
 def is_finished(trial):
-    if trial.status == _Status.COMPLETED:
+    if trial.status == TrialStatus.COMPLETED:
         return trial.score is not None
-    return trial.status == _Status.FAILED
+    return trial.status == TrialStatus.FAILED
 
 
 def waiting(name, hyperparameters):
@@ -87,7 +83,7 @@ def waiting(name, hyperparameters):
     INVALID: subject to retries. With RUNNING, KerasTuner's Bayesian search would take the score of
     another trial for it.
     """
-    return _Trial(hyperparameters, name, _Status.INVALID)
+    return Trial(hyperparameters, name, TrialStatus.INVALID)
 
 
 def read_project(folder, oracle_keys, set_aside):
@@ -149,7 +145,7 @@ def _read_trial(folder, trial_id, set_aside):
 def _trial_from(content, trial_id):
     """The trial of a file, which may be one that KerasTuner wrote and nothing vouches for."""
     try:
-        trial = _Trial.from_state(content)
+        trial = Trial.from_state(content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DamagedFileError(f"The file of trial {trial_id} is damaged") from error
     if trial.trial_id != trial_id:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_leaky.layers.slope import SLOPE_NAMES, FixedRectifier
-from keras_leaky.tuning.reachable import UnknownError, Walk, is_of_library, names_in
+from keras_leaky.tuning._engine.reachable import UnknownError, Walk, is_of_library, names_in
 from keras_leaky.tuning.scaled_schedule import ScaledSchedule, inner_optimizer_of
 
 # All that is left out of a structure, with the reason, by the class of the object whose attribute

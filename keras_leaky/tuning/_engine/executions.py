@@ -3,20 +3,17 @@
 import copy
 import dataclasses
 import math
-import sys
 from functools import partial
 from typing import Any
 
 import keras
 import keras_tuner
 
-from keras_leaky.tuning.callbacks import FiniteLoss, SaveBestEpoch
-from keras_leaky.tuning.checkpoint import Checkpoint
-from keras_leaky.tuning.objectives import check_logged
-from keras_leaky.tuning.out_of_memory import is_out_of_memory
-
-# In a private module, and there is no other way to reach it.
-_utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils
+from keras_leaky.tuning._engine.out_of_memory import is_out_of_memory
+from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss, SaveBestEpoch
+from keras_leaky.tuning._keras_tuner import build_model, check_results
+from keras_leaky.tuning._project.checkpoint import Checkpoint
+from keras_leaky.tuning._project.objectives import check_logged
 
 
 @dataclasses.dataclass
@@ -58,12 +55,9 @@ class Builder:
     start: Checkpoint | None = None
 
     def __call__(self, hyperparameters):
-        # A tuner without an oracle and files, so that KerasTuner itself replaces what the model
-        # was compiled with.
-        tuner = object.__new__(keras_tuner.Tuner)
-        tuner.hypermodel, tuner.distribution_strategy = self.hypermodel, None
-        tuner.optimizer, tuner.loss, tuner.metrics = self.optimizer, self.loss, self.metrics
-        model = tuner._build_hypermodel(hyperparameters)
+        model = build_model(
+            self.hypermodel, self.optimizer, self.loss, self.metrics, hyperparameters
+        )
         if self.start is not None:
             self.start.load_into(model)
         return model
@@ -159,7 +153,7 @@ def build_and_fit(
         own_fit = partial(hypermodel.fit, hyperparameters)
     model, result = trainer.train(model, *args, seed=seed, own_fit=own_fit, **kwargs)
     if own_fit is not None:
-        _utils.validate_trial_results(result, objective, "HyperModel.fit()")
+        check_results(result, objective)
     return result
 
 

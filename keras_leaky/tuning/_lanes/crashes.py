@@ -3,10 +3,9 @@
 import functools
 import logging
 
-import keras_tuner
+from keras_leaky.tuning._keras_tuner import TrialStatus
 
 _logger = logging.getLogger(__name__)
-_Status = keras_tuner.engine.trial.TrialStatus
 
 
 class Crashes:
@@ -32,7 +31,7 @@ class Crashes:
         """
         message = trial.message or ""
         is_crash = not message or "Traceback (most" in message
-        self._add(trial, is_crash and trial.status == _Status.FAILED, message)
+        self._add(trial, is_crash and trial.status == TrialStatus.FAILED, message)
 
     def stop_workers(self, oracle):
         """In the chief of KerasTuner's own workers: counts for all, and has them stop.
@@ -44,11 +43,11 @@ class Crashes:
 
         @functools.wraps(end_trial)
         def end_and_count(trial):
-            has_crashed = trial.status == _Status.INVALID
+            has_crashed = trial.status == TrialStatus.INVALID
             end_trial(trial)
             trial = oracle.get_trial(trial.trial_id)
             where = "the log of its worker says why"
-            self._add(trial, has_crashed and trial.status == _Status.FAILED, where)
+            self._add(trial, has_crashed and trial.status == TrialStatus.FAILED, where)
             if self.reason:
                 oracle.max_trials = len(oracle.trials)  # there are no more
 
@@ -56,7 +55,7 @@ class Crashes:
 
     def tell(self, trial):
         """In a worker: says why a trial has failed, which the chief does not get to know."""
-        if trial.status != _Status.COMPLETED:
+        if trial.status != TrialStatus.COMPLETED:
             _logger.warning("Trial %s failed: %s", trial.trial_id, trial.message)
 
     def _add(self, trial, is_crash, message):

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from threading import Thread
 
-from keras_leaky.tuning.worker_lane import Call, Lane
-from keras_leaky.tuning.worker_outcome import Finished, SchedulerLostError, WorkerLostError
-from keras_leaky.tuning.worker_setup import make_kill, packages, versions_of
+from keras_leaky.tuning._lanes.worker_lane import Call, Lane
+from keras_leaky.tuning._lanes.worker_outcome import Finished, SchedulerLostError, WorkerLostError
+from keras_leaky.tuning._lanes.worker_setup import make_kill, packages, versions_of
 
 _logger = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 0.5  # at which workers there are
@@ -46,7 +46,7 @@ class WorkerPool:
     Raises:
         ValueError: If `retries` or `timeout` is out of range.
 
-    Example: see `keras_leaky.tuning.local_workers`.
+    Example: see `keras_leaky.tuning._lanes.local_workers`.
     """
 
     def __init__(self, client, function, shared=None, *, retries=2, timeout=None, warn=None):

@@ -5,17 +5,11 @@ import hashlib
 import json
 import os
 
-import keras_tuner
-
 _CHECKSUM_KEY = b'"sha256"'
 
 
-class WriteError(keras_tuner.errors.FatalError, OSError):
-    """A file could not be written, because the disk is full or for another reason.
-
-    KerasTuner records an OSError in a trial as a failure of the trial and goes on; a FatalError
-    ends the search.
-    """
+class WriteError(OSError):
+    """A file could not be written, because the disk is full or for another reason."""
 
 
 class DamagedFileError(ValueError):
@@ -67,9 +61,9 @@ def read_json(path, keys_without_checksum):
     """The dictionary in a file, without its checksum.
 
     Args:
-        path: File that `write_json` wrote, or KerasTuner, which writes no checksum.
-        keys_without_checksum: The keys that KerasTuner writes. With other ones a file needs a
-            checksum: if it has none, what is damaged may be its name.
+        path: File that `write_json` wrote, or another program, which writes no checksum.
+        keys_without_checksum: The keys that the other program writes. With other ones a file needs
+            a checksum: if it has none, what is damaged may be its name.
 
     Raises:
         DamagedFileError: If it is no dictionary, or its checksum is wrong.

@@ -81,7 +81,7 @@ def make_describe():
     names = packages()
 
     def describe(work):
-        from keras_leaky.tuning.worker_setup import versions_of
+        from keras_leaky.tuning._lanes.worker_setup import versions_of
 
         return versions_of(names)
 

@@ -10,7 +10,7 @@ from types import FunctionType, MethodType
 import keras
 import numpy as np
 
-from keras_leaky.tuning.layers_of import layers_of
+from keras_leaky.layers._nested import layers_of
 
 _SEED_FOR_0 = 2**31 - 1
 _one_at_a_time = threading.RLock()

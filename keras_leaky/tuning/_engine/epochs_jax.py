@@ -9,7 +9,7 @@ import jax
 import keras
 import numpy as np
 
-from keras_leaky.tuning.data import map_arrays, n_samples_of
+from keras_leaky.tuning._engine.device_data import map_arrays, n_samples_of
 
 
 def compile_training(model, step):

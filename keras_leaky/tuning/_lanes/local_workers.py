@@ -5,7 +5,7 @@ import functools
 import logging
 import os
 
-from keras_leaky.tuning.worker_setup import worker_environment
+from keras_leaky.tuning._lanes.worker_setup import worker_environment
 
 _NEVER = 10**9  # seconds
 _N_TRIES = 3

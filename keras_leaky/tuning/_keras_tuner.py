@@ -1,0 +1,110 @@
+"""Everything private of KerasTuner that this package touches, each with the reason.
+
+Seen in keras-tuner 1.4.8. What a subclass overrides stands in the subclass, which is
+`_populate_initial_space` and `_build_hypermodel`.
+"""
+
+import functools
+import sys
+import threading
+from typing import Any
+
+import keras_tuner
+
+from keras_leaky.storage.files import WriteError
+
+Trial = keras_tuner.engine.trial.Trial
+TrialStatus = keras_tuner.engine.trial.TrialStatus
+
+
+class FatalWriteError(keras_tuner.errors.FatalError, WriteError):
+    """KerasTuner records an OSError in a trial as its failure and goes on; this ends the search."""
+
+
+def record_values(oracle: keras_tuner.Oracle, trial: Any) -> None:
+    """Has an oracle know the values of a trial, so that it does not propose them again.
+
+    `create_trial` does so for a new trial; for one that is read or made here nothing public does.
+    """
+    oracle._record_values(trial)
+
+
+def replace_files(oracle: keras_tuner.Oracle, save: Any, save_trial: Any, reload: Any) -> None:
+    """Puts other methods in the place of those with which an oracle writes and reads.
+
+    KerasTuner's write in place, and stop at the first file that they cannot read.
+    """
+    oracle.save, oracle._save_trial, oracle.reload = save, save_trial, reload
+
+
+def build_model(
+    hypermodel: Any, optimizer: Any, loss: Any, metrics: Any, hyperparameters: Any
+) -> Any:
+    """The model that a `keras_tuner.Tuner` of these arguments builds, compiled as it would do it.
+
+    By a tuner without an oracle and files: the method needs nothing else of it.
+    """
+    tuner = object.__new__(keras_tuner.Tuner)
+    tuner.hypermodel, tuner.distribution_strategy = hypermodel, None
+    tuner.optimizer, tuner.loss, tuner.metrics = optimizer, loss, metrics
+    return tuner._build_hypermodel(hyperparameters)
+
+
+def copy_callbacks(tuner: keras_tuner.Tuner, callbacks: Any) -> list[Any]:
+    """Copies for one training, or KerasTuner's error about a callback that cannot be copied."""
+    return list(tuner._deepcopy_callbacks(callbacks))
+
+
+def configure_tensorboard(tuner: Any, callbacks: Any, trial: Any, execution: int) -> None:
+    """Gives TensorBoard callbacks the folder of a trial. It imports tensorboard."""
+    tuner._configure_tensorboard_dir(callbacks, trial, execution)
+
+
+def checkpoint_paths(tuner: Any, trial_id: str) -> tuple[str, str]:
+    """Where a tuner, or a subclass that overrides it, looks for weights and build config."""
+    return str(tuner._get_checkpoint_fname(trial_id)), str(tuner._get_build_config_fname(trial_id))
+
+
+def tuner_path(tuner: Any) -> str:
+    """The file of a tuner's state."""
+    return str(tuner._get_tuner_fname())
+
+
+def run_and_record(tuner: keras_tuner.Tuner, trial: Any) -> None:
+    """Calls `run_trial` and has the oracle know what came of it, results or an error."""
+    tuner._try_run_and_update_trial(trial)
+
+
+def check_results(results: Any, objective: Any) -> None:
+    """Raises KerasTuner's error if they are not what a `HyperModel.fit` may return."""
+    # In a private module, and there is no other way to reach it.
+    utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils
+    utils.validate_trial_results(results, objective, "HyperModel.fit()")
+
+
+def release_after_errors(oracle: keras_tuner.Oracle) -> None:
+    """Makes the methods of `oracle` give back its lock also when they raise.
+
+    KerasTuner's `synchronized` does not: after an error, such as that of a full disk, every call
+    from another thread would wait forever.
+    """
+    # The locks are in a private module, and there is no other way to reach them.
+    module = sys.modules[keras_tuner.Oracle.__module__]
+
+    def guard(method: Any) -> Any:
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            thread = threading.current_thread().name
+            was_held = module.THREADS[oracle] == thread
+            try:
+                return method(*args, **kwargs)
+            except BaseException:
+                if not was_held and module.THREADS[oracle] == thread:
+                    module.THREADS[oracle] = None
+                    module.LOCKS[oracle].release()
+                raise
+
+        return call
+
+    for name in ("create_trial", "update_trial", "end_trial"):
+        setattr(oracle, name, guard(getattr(oracle, name)))

@@ -1,0 +1,1 @@
+"""A KerasTuner project that survives being killed and damaged."""

@@ -82,6 +82,15 @@ def check_results(results: Any, objective: Any) -> None:
     utils.validate_trial_results(results, objective, "HyperModel.fit()")
 
 
+def count_no_failures(oracle: Any) -> None:
+    """Keeps an oracle from ending a search after failures in a row: `Crashes` does that.
+
+    KerasTuner counts trials that diverged as well, ends the search without a reason, and goes
+    through all trials each time.
+    """
+    oracle._check_consecutive_failures = lambda: None
+
+
 def release_after_errors(oracle: keras_tuner.Oracle) -> None:
     """Makes the methods of `oracle` give back its lock also when they raise.
 

@@ -1,7 +1,6 @@
 """A KerasTuner tuner that compiles once and trains every trial in the same program."""
 
 import os
-import sys
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from keras_leaky.tuning._keras_tuner import (
     FatalWriteError,
     TrialStatus,
     checkpoint_paths,
+    count_no_failures,
     release_after_errors,
     tuner_path,
 )
@@ -124,9 +124,8 @@ class ReusingTuner(keras_tuner.Tuner):
         if kwargs.get("overwrite"):
             self._project.refuse_if_in_use()
         super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
-        # The oracle would count trials that diverged as well, and end the search without a reason.
         self._crashes = Crashes(oracle.max_consecutive_failed_trials)
-        oracle.max_consecutive_failed_trials = sys.maxsize
+        count_no_failures(oracle)
         if is_distributed() and not self._is_worker():
             self._crashes.stop_workers(oracle)
 

@@ -125,12 +125,11 @@ def search_on_workers(tuner, client, retries, trial_timeout, args, kwargs):
     with WorkerPool(client, run_trial, work, retries=retries, timeout=trial_timeout) as pool:
         tuner.on_search_begin()
         while True:
-            with tuner._project.saving_once():
-                for finished in ended:
-                    trial = running.pop(finished.key)
-                    _record(tuner, trial, finished)
-                    tuner.on_trial_end(trial)
-                is_stopped = _start_trials(tuner, pool, running, waiting)
+            for finished in ended:
+                trial = running.pop(finished.key)
+                _record(tuner, trial, finished)
+                tuner.on_trial_end(trial)
+            is_stopped = _start_trials(tuner, pool, running, waiting)
             if is_stopped and not running and not waiting:
                 break
             if not running:

@@ -3,8 +3,10 @@
 KerasTuner writes a file in place and remembers in oracle.json alone how the search goes on: killed
 while writing, the project cannot be loaded; killed between two files, a trial is lost. Here every
 file is written whole and flushed and holds its SHA-256, the files of the trials say which have
-finished, each of them holds the state of the oracle at its time, and oracle.json the values of all
-trials: what one file lost the others have. KerasTuner reads these files as its own.
+finished, each of them holds the state of the oracle at its time and the values of the trial before
+it: what one file lost the others have. So oracle.json, which grows with the search, is written when
+a search begins, when it ends, and each time that it has grown by a fifth. KerasTuner reads these
+files as its own.
 """
 
 import contextlib
@@ -15,6 +17,7 @@ import keras_tuner
 
 from keras_leaky.storage.files import (
     DamagedFileError,
+    WriteError,
     checksum_of,
     read_json,
     set_aside,
@@ -34,6 +37,7 @@ from keras_leaky.tuning._project.reading import (
 )
 from keras_leaky.tuning._project.recovery import OF_TRIALS, recover, take_back
 
+_GROWTH = 1.2  # of the number of trials, until oracle.json is written again
 _WAY_OUT = "give another `project_name`, or `overwrite=True`"
 
 
@@ -48,10 +52,12 @@ class Project:
     def __init__(self, oracle, folder):
         self._oracle, self.folder = oracle, str(folder)
         self._files = {}  # trial id -> name -> SHA-256
+        self._before = {}  # trial id -> that of the trial before it
         self._revision = 0  # counts what is written, so that the newest state is known
         self._last_written = {}  # path -> checksum
         self._seen = None  # oracle.json as we left it
-        self._saves_later = False
+        self._is_searching = False
+        self._n_saved = 0  # trials in oracle.json
         self._is_held = False  # the lock, or the decision to do without it
         self._can_repair = self._is_stale = False
         replace_files(oracle, self.save, self.save_trial, self.reload)
@@ -70,10 +76,10 @@ class Project:
                 pass
 
     def save(self):
-        """Writes oracle.json, if there is anything new."""
-        if self._saves_later:
-            return
+        """Writes oracle.json, if there is anything new and enough of it."""
         oracle = self._oracle
+        if self._is_searching and len(oracle.trials) < _GROWTH * self._n_saved:
+            return
         # Within `end_trial` KerasTuner still counts the trial among these, and would run it again.
         ongoing = {
             lane: t.trial_id for lane, t in oracle.ongoing_trials.items() if not is_finished(t)
@@ -85,31 +91,24 @@ class Project:
         self._revision += 1
         content = {**state, OURS: {**ours, "revision": self._revision}}
         if self._write_if_new(path, [state, ours], content):
-            self._seen = self._stat()
-
-    @contextlib.contextmanager
-    def saving_once(self):
-        """Writes oracle.json once, at the end, for all trials that begin or end until then.
-
-        It takes longer as a search grows. What it says the files of the trials say too.
-        """
-        self._saves_later = True
-        try:
-            yield
-        finally:
-            self._saves_later = False
-            self.save()
+            self._seen, self._n_saved = self._stat(), len(oracle.trials)
 
     def save_trial(self, trial):
         """Writes trial.json when a trial has begun or ended."""
         if trial.status == TrialStatus.RUNNING and trial.metrics.metrics:
             return  # results of a trial that goes on: if it is killed it begins again
-        state = self._oracle.get_state()
+        oracle = self._oracle
+        state = oracle.get_state()
         self._revision += 1
+        if trial.trial_id not in self._before and len(oracle.start_order) > 1:
+            self._before[trial.trial_id] = oracle.start_order[-2]  # it has just begun
+        before = oracle.trials.get(self._before.get(trial.trial_id))
         ours = {
+            "before": {before.trial_id: before.hyperparameters.values} if before else {},
             "files": self._files.get(trial.trial_id, {}),
+            "n_ended": len(oracle.end_order),
             "n_runs": state["run_times"].get(trial.trial_id, 0),
-            "objective": describe_objective(self._oracle),
+            "objective": describe_objective(oracle),
             "oracle": {key: value for key, value in state.items() if key not in OF_TRIALS},
             "revision": self._revision,
         }
@@ -191,7 +190,18 @@ class Project:
                 if self._is_stale or (stat is not None and stat != self._seen):
                     reload()
                 self._end_what_an_error_interrupted()
+                self._last_written = {}  # what is written now says that this search has begun
+                self.save()
+                self._is_searching = True
                 yield
+            except BaseException:
+                self._is_searching = False
+                with contextlib.suppress(WriteError):  # it may be the reason
+                    self.save()
+                raise
+            else:
+                self._is_searching = False
+                self.save()
             finally:
                 self._is_held = self._can_repair = False
 
@@ -224,7 +234,7 @@ class Project:
             return self._reload()
 
     def _reload(self):
-        self._seen, self._last_written = self._stat(), {}
+        self._seen, self._last_written, self._before = self._stat(), {}, {}
         found = read_project(self.folder, self._oracle.get_state(), self._set_aside)
         if found.is_empty:
             self._oracle.trials, self._files = {}, {}
@@ -250,6 +260,8 @@ class Project:
             for name, trial in self._oracle.trials.items()
             if is_finished(trial) and name in found.records
         }
+        for name, record in found.records.items():
+            self._before[name] = next(iter(record.ours.get("before", {})), None)
         for trial in new:
             if self._can_repair and is_finished(trial):
                 self.save_trial(trial)

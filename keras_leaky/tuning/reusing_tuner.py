@@ -207,6 +207,8 @@ class ReusingTuner(keras_tuner.Tuner):
         """Records the trial; ends the search after too many crashes in a row."""
         trial.message = self._diverged.get(trial.trial_id, trial.message)  # not a traceback
         super().on_trial_end(trial)
+        if overrides(self, "on_trial_end"):
+            self._project.flush()  # a subclass may look for the files of the trial
         if is_distributed():
             self._crashes.tell(trial)  # the chief counts, for all workers
         else:
@@ -219,6 +221,7 @@ class ReusingTuner(keras_tuner.Tuner):
         Raises:
             ValueError: If none were kept, as `HyperModel.fit` did not pass its callbacks on.
         """
+        self._project.flush()
         if not os.path.exists(checkpoint_paths(self, trial.trial_id)[0]):
             self._project.read_checkpoint(trial.trial_id)  # says why
         return super().load_model(trial)

@@ -314,13 +314,13 @@ def test_the_next_trial_has_the_values_of_a_lost_one(projects, tmp_path, capsys)
 
 def test_a_search_writes_the_state_of_all_trials_ever_less_often(tmp_path, monkeypatch):
     written = []
-    write_json = project.write_json
+    write_whole = project.write_whole
 
-    def note(path, content):
+    def note(path, data, **kwargs):
         written.append(Path(path).name)
-        write_json(path, content)
+        write_whole(path, data, **kwargs)
 
-    monkeypatch.setattr(project, "write_json", note)
+    monkeypatch.setattr(project, "write_whole", note)
     make("RandomSearch", tmp_path, max_trials=60).search(verbose=0)
     assert written.count("oracle.json") < 30
     assert written.count("trial.json") == 120  # when each begins, and when it ends

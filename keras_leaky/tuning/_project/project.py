@@ -12,16 +12,18 @@ files as its own.
 import contextlib
 import json
 import os
+from functools import partial
 
 import keras_tuner
 
+from keras_leaky.storage.background import BackgroundWriter
 from keras_leaky.storage.files import (
     DamagedFileError,
     WriteError,
     checksum_of,
+    encode_json,
     read_json,
     set_aside,
-    write_json,
     write_whole,
 )
 from keras_leaky.storage.folder_lock import FolderInUseError, folder_lock
@@ -56,7 +58,7 @@ class Project:
         self._revision = 0  # counts what is written, so that the newest state is known
         self._last_written = {}  # path -> checksum
         self._seen = None  # oracle.json as we left it
-        self._is_searching = False
+        self._writer = None  # `BackgroundWriter` of a search that runs
         self._n_saved = 0  # trials in oracle.json
         self._is_held = False  # the lock, or the decision to do without it
         self._can_repair = self._is_stale = False
@@ -78,7 +80,7 @@ class Project:
     def save(self):
         """Writes oracle.json, if there is anything new and enough of it."""
         oracle = self._oracle
-        if self._is_searching and len(oracle.trials) < _GROWTH * self._n_saved:
+        if self._writer and len(oracle.trials) < _GROWTH * self._n_saved:
             return
         # Within `end_trial` KerasTuner still counts the trial among these, and would run it again.
         ongoing = {
@@ -91,7 +93,9 @@ class Project:
         self._revision += 1
         content = {**state, OURS: {**ours, "revision": self._revision}}
         if self._write_if_new(path, [state, ours], content):
-            self._seen, self._n_saved = self._stat(), len(oracle.trials)
+            self._n_saved = len(oracle.trials)
+        if not self._writer:
+            self._seen = self._stat()
 
     def save_trial(self, trial):
         """Writes trial.json when a trial has begun or ended."""
@@ -113,7 +117,7 @@ class Project:
             "revision": self._revision,
         }
         path = self._path(f"trial_{trial.trial_id}", TRIAL_FILE)
-        write_json(path, {**trial.get_state(), OURS: ours})
+        self._write(write_whole, path, encode_json({**trial.get_state(), OURS: ours}))
 
     def write_checkpoint(self, trial_id, checkpoint):
         """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums.
@@ -125,14 +129,12 @@ class Project:
         folder = self._path(f"trial_{trial_id}")
         if checkpoint is None:
             self._files.pop(trial_id, None)
-            for name in (WEIGHTS_FILE, BUILD_CONFIG_FILE):
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(os.path.join(folder, name))
+            self._write(_remove_checkpoint, folder)
             return
         files = checkpoint.files()
         for name, data in files.items():
             # The trial's own file, written when it ends, flushes the folder.
-            write_whole(os.path.join(folder, name), data, flush_folder=False)
+            self._write(partial(write_whole, flush_folder=False), os.path.join(folder, name), data)
         self._files[trial_id] = {name: checksum_of(data) for name, data in files.items()}
 
     def read_checkpoint(self, trial_id):
@@ -141,6 +143,7 @@ class Project:
         Raises:
             keras_tuner.errors.FatalValueError: If nothing was saved.
         """
+        self.flush()
         try:
             return Checkpoint.read(self._path(f"trial_{trial_id}"))
         except FileNotFoundError:
@@ -192,18 +195,23 @@ class Project:
                 self._end_what_an_error_interrupted()
                 self._last_written = {}  # what is written now says that this search has begun
                 self.save()
-                self._is_searching = True
-                yield
-            except BaseException:
-                self._is_searching = False
-                with contextlib.suppress(WriteError):  # it may be the reason
-                    self.save()
-                raise
-            else:
-                self._is_searching = False
+                try:
+                    with BackgroundWriter() as self._writer:
+                        yield
+                except BaseException:
+                    self._writer, self._last_written = None, {}
+                    with contextlib.suppress(WriteError):  # it may be the reason
+                        self.save()
+                    raise
+                self._writer = None
                 self.save()
             finally:
                 self._is_held = self._can_repair = False
+
+    def flush(self):
+        """Waits until what was recorded so far is in the files."""
+        if self._writer:
+            self._writer.flush()
 
     @contextlib.contextmanager
     def repairing(self):
@@ -280,9 +288,15 @@ class Project:
         checksum = checksum_of(json.dumps(content).encode())
         if self._last_written.get(path) == checksum and os.path.exists(path):
             return False
-        write_json(path, whole_content)
+        self._write(write_whole, path, encode_json(whole_content))
         self._last_written[path] = checksum
         return True
+
+    def _write(self, function, *args):
+        if self._writer:
+            self._writer.submit(function, *args)
+        else:
+            function(*args)
 
     def _end_what_an_error_interrupted(self):
         """Leaves no trial ongoing from an earlier search, which has ended.
@@ -305,6 +319,12 @@ class Project:
 
     def _path(self, *names):
         return os.path.join(self.folder, *names)
+
+
+def _remove_checkpoint(folder):
+    for name in (WEIGHTS_FILE, BUILD_CONFIG_FILE):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, name))
 
 
 def is_distributed():

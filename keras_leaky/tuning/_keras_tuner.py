@@ -70,9 +70,9 @@ def tuner_path(tuner: Any) -> str:
     return str(tuner._get_tuner_fname())
 
 
-def run_and_record(tuner: keras_tuner.Tuner, trial: Any) -> None:
+def run_and_record(tuner: keras_tuner.Tuner, trial: Any, *args: Any, **kwargs: Any) -> None:
     """Calls `run_trial` and has the oracle know what came of it, results or an error."""
-    tuner._try_run_and_update_trial(trial)
+    tuner._try_run_and_update_trial(trial, *args, **kwargs)
 
 
 def check_results(results: Any, objective: Any) -> None:

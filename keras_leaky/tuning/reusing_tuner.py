@@ -20,7 +20,7 @@ from keras_leaky.tuning._keras_tuner import (
     tuner_path,
 )
 from keras_leaky.tuning._lanes.crashes import Crashes
-from keras_leaky.tuning._lanes.parallel_search import load_data, search_on_workers
+from keras_leaky.tuning._lanes.search import load_data, search
 from keras_leaky.tuning._project.data_digest import DataSeen, digest_of
 from keras_leaky.tuning._project.objectives import check_objective, describe_objective
 from keras_leaky.tuning._project.project import Project, is_distributed
@@ -162,10 +162,10 @@ class ReusingTuner(keras_tuner.Tuner):
                 now = digest_of(fit_args, fit_kwargs)
                 self._data_seen.add(now, self.project_dir, self._has_results())
             self.save()
-            if client is None:
+            if is_distributed():
                 super().search(*fit_args, **fit_kwargs)
             else:
-                search_on_workers(self, client, retries, trial_timeout, fit_args, fit_kwargs)
+                search(self, client, retries, trial_timeout, fit_args, fit_kwargs)
         self._crashes.raise_if_too_many()  # in the chief of KerasTuner's own workers
 
     def run_trial(self, trial, *args, **kwargs):

@@ -78,10 +78,10 @@ def _registered_name(thing):
 
 def _is_ours(name):
     """Whether Keras has that name from this package, or from a rectifier that was registered."""
-    return name.startswith(_OURS) or _find_entry(name) is not None
+    return name.startswith(_OURS) or _entry_named(name) is not None
 
 
-def _find_entry(name):
+def _entry_named(name):
     """The entry whose layer or function has that name with Keras, and is not Keras's own."""
     is_registered = ">" in name  # else it is the bare name of anything
     for entry in TABLE.values():
@@ -103,7 +103,7 @@ def _translate(part, key, hosts):
 
 
 def _translate_function(name, key, hosts):
-    entry = _find_entry(name)
+    entry = _entry_named(name)
     if entry is not None and key.endswith("activation"):
         if entry.keras_function:
             return entry.keras_function
@@ -120,7 +120,7 @@ def _translate_function(name, key, hosts):
 
 
 def _translate_object(node, hosts):
-    entry = _find_entry(node["registered_name"])
+    entry = _entry_named(node["registered_name"])
     if entry is None:
         return _translate_initializer(node, hosts)
     config = node["config"]

@@ -366,6 +366,21 @@ def test_a_number_that_a_registered_layer_computes_with_is_a_structure(toy):
     assert first == again != second
 
 
+def test_the_function_of_a_registered_rectifier_is_known_as_well(toy):
+    net = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, bent)])
+    net.layers[0].bias.assign([-1000.0, 1.0, -0.5])
+    (units,) = dead_units(net, make_data()[0])
+    assert (units.kind, units.is_dead.tolist()) == ("bent", [True, False, False])
+    new = keras_leaky.replace_activations(net, {"bent": "relu"}, initializers="keep")
+    assert new.layers[0].activation is keras.activations.relu
+    with pytest.raises(ValueError, match=r"Keras has a twin of\. Received: toys>bent of layer"):
+        keras_leaky.to_keras(net)
+    with_twin = dataclasses.replace(toy, keras_function="tanh")
+    unregister("bent")
+    register(with_twin)
+    assert keras_leaky.to_keras(net).layers[0].activation is keras.activations.tanh
+
+
 def test_nothing_knows_a_rectifier_that_was_taken_away():
     layer = Bent(0.5)
     for _ in range(2):

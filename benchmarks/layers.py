@@ -20,8 +20,8 @@ from rich.table import Table
 
 from benchmarks.frameworks import Jax, TensorFlow, Torch
 from benchmarks.measuring import check_writable, environment, median_seconds, refuse, write_json
-from keras_leaky.layers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from keras_leaky.layers.slope import variable_slopes
+from keras_leaky.rectifiers import TABLE, entry_of
 
 SHAPES = ((128, 32, 32, 64), (128, 28, 28, 16), (128, 100))
 PASSES = ("forward", "forward+backward")
@@ -46,33 +46,41 @@ class Options:
 
 def slope_in_a_variable():
     with variable_slopes():
-        return LeakyReLU(0.1)
-
-
-def keras_celu(x):
-    return keras.activations.celu(x, alpha=0.5)
+        return entry_of("leaky_relu").make(0.1)
 
 
 def one_frozen_alpha(n_axes):
     return keras.layers.PReLU(shared_axes=list(range(1, n_axes)), trainable=False)
 
 
-# Name, our layer, Keras's for an input of so many axes: its twin or, of a slope in a variable, the
-# layer that holds one. Keras has no RReLU.
-CASES = [
-    ("LeakyReLU(0.1)", lambda: LeakyReLU(0.1), lambda n: keras.layers.LeakyReLU(0.1)),
-    ("LeakyReLU(0.1), slope in a variable", slope_in_a_variable, one_frozen_alpha),
-    (
-        "PReLU",
-        lambda: PReLU(0.25),
-        lambda n: keras.layers.PReLU(shared_axes=list(range(1, n - 1)) or None),
+# The alphas at which a rectifier is measured, where its default is not enough.
+ALPHAS = {"leaky_relu": (0.1,), "elu": (0.5, 1.0), "celu": (0.5,)}
+# Keras's layer for an alpha and an input of so many axes. Keras has no RReLU.
+PEERS = {
+    "leaky_relu": lambda alpha, n_axes: keras.layers.LeakyReLU(alpha),
+    "prelu": lambda _, n_axes: keras.layers.PReLU(shared_axes=list(range(1, n_axes - 1)) or None),
+    "elu": lambda alpha, n_axes: keras.layers.ELU(alpha),
+    "celu": lambda alpha, n_axes: keras.layers.Activation(
+        partial(keras.activations.celu, alpha=alpha)
     ),
-    ("ELU(0.5)", lambda: ELU(0.5), lambda n: keras.layers.ELU(0.5)),
-    ("ELU(1)", lambda: ELU(1.0), lambda n: keras.layers.ELU(1.0)),
-    ("CELU(0.5)", lambda: CELU(0.5), lambda n: keras.layers.Activation(keras_celu)),
-    ("SELU", SELU, lambda n: keras.layers.Activation("selu")),
-    ("RReLU", RReLU, None),
-]
+    "selu": lambda _, n_axes: keras.layers.Activation("selu"),
+}
+
+
+def list_cases():
+    """Name, our layer, Keras's for an input of so many axes: its twin or, of a slope in a variable,
+    the layer that holds one."""
+    cases = []
+    for entry in TABLE.values():
+        for alpha in ALPHAS.get(entry.name, (None,)) if not entry.is_of_keras else ():
+            name = entry.layer.__name__ + ("" if alpha is None else f"({alpha:g})")
+            peer = PEERS.get(entry.name)
+            cases.append((name, partial(entry.make, alpha), peer and partial(peer, alpha)))
+    cases.insert(1, ("LeakyReLU(0.1), slope in a variable", slope_in_a_variable, one_frozen_alpha))
+    return cases
+
+
+CASES = list_cases()
 
 
 def torch_functions(n_channels, dtype):

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from recipes.common.main import exit_code
+from recipes.common.quiet_start import start_quietly
 
 
 def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
@@ -16,6 +17,7 @@ def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
     Args:
         run: The run folder, as the recipe printed it.
     """
+    start_quietly()
     from recipes.common.dying.folder import DyingFolder, is_run
 
     if is_run(run):

@@ -28,19 +28,21 @@ PACK_MODULES = [
 # The parts of the pack, and which other parts each may import.
 MAY_IMPORT = {
     "ops": set(),
-    "initializers": {"layers"},
     "layers": {"ops"},
-    "diagnostics": {"layers", "ops"},
-    "surgery": {"initializers", "layers"},
+    "rectifiers": {"layers", "ops"},
+    "initializers": {"rectifiers", "layers"},
+    "diagnostics": {"rectifiers", "layers", "ops"},
+    "surgery": {"initializers", "rectifiers", "layers"},
     "saving": {"layers"},
     "storage": set(),
-    "tuning": {"layers", "storage"},
+    "tuning": {"rectifiers", "layers", "storage"},
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner.
     "__init__": {"ops", "initializers", "layers", "diagnostics", "surgery", "saving"},
 }
 # Public, though not among the names of the package above: tuning, because `import keras_leaky` must
-# not import it, and slopes in variables, because they are no layer.
-PUBLIC_MODULES = {"keras_leaky.tuning", "keras_leaky.layers.slope"}
+# not import it, slopes in variables, because they are no layer, and the table of rectifiers, which
+# is for those who add one.
+PUBLIC_MODULES = {"keras_leaky.tuning", "keras_leaky.layers.slope", "keras_leaky.rectifiers"}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
 ONLY_IN = {
     "tensorflow": {"ops", "tuning"},
@@ -124,6 +126,8 @@ def test_import_directions():
     [
         ("keras_leaky", "layers", "keras_leaky.initializers", "gain"),
         ("keras_leaky", "layers", "keras_leaky", "initializers"),
+        ("keras_leaky", "layers", "keras_leaky.rectifiers", "TABLE"),
+        ("keras_leaky", "rectifiers", "keras_leaky.initializers", "gain"),
         ("keras_leaky", "initializers", "keras_leaky.ops", None),
         ("keras_leaky", "ops", "keras_leaky", "layers"),
         ("keras_leaky", "__init__", "keras_leaky", "tuning"),

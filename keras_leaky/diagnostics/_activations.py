@@ -1,21 +1,17 @@
 """Where a model applies an activation."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_leaky import ops
-from keras_leaky.layers import CELU, ELU, SELU, PReLU, RReLU
-from keras_leaky.layers._names import activation_name
 from keras_leaky.layers._nested import layers_of
 from keras_leaky.ops._autodiff import derivative, derivative_in_graph
+from keras_leaky.rectifiers import TABLE, Entry, activation_name
 
 # Not elementwise: their outputs have no pre-activation of their own.
 _OVER_UNITS = ("softmax", "log_softmax", "sparsemax", "glu")
-_RECTIFIERS = ("relu", "leaky_relu", "prelu", "elu", "celu", "selu", "rrelu")
 _NEAR_0 = 1e-4  # above the smallest normal number of float16
 
 
@@ -48,6 +44,14 @@ class Site:
         return applied
 
     @property
+    def _entry(self) -> Entry | None:
+        """Of the layer, if it is one of this package or was registered: not of Keras's layers."""
+        entry = TABLE.get(self.kind)
+        if entry is None or entry.is_of_keras or not isinstance(self.applied, entry.layer):
+            return None
+        return entry
+
+    @property
     def threshold(self) -> float:
         """Pre-activations above it are active: from there on a rectifier passes its input."""
         has_one = self.kind in ("relu", "leaky_relu", "relu6", "threshold")
@@ -57,7 +61,7 @@ class Site:
     def is_rectifier(self) -> bool:
         """Whether the derivative at active pre-activations is sure to be above 0."""
         is_capped = getattr(self.applied, "max_value", None) is not None
-        return self.kind in _RECTIFIERS and not is_capped
+        return self.kind in TABLE and not is_capped
 
     @property
     def is_relu(self) -> bool:
@@ -70,19 +74,16 @@ class Site:
 
         A slope near 0 may become 0 in the precision that is computed in: nothing is sure of it.
         """
-        if not self.is_rectifier or self.threshold:
+        if not self.is_rectifier or self.threshold or TABLE[self.kind].can_die:
             return False
-        match self.kind:
-            case "leaky_relu":  # the functions of that name have no slope near 0
-                found = getattr(self.applied, "negative_slope", 1.0)
-            case "prelu" if isinstance(self.applied, PReLU):  # Keras's: 0 at 0, whatever `alpha`
-                found = self.applied.alpha
-            case "rrelu":
-                found = self.applied.upper
-            case _:
-                return False
-        slope: Any = keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(found))
-        return bool(np.all(np.abs(slope) > _NEAR_0))
+        if self._entry is not None:
+            found = self._entry.read_arguments(self.applied)
+        elif self.kind == "leaky_relu":  # Keras's layer; the functions have no slope near 0
+            found = (getattr(self.applied, "negative_slope", 1.0),)
+        else:  # Keras's PReLU: 0 at 0, whatever `alpha`
+            return False
+        slopes: Any = [keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(a)) for a in found]
+        return all(np.all(np.abs(slope) > _NEAR_0) for slope in slopes)
 
     def derivative(self, apply, x: Any) -> Any:
         """The derivative at `x`, by automatic differentiation, up to a factor in [1, 2).
@@ -93,20 +94,16 @@ class Site:
             apply: The activation, as a function of a tensor.
             x: Pre-activations.
         """
-        applied, form = self.applied, None
+        applied, entry, form = self.applied, self._entry, None
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             x = keras.ops.cast(x, keras.config.floatx())
-        if isinstance(applied, RReLU):  # in training the largest slope is drawn too
-            return derivative(partial(ops.leaky_relu, negative_slope=applied.upper), x)
-        match applied:  # on TensorFlow they have forms of their own in training
-            case ELU():
-                form = ops.elu, (applied.alpha, True)
-            case CELU():
-                form = ops.celu, (applied.alpha, True)
-            case SELU():
-                form = ops.selu, (True,)
-            case ops.elu | ops.celu | ops.selu:
-                form = applied, ()
+        if entry is not None and entry.is_random:  # in training the largest slope is drawn too
+            return derivative(lambda x: entry.function(x, *entry.read_arguments(applied)), x)
+        # On TensorFlow those that bend have forms of their own in training.
+        if entry is not None and entry.can_die:
+            form = entry.function, (*entry.read_arguments(applied), True)
+        elif any(applied is other.function for other in TABLE.values() if other.can_die):
+            form = applied, ()
         if form is None or keras.backend.backend() != "tensorflow":
             return derivative(apply, x)
         function, arguments = form

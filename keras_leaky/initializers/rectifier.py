@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_leaky.initializers.gain import gain, resolve_alpha
+from keras_leaky.initializers.gain import gain
+from keras_leaky.rectifiers import entry_of
 
 
 class _Rectifier(keras.initializers.VarianceScaling):
@@ -12,7 +13,7 @@ class _Rectifier(keras.initializers.VarianceScaling):
         if mode not in ("fan_in", "fan_out"):
             raise ValueError(f'`mode` must be "fan_in" or "fan_out". Received: mode={mode!r}')
         self.activation = activation
-        self.alpha = resolve_alpha(activation, alpha)
+        self.alpha = entry_of(activation).resolve_alpha(alpha)
         direction = "forward" if mode == "fan_in" else "backward"
         # Not gain ** 2: as a ratio it is exactly the 2 of He for ReLU, so the draws are He's bits.
         ratio = gain(activation, alpha, direction) / gain("relu")

@@ -9,8 +9,6 @@ from keras_leaky.layers._rectifier import Rectifier
 
 __all__ = ["variable_slopes"]
 
-SLOPE_NAMES = ("negative_slope", "alpha", "lower", "upper")  # attributes, and keys of configs
-
 # What to do instead of assigning one of them.
 NEW_LAYER = "Make a new layer, or give a model others with `keras_leaky.replace_activations`."
 
@@ -71,11 +69,13 @@ class FixedRectifier(Rectifier):
             autocast=False,
         )
 
-    def take_numbers(self, other):
-        """Makes the config that of `other`, whose variables this layer has got."""
-        for name in SLOPE_NAMES:
-            if hasattr(other, name):
-                self.__dict__[name] = getattr(other, name)  # past what refuses it to users
+    def take_numbers(self, other, names):
+        """Makes the numbers of these names in the config those of `other`.
+
+        They are those that its variables hold, whose values this layer has got.
+        """
+        for name in names:
+            self.__dict__[name] = getattr(other, name)  # past what refuses it to users
 
     def save_own_variables(self, store):
         """Nothing: the config holds the slope."""

@@ -17,8 +17,8 @@ from keras_leaky.ops._tensors import (
 )
 
 # Klambauer et al. 2017, equation 14: the fixed point at mean 0 and variance 1.
-_SELU_ALPHA = 1.6732632423543772848170429916717
-_SELU_SCALE = 1.0507009873554804934193349852946
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
@@ -139,7 +139,7 @@ def selu(x, training=None):
         Klambauer, Unterthiner, Mayr and Hochreiter, 2017, "Self-Normalizing Neural Networks",
         equations 2 and 14.
     """
-    return _exponential(x, _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA, 1.0, training, True)
+    return _exponential(x, SELU_SCALE, SELU_SCALE * SELU_ALPHA, 1.0, training, True)
 
 
 def _exponential(x, scale, amplitude, width, training, keeps_output=False):

@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
-from keras_leaky.layers._names import activation_name
 from keras_leaky.layers._nested import layers_of
+from keras_leaky.rectifiers import activation_name
 from keras_leaky.surgery._configs import rewrite
 from keras_leaky.surgery._drawing import new_seeds, own_draws, seed_draws
 from keras_leaky.surgery._graph import inputs_of, inputs_of_uses, is_graph

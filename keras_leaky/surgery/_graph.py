@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from keras_leaky.layers._axes import channel_axis
-from keras_leaky.layers._names import activation_name
 from keras_leaky.layers._nested import layers_of
+from keras_leaky.rectifiers import activation_name
 
 # They put elements elsewhere, so the axis of the channels is another one afterwards.
 _MOVE = ("Reshape", "Permute", "Transpose", "Moveaxis", "Swapaxes", "RepeatVector", "ExpandDims")

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 
 from keras_leaky.initializers import RectifierNormal, RectifierUniform, gain
-from keras_leaky.layers._names import activation_name
 from keras_leaky.layers._nested import layers_of
+from keras_leaky.rectifiers import TABLE, activation_name
 from keras_leaky.surgery._graph import inputs_of_uses, is_graph, kernel_of, layers_in_front
 
 _OURS = (RectifierNormal, RectifierUniform)
-_ALPHAS = {"leaky_relu": "negative_slope", "elu": "alpha", "celu": "alpha"}
+_SLOPE_OF_KERAS = 0.2  # of its function `leaky_relu`
 
 
 class Matching:
@@ -86,31 +86,33 @@ def gain_ratio(old, new, direction):
 def _gain_of(thing, direction):
     while isinstance(thing, keras.layers.Activation):
         thing = thing.activation
-    name, alpha = activation_name(thing), None
-    match name:
-        case "relu6":
-            name = "relu"  # pre-activations of variance 1 are as good as never above 6
-        case "leaky_relu" | "elu" | "celu":
-            alpha = getattr(thing, _ALPHAS[name], None)
-            if alpha is None and name == "leaky_relu":  # the defaults of the functions differ
-                alpha = 0.01 if thing.__module__.startswith("keras_leaky.") else 0.2
-        case "prelu":
-            alpha = _initial_alpha(thing)
-        case "rrelu":
-            alpha = thing.lower, thing.upper
-        case "relu" | "selu":
-            pass
-        case _:
-            raise ValueError(
-                '`initializers` may be "match" only where the gains of the activation and of what '
-                "replaces it are known: those of relu, relu6, leaky_relu, prelu, elu, celu, selu "
-                f"and rrelu. Received: {name or repr(thing)}"
-            )
-    return gain(name, alpha, direction)
+    name: Any = activation_name(thing)
+    if name == "relu6":
+        name = "relu"  # pre-activations of variance 1 are as good as never above 6
+    if name not in TABLE:
+        *names, last = ["relu", "relu6", *list(TABLE)[1:]]
+        raise ValueError(
+            '`initializers` may be "match" only where the gains of the activation and of what '
+            f"replaces it are known: those of {', '.join(names)} and {last}. "
+            f"Received: {name or repr(thing)}"
+        )
+    return gain(name, _alpha_of(thing, name), direction)
 
 
-def _initial_alpha(prelu):
-    initializer = prelu.alpha_initializer
+def _alpha_of(thing, name):
+    """The alpha of a layer, operation or function as `gain` takes it, None for the default."""
+    found = [getattr(thing, parameter, None) for parameter in TABLE[name].parameters]
+    if any(value is None for value in found):  # a function
+        is_of_keras = not thing.__module__.startswith("keras_leaky.")
+        return _SLOPE_OF_KERAS if name == "leaky_relu" and is_of_keras else None
+    alphas = [
+        _constant_of(value) if isinstance(value, keras.initializers.Initializer) else value
+        for value in found
+    ]
+    return alphas if len(alphas) > 1 else next(iter(alphas), None)
+
+
+def _constant_of(initializer):
     constants = (
         keras.initializers.Constant,
         keras.initializers.Zeros,

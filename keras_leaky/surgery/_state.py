@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from keras_leaky.layers._names import activation_name
 from keras_leaky.layers._nested import layers_of
+from keras_leaky.rectifiers import activation_name
 
 # Layers whose output is that of their `activation`, so that its shape is known.
 _ACTIVATION_LAST = (

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_leaky.layers._axes import channel_axis
-from keras_leaky.layers._names import ALIASES, activation_name
+from keras_leaky.rectifiers import ALIASES, activation_name
 from keras_leaky.surgery._copy import check_graph, copy_model
 from keras_leaky.surgery._graph import ChannelAxes, kernel_of
 from keras_leaky.surgery._matching import Matching

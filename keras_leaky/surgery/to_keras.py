@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from keras_leaky.rectifiers import TABLE
 from keras_leaky.surgery._configs import rewrite
 from keras_leaky.surgery._copy import check_graph, copy_model
 from keras_leaky.surgery._state import parts_and_functions_of
@@ -62,7 +63,7 @@ def to_keras(model):
     for _, layer in pairs:
         for thing in parts_and_functions_of(layer):
             name = _registered_name(thing)
-            if name.startswith(_OURS):
+            if _is_ours(name):
                 raise ValueError(
                     f"Layer {layer.name!r} of class {type(layer).__name__} uses {name} without "
                     "showing it in its config, so it cannot become one of Keras's"
@@ -75,61 +76,60 @@ def _registered_name(thing):
     return keras.saving.get_registered_name(thing if is_function else type(thing))
 
 
+def _is_ours(name):
+    """Whether Keras has that name from this package, or from a rectifier that was registered."""
+    return name.startswith(_OURS) or _entry_named(name) is not None
+
+
+def _entry_named(name):
+    """The entry whose layer or function has that name with Keras, and is not Keras's own."""
+    is_registered = ">" in name  # else it is the bare name of anything
+    for entry in TABLE.values():
+        if is_registered and name in entry.registered_names and not entry.is_of_keras:
+            return entry
+    return None
+
+
 def _translate(part, key, hosts):
     """The twin of a serialized object of ours; anything else as it is."""
     if not isinstance(part, dict):
         return part
-    if part.get("class_name") == "function" and part["config"].startswith(_OURS):
+    if part.get("class_name") == "function" and _is_ours(part["config"]):
         return _translate_function(part["config"], key, hosts)
-    if str(part.get("registered_name")).startswith(_OURS):
+    if _is_ours(str(part.get("registered_name"))):
         config = rewrite(part["config"], _translate, hosts=(*hosts, part))
         return _translate_object({**part, "config": config}, hosts)
     return part
 
 
 def _translate_function(name, key, hosts):
-    match name.removeprefix(_OURS):
-        case "leaky_relu" if key.endswith("activation"):  # Keras's own has a default of 0.2
-            host = hosts[-1]["config"]
-            name = f"{host.get('name', 'activation')}_leaky_relu"
-            config = {"name": name, "dtype": host.get("dtype")}
-            return _of_keras("layers", "LeakyReLU", {**config, "negative_slope": 0.01})
-        case "elu" | "celu" | "selu" as same if key.endswith("activation"):
-            return same
+    entry = _entry_named(name)
+    if entry is not None and key.endswith("activation"):
+        if entry.keras_function:
+            return entry.keras_function
+        host = hosts[-1]["config"]
+        base = {
+            "name": f"{host.get('name', 'activation')}_{entry.name}",
+            "dtype": host.get("dtype"),
+        }
+        twin = entry.to_keras(entry.config_of(), None)
+        if twin is not None:
+            kind, own = twin
+            return _of_keras("layers", kind, {**base, **own})
     raise _no_twin(name, hosts)
 
 
 def _translate_object(node, hosts):
+    entry = _entry_named(node["registered_name"])
+    if entry is None:
+        return _translate_initializer(node, hosts)
     config = node["config"]
-    match node["class_name"]:
-        case "LeakyReLU" if config["negative_slope"] >= 0:
-            kind, own = "LeakyReLU", {"negative_slope": config["negative_slope"]}
-        case "RReLU":
-            kind, own = "LeakyReLU", {"negative_slope": (config["lower"] + config["upper"]) / 2}
-        case "ELU":
-            kind, own = "ELU", {"alpha": config["alpha"]}
-        case "CELU" if config["alpha"] == 1:
-            kind, own = "Activation", {"activation": "celu"}
-        case "SELU":
-            kind, own = "Activation", {"activation": "selu"}
-        case "PReLU" if "build_config" in node:
-            rank = len(node["build_config"]["input_shape"])
-            kind, own = "PReLU", {**config, "shared_axes": _axes(config["shared_axes"], rank)}
-        case "PReLU":
-            raise ValueError(
-                f"PReLU {config['name']!r} must be built: call `model` on data before `to_keras`"
-            )
-        case _:
-            return _translate_initializer(node, hosts)
+    twin = entry.to_keras(config, node.get("build_config", {}).get("input_shape"))
+    if twin is None:
+        raise _no_twin(node["registered_name"], (*hosts, node))
+    kind, own = twin
     base = {name: config[name] for name in _BASE}
     return {**node, **_of_keras("layers", kind, {**base, **own})}
-
-
-def _axes(shared_axes, rank):
-    """`shared_axes` as Keras's PReLU takes them: ints from 1, or None."""
-    if isinstance(shared_axes, str):
-        shared_axes = range(1, rank if shared_axes == "all" else rank - 1)
-    return [axis % rank for axis in shared_axes or ()] or None
 
 
 def _translate_initializer(node, hosts):

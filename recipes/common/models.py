@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import keras_leaky
+from keras_leaky.rectifiers import entry_of
 from keras_leaky.tuning import ScaledSchedule
 from recipes.common.data import Split
 from recipes.common.options import RunOptions
@@ -21,25 +22,13 @@ DEPTHS = {"mlp": 2, "cnn": 1, "vgg": 2}  # of a net whose name does not say it
 def activation_layer(
     activation: str, alpha: float | None, dtype: str, name: str | None = None
 ) -> keras.layers.Layer:
-    """The rectifier that a recipe's flag names. ReLU, SELU and RReLU have no alpha to choose."""
-    layers, shared = keras_leaky.layers, {"dtype": dtype, "name": name}
-    if activation == "relu":
-        return keras.layers.ReLU(**shared)
-    if activation == "selu":
-        return layers.SELU(**shared)
-    if activation == "rrelu":
+    """The rectifier that a recipe's flag names. None stands for its default alpha."""
+    entry = entry_of(activation)
+    arguments: dict[str, Any] = {"dtype": dtype, "name": name}
+    if entry.is_random:
         # Not from Keras's seed: weights drawn after it would not be those of the other rectifiers.
-        return layers.RReLU(seed=int(np.random.randint(2**31)), **shared)
-    assert alpha is not None, activation
-    if activation == "leaky_relu":
-        return layers.LeakyReLU(negative_slope=alpha, **shared)
-    if activation == "prelu":
-        return layers.PReLU(alpha_initializer=alpha, **shared)
-    if activation == "elu":
-        return layers.ELU(alpha=alpha, **shared)
-    if activation == "celu":
-        return layers.CELU(alpha=alpha, **shared)
-    raise ValueError(f"`activation` must name a rectifier of the recipes. Received: {activation=}")
+        arguments["seed"] = int(np.random.randint(2**31))
+    return entry.make(alpha, **arguments)
 
 
 def build_model(

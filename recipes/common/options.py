@@ -153,7 +153,7 @@ def parse_options(cls: type[OptionsT], arguments: Sequence[str], program: str) -
         prog=program,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    resolve(options)  # to refuse what is wrong before Keras and TensorFlow are imported
+    resolve(options)  # to refuse what is wrong, mostly before Keras and TensorFlow are imported
     return options
 
 

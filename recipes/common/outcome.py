@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from keras_leaky.rectifiers import entry_of
 from recipes.common.dead_units import LayerShares, layer_shares
 from recipes.common.errors import InputError
 from recipes.common.run_folder import EpochRow, RetrainingRow, RunFolder, TrialRow
-from recipes.common.statistics import TITLES
 
 _SUMMARY = {
     *("activation", "best", "data_source", "data_title", "difference", "n_failed"),
@@ -54,7 +54,9 @@ def read_outcome(run: RunFolder) -> Outcome:
         InputError: The run is not finished, or its files do not fit each other.
     """
     summary, environment = read_summary(run, _SUMMARY)
-    arms = [read_arm(run, name, TITLES[name], *rest) for name, *rest in arm_results(summary)]
+    arms = [
+        read_arm(run, name, entry_of(name).title, *rest) for name, *rest in arm_results(summary)
+    ]
     return Outcome(run, run.config, environment, summary, arms)
 
 

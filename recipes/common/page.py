@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from keras_leaky.rectifiers import entry_of
 from recipes.common.dead_units import missed_fraction
 from recipes.common.outcome import Outcome, arm_results, read_outcome
 from recipes.common.plots import draw_plots
 from recipes.common.rendering import failures, format_interval, write_report
 from recipes.common.run_folder import RunFolder
-from recipes.common.statistics import TITLES
 
 CAPTIONS = {
     "trials": "Every trial of the search: where it lies and how well it did on the validation "
@@ -91,7 +91,7 @@ def result_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
     """The table of the outcome, one row an arm and one for their difference, as text."""
     rows = [
         {
-            "arm": TITLES[arm],
+            "arm": entry_of(arm).title,
             "alpha": "" if best["alpha"] is None else f"{best['alpha']:.4g}",
             "learning rate": f"{best['learning_rate']:.3g}",
             "validation": f"{best['val_accuracy']:.2%}",

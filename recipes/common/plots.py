@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from keras_leaky.rectifiers import entry_of
 from recipes.common.drawing import (
     FAILED_COLOR,
     accuracy_ticks,
@@ -20,13 +21,6 @@ from recipes.common.drawing import (
 from recipes.common.outcome import ArmOutcome, Outcome
 from recipes.common.run_folder import TrialRow
 from recipes.common.statistics import summarize
-
-COLORS = {"relu": "#555555", "leaky_relu": "#0b6fb8", "prelu": "#c2570c", "elu": "#0a7d4f"}
-ALPHA_LABELS = {
-    "leaky_relu": "alpha (negative slope)",
-    "prelu": "alpha (initial negative slope)",
-    "elu": "alpha (saturation value)",
-}
 
 
 def draw_plots(outcome: Outcome) -> dict[str, bytes]:
@@ -81,7 +75,7 @@ def _trials(figure: Figure, outcome: Outcome) -> None:
         zorder=5,
         label="chosen point",
     )
-    axes.set_xlabel(ALPHA_LABELS[arm.name])
+    axes.set_xlabel(f"alpha ({entry_of(arm.name).alpha_title})")
     axes.set_ylabel("learning rate")
     title = f"{arm.title} on {outcome.summary['data_title']}: {len(arm.trials)} trials"
     axes.set_title(title, loc="left")
@@ -135,7 +129,7 @@ def _learning_rate(figure: Figure, outcome: Outcome) -> None:
         axes.scatter(
             [row.learning_rate for row in arm.scored],
             errors(arm.scored, norm),
-            color=COLORS[arm.name],
+            color=entry_of(arm.name).color,
             marker="s" if arm.name == "relu" else "o",
             s=38,
             alpha=0.85,
@@ -143,7 +137,9 @@ def _learning_rate(figure: Figure, outcome: Outcome) -> None:
         )
         failed = [row.learning_rate for row in arm.failed]
         bottom = axes.get_xaxis_transform()
-        axes.plot(failed, [0.02] * len(failed), "x", color=COLORS[arm.name], transform=bottom)
+        axes.plot(
+            failed, [0.02] * len(failed), "x", color=entry_of(arm.name).color, transform=bottom
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     accuracy_ticks(axes, norm)
@@ -159,7 +155,7 @@ def _learning_curves(figure: Figure, outcome: Outcome) -> None:
     """Training loss and validation accuracy of the retrainings: each seed thin, the mean thick."""
     left, right = figure.subplots(1, 2)
     for arm in outcome.arms:
-        color = COLORS[arm.name]
+        color = entry_of(arm.name).color
         for axes, column in ((left, "loss"), (right, "val_accuracy")):
             for seed in dict.fromkeys(row.seed for row in arm.epochs):
                 curve = [row for row in arm.epochs if row.seed == seed]
@@ -190,7 +186,7 @@ def _test_accuracy(figure: Figure, outcome: Outcome) -> None:
     for pair in zip(*accuracies, strict=True):
         axes.plot(range(len(arms)), pair, "-", color="#bbbbbb", linewidth=1, zorder=1)
     for i, (arm, values) in enumerate(zip(arms, accuracies, strict=True)):
-        color = COLORS[arm.name]
+        color = entry_of(arm.name).color
         axes.scatter([i] * len(values), values, color=color, s=36, zorder=3)
         result = summarize(values)
         side = 0.12 if i else -0.12
@@ -211,7 +207,7 @@ def _dead_units(figure: Figure, outcome: Outcome) -> None:
     names = [layer.layer.replace("_", " ") for layer in arms[0].layers]
     width = 0.8 / len(arms)
     for i, arm in enumerate(arms):
-        color = COLORS[arm.name]
+        color = entry_of(arm.name).color
         places = np.arange(len(names)) + (i - (len(arms) - 1) / 2) * width
         bars: dict[str, Any] = {"width": 0.9 * width, "color": color}
         inactive = [layer.inactive_fraction for layer in arm.layers]

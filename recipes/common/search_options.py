@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from recipes.common.options import RunOptions, require
+from recipes.common.quiet_start import start_quietly
 
-DEFAULT_ALPHA_RANGES = {"leaky_relu": (1e-3, 0.5), "prelu": (0.01, 0.5), "elu": (0.1, 2.0)}
 MAX_ALPHA = 1000.0  # far beyond use; where Keras's initializers underflow it is too late to say so
 DEFAULT_N_TRIALS = 10
 DEFAULT_HYPERBAND_EPOCHS = 9
@@ -21,12 +21,13 @@ class Searched:
         activation: The rectifier to search. ReLU is searched beside it under the same budget.
         alpha_range: Alpha to search. leaky_relu: the negative slope, 0.001 0.5 by default, log
             scale. prelu: the initial slope, 0.01 0.5, log. elu: the saturation value, 0.1 2,
-            linear. relu has none.
+            linear. celu: the saturation value, 0.1 4, log. relu has none.
         tuner: Which KerasTuner oracle proposes the trials. Hyperband trains a promoted trial again
             from the start with more epochs.
     """
 
-    activation: Literal["relu", "leaky_relu", "prelu", "elu"] = "leaky_relu"
+    # Written out, because the table of rectifiers imports Keras, for which `--help` does not wait.
+    activation: Literal["relu", "leaky_relu", "prelu", "elu", "celu"] = "leaky_relu"
     alpha_range: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LOW HIGH")] = None
     tuner: Literal["random", "bayesian", "hyperband", "grid"] = "random"
 
@@ -50,21 +51,6 @@ class SearchOptions(RunOptions, Searched):
     model: Literal["mlp", "cnn", "cnn_bn", "vgg", "vgg_bn"] = "cnn"
 
     def resolve_own(self) -> dict[str, Any]:
-        alpha_range = self.alpha_range
-        if self.activation == "relu":
-            require(alpha_range is None, "alpha_range", "left out: relu has no alpha", alpha_range)
-        else:
-            alpha_range = alpha_range or DEFAULT_ALPHA_RANGES[self.activation]
-            low, high = alpha_range
-            if self.activation == "elu":
-                holds, rule = 0 <= low < high <= MAX_ALPHA, f"0 <= LOW < HIGH <= {MAX_ALPHA}"
-            else:
-                holds = 0 < low < high <= MAX_ALPHA
-                rule = (
-                    f"0 < LOW < HIGH <= {MAX_ALPHA} (log scale; alpha = 0 is the ReLU arm, which "
-                    "always runs)"
-                )
-            require(holds, "alpha_range", rule, f"{low} {high}")
         trials, epochs = self.trials, self.epochs
         if self.tuner == "hyperband":
             rule = "left out: hyperband derives the number of trials from --epochs"
@@ -74,7 +60,30 @@ class SearchOptions(RunOptions, Searched):
             require(epochs >= 3, "epochs", rule, epochs)
         else:
             trials = trials or DEFAULT_N_TRIALS
-        return {"alpha_range": alpha_range, "trials": trials, "epochs": epochs}
+        return {"alpha_range": self._resolve_alpha_range(), "trials": trials, "epochs": epochs}
+
+    def _resolve_alpha_range(self) -> tuple[float, float] | None:
+        given = self.alpha_range
+        if self.activation == "relu":
+            require(given is None, "alpha_range", "left out: relu has no alpha", given)
+            return None
+        start_quietly()  # what follows imports Keras, so it is checked last
+        from keras_leaky.rectifiers import entry_of
+
+        entry = entry_of(self.activation)
+        alpha_range = given or entry.alpha_range
+        assert alpha_range is not None, self.activation
+        low, high = alpha_range
+        if entry.alpha_scale == "linear":
+            holds, rule = 0 <= low < high <= MAX_ALPHA, f"0 <= LOW < HIGH <= {MAX_ALPHA}"
+        else:
+            holds = 0 < low < high <= MAX_ALPHA
+            rule = (
+                f"0 < LOW < HIGH <= {MAX_ALPHA} (log scale; alpha = 0 is the ReLU arm, which "
+                "always runs)"
+            )
+        require(holds, "alpha_range", rule, f"{low} {high}")
+        return alpha_range
 
 
 @dataclass(frozen=True)

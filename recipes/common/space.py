@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_leaky.rectifiers import entry_of
 from recipes.common.search_options import SearchOptions
 
 
@@ -84,7 +85,8 @@ def arms(options: SearchOptions) -> list[Arm]:
     found = []
     if options.activation != "relu":
         assert options.alpha_range is not None
-        alpha = Axis(*options.alpha_range, log=options.activation != "elu")
+        is_log = entry_of(options.activation).alpha_scale == "log"
+        alpha = Axis(*options.alpha_range, log=is_log)
         n_grid = None
         if is_grid:
             assert n_trials is not None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-TITLES = {"relu": "ReLU", "leaky_relu": "Leaky ReLU", "prelu": "PReLU", "elu": "ELU"}
+from keras_leaky.rectifiers import entry_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def paired_difference(ours: Sequence[float], baseline: Sequence[float]) -> Summa
 
 def verdict(activation: str, ours: Summary, baseline: Summary, difference: Summary) -> str:
     """One sentence that says "helps" or "hurts" only if the paired interval excludes 0."""
-    name = TITLES[activation]
+    name = entry_of(activation).title
     facts = f"{ours.mean:.2%} of the test images against ReLU's {baseline.mean:.2%}"
     if difference.ci95 is None:
         return (

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_leaky import layers, ops
+from keras_leaky.rectifiers import TABLE
 
 SPREAD = keras.initializers.RandomUniform(-0.5, 1.5, seed=3)
 
@@ -26,6 +27,15 @@ CASES = {
     "ops.celu": lambda: ops.celu,
     "ops.selu": lambda: ops.selu,
 }
+# Every other rectifier of the table, as it is by default.
+_COVERED = {type(make()) for make in CASES.values()}
+CASES.update(
+    {
+        entry.layer.__name__: entry.make
+        for entry in TABLE.values()
+        if not entry.is_of_keras and entry.layer not in _COVERED
+    }
+)
 SHAPE = (6, 6, 2)
 
 

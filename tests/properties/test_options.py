@@ -20,7 +20,7 @@ counts = st.one_of(st.integers(-3, 10**20).map(str), st.integers(0, 50).map(str)
 flags = st.fixed_dictionaries(
     {},
     optional={
-        "--activation": st.sampled_from(["relu", "leaky_relu", "prelu", "elu"]),
+        "--activation": st.sampled_from(["relu", "leaky_relu", "prelu", "elu", "celu"]),
         "--tuner": st.sampled_from(["random", "bayesian", "hyperband", "grid"]),
         "--trials": counts,
         "--epochs": counts,

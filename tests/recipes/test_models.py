@@ -1,38 +1,28 @@
 import dataclasses
+from typing import get_args
 
 import keras
 import numpy as np
 import pytest
 
-import keras_leaky
+from keras_leaky.rectifiers import TABLE
 from keras_leaky.tuning import Trainer
 from keras_leaky.tuning._engine.structure import structure_of
 from recipes.common.data import DATASETS, load, split
 from recipes.common.models import activation_layer, build_model
 from recipes.common.options import resolve
-from recipes.common.search_options import MnistOptions
+from recipes.common.search_options import MnistOptions, Searched
 from recipes.common.space import arms
 
 NETS = ["mlp", "mlp8_bn", "cnn", "cnn_bn", "vgg", "vgg_bn"]
 DATA = split(load(DATASETS["mnist"], "synthetic", None), 300)
 
 
-@pytest.mark.parametrize(
-    ("activation", "kind"),
-    [
-        ("relu", keras.layers.ReLU),
-        ("leaky_relu", keras_leaky.layers.LeakyReLU),
-        ("prelu", keras_leaky.layers.PReLU),
-        ("elu", keras_leaky.layers.ELU),
-        ("celu", keras_leaky.layers.CELU),
-        ("selu", keras_leaky.layers.SELU),
-        ("rrelu", keras_leaky.layers.RReLU),
-    ],
-)
-def test_flag_names_its_rectifier(activation, kind):
+@pytest.mark.parametrize("activation", TABLE)
+def test_flag_names_its_rectifier(activation):
     alpha = None if activation in ("relu", "selu", "rrelu") else 0.3
     layer = activation_layer(activation, alpha, "float32")
-    assert isinstance(layer, kind)
+    assert type(layer) is TABLE[activation].layer
     expected = {
         "relu": 0.0,
         "elu": 0.3 * np.expm1(-2.0),
@@ -44,11 +34,11 @@ def test_flag_names_its_rectifier(activation, kind):
 
 
 def test_unknown_rectifier_is_refused():
-    with pytest.raises(ValueError, match="`activation` must name a rectifier of the recipes"):
+    with pytest.raises(ValueError, match="`activation` must be one of relu, leaky_relu, "):
         activation_layer("swish", 0.1, "float32")
 
 
-@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "prelu", "elu"])
+@pytest.mark.parametrize("activation", get_args(Searched.__annotations__["activation"]))
 def test_pooling_first_changes_nothing(activation):
     """As the nets do it, with a quarter of the elements to rectify."""
     x = np.random.default_rng(0).normal(size=(3, 8, 8, 4)).astype("float32")

@@ -19,6 +19,7 @@ def test_defaults_depend_on_the_activation():
         "leaky_relu": (1e-3, 0.5),
         "prelu": (0.01, 0.5),
         "elu": (0.1, 2.0),
+        "celu": (0.1, 4.0),
         "relu": None,
     }.items():
         assert resolve(parse("--activation", activation)).alpha_range == alpha_range
@@ -41,6 +42,7 @@ def test_defaults_depend_on_the_activation():
         ("--learning-rate-range 1 inf", "`--learning-rate-range` must be 0 < LOW < HIGH"),
         ("--alpha-range 0 0.5", "alpha = 0 is the ReLU arm"),
         ("--activation elu --alpha-range -1 1", "`--alpha-range` must be 0 <= LOW < HIGH"),
+        ("--activation celu --alpha-range 0 1", "`--alpha-range` must be 0 < LOW < HIGH"),
         ("--activation relu --alpha-range 0.1 1", "relu has no alpha"),
         ("--alpha-range 1 1e39", "`--alpha-range` must be 0 < LOW < HIGH <= 1000"),
         ("--tuner hyperband --epochs 2", "`--epochs` must be >= 3 with hyperband"),

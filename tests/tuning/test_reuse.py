@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import keras_leaky
+from keras_leaky.rectifiers import TABLE
 from keras_leaky.tuning import RandomSearch
 
 layers = keras.layers
@@ -28,11 +29,8 @@ MIDDLES = {
     "all": (layers.RandomFlip, layers.BatchNormalization, lambda: layers.Dropout(0.3)),
 }
 RECTIFIERS = {
-    "leaky_relu": lambda alpha: keras_leaky.layers.LeakyReLU(alpha),
-    "elu": lambda alpha: keras_leaky.layers.ELU(alpha),
-    "celu": lambda alpha: keras_leaky.layers.CELU(alpha),
+    **{entry.name: entry.make for entry in TABLE.values() if entry.alpha_range is not None},
     "rrelu": lambda alpha: keras_leaky.layers.RReLU(alpha / 2, alpha),
-    "prelu": lambda alpha: keras_leaky.layers.PReLU(alpha),
     "keras": lambda alpha: layers.LeakyReLU(alpha),
 }
 

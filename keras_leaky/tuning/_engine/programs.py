@@ -10,7 +10,13 @@ import keras
 from keras_leaky.layers._nested import layers_of
 from keras_leaky.layers.slope import FixedRectifier
 from keras_leaky.tuning._engine.reachable import UnknownError, is_of_library
-from keras_leaky.tuning._engine.structure import Watched, metrics_of, state_of, structure_of
+from keras_leaky.tuning._engine.structure import (
+    Watched,
+    metrics_of,
+    slope_names,
+    state_of,
+    structure_of,
+)
 from keras_leaky.tuning.scaled_schedule import hold_learning_rate, take_learning_rate
 
 _EPOCHS_MODULES = {
@@ -74,7 +80,7 @@ class Program:
             strict=True,
         ):
             if isinstance(target, FixedRectifier):
-                target.take_numbers(source)
+                target.take_numbers(source, slope_names(type(target)))
         take_learning_rate(self.model.optimizer, model.optimizer)
 
     def load_metrics(self):

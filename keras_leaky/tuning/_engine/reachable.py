@@ -270,10 +270,12 @@ class Walk:
                 self.visit(value)
 
 
-def names_in(cls):
-    """All names of attributes that the code of a class mentions."""
+def names_in(cls, but=()):
+    """All names of attributes that the code of a class mentions, in methods other than `but`."""
     names = set()
-    for value in vars(cls).values():
+    for method, value in vars(cls).items():
+        if method in but:
+            continue
         function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
         if isinstance(function, types.FunctionType):
             names |= set(_names_of(function.__code__)[2])

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_leaky.layers.slope import SLOPE_NAMES, FixedRectifier
+from keras_leaky.layers.slope import FixedRectifier
+from keras_leaky.rectifiers import TABLE
 from keras_leaky.tuning._engine.reachable import UnknownError, Walk, is_of_library, names_in
 from keras_leaky.tuning.scaled_schedule import ScaledSchedule, inner_optimizer_of
 
@@ -239,7 +240,8 @@ def _left_out(owner: Any):
         wrapped = {name for name in _WRAPPED if _is_wrapper(attributes.get(name))}
         wrapped |= {name for name in _SET_LATE if attributes.get(name) is False}
         if isinstance(owner, FixedRectifier) and owner.weights:
-            wrapped |= _slopes_of(kind)  # else made outside `variable_slopes()`: constants
+            # Else made outside `variable_slopes()`: constants.
+            wrapped |= _slopes_of(kind, slope_names(kind))
         return names | wrapped
     if isinstance(owner, ScaledSchedule) and owner.variable is not None:
         return names | {"learning_rate"}
@@ -260,16 +262,29 @@ def _left_out_of(cls: Any):
     return _less_users_names(names, cls) | _OF_TRACKABLES
 
 
+def slope_names(cls: Any):
+    """The arguments of a rectifier whose numbers are in variables, inside `variable_slopes()`."""
+    entries = [entry for entry in TABLE.values() if issubclass(cls, entry.layer)]
+    return tuple(dict.fromkeys(name for entry in entries for name in entry.parameters))
+
+
 @functools.lru_cache(1024)
-def _slopes_of(cls: Any):
-    """Names of attributes of a rectifier whose numbers are in variables."""
-    return _less_users_names(_arguments_of(cls, lambda name: name in SLOPE_NAMES), cls)
+def _slopes_of(cls: Any, names):
+    """Names of attributes of a rectifier that stand for `names`, from `slope_names`."""
+    return _less_users_names({*names, *(f"_{name}" for name in names)}, cls)
 
 
 def _less_users_names(names, cls):
     """Without those that the code of a user's class mentions, whatever it means by them."""
     users = [base for base in cls.__mro__ if not is_of_library(base.__module__)]
-    return frozenset(names).difference(*map(names_in, users))
+    return frozenset(names).difference(*map(_names_mentioned, users))
+
+
+def _names_mentioned(cls: Any):
+    # A rectifier that was registered makes its variables in `__init__`, and whatever else it makes
+    # of its numbers there is compared.
+    is_registered = any(entry.layer is cls for entry in TABLE.values())
+    return names_in(cls, but=("__init__", "get_config") if is_registered else ())
 
 
 def _arguments_of(cls, condition):

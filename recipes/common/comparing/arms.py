@@ -4,23 +4,62 @@ import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from keras_leaky.rectifiers import TABLE, entry_of
 from recipes.common.comparing.options import CompareOptions
-from recipes.common.search_options import DEFAULT_ALPHA_RANGES
 from recipes.common.space import Arm, Axis
 
-# Activation and alpha of every arm, in the order in which they are run and shown.
-_POINTS: dict[str, tuple[str, Axis | float | None]] = {
-    "relu": ("relu", None),
-    "leaky_relu_0.01": ("leaky_relu", 0.01),
-    "leaky_relu_0.1": ("leaky_relu", 0.1),
-    "leaky_relu_0.3": ("leaky_relu", 0.3),
-    "leaky_relu_tuned": ("leaky_relu", Axis(*DEFAULT_ALPHA_RANGES["leaky_relu"], log=True)),
-    "prelu": ("prelu", 0.25),
-    "elu": ("elu", 1.0),
-    "celu": ("celu", 0.5),
-    "selu": ("selu", None),
-    "rrelu": ("rrelu", None),
+_LEAKY = entry_of("leaky_relu")
+assert _LEAKY.alpha_range is not None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rectifier as it stands in a comparison.
+
+    Attributes:
+        activation: Its name.
+        alpha: Searched, or a number that stays, or None for the default where it is no number.
+        note: What its title says after that of the rectifier.
+        shade: Its color, where the rectifier is there more than once.
+    """
+
+    activation: str
+    alpha: Axis | float | None
+    note: str = ""
+    shade: str | None = None
+
+    @property
+    def title(self) -> str:
+        return f"{entry_of(self.activation).title} {self.note}".rstrip()
+
+    @property
+    def color(self) -> str:
+        return self.shade or entry_of(self.activation).color
+
+
+# Rectifiers that are compared more than once, or with an alpha or title of its own, by what the
+# arms are called. Every other of the table is one arm.
+_SPECIAL = {
+    "leaky_relu_0.01": Candidate("leaky_relu", 0.01, "0.01", "#8fc1e8"),
+    "leaky_relu_0.1": Candidate("leaky_relu", 0.1, "0.1", "#3d8fd1"),
+    "leaky_relu_0.3": Candidate("leaky_relu", 0.3, "0.3", "#12538f"),
+    "leaky_relu_tuned": Candidate(
+        "leaky_relu", Axis(*_LEAKY.alpha_range, log=True), "tuned", "#0b2f55"
+    ),
+    "elu": Candidate("elu", 1.0, "1"),
+    "celu": Candidate("celu", 0.5, "0.5"),  # with 1 it would be ELU
 }
+
+
+def _candidates_of(name: str) -> dict[str, Candidate]:
+    """The arms of a rectifier."""
+    default = TABLE[name].default
+    alpha = default if isinstance(default, float) else None
+    special = {key: arm for key, arm in _SPECIAL.items() if arm.activation == name}
+    return special or {name: Candidate(name, alpha)}
+
+
+CANDIDATES = {key: arm for name in TABLE for key, arm in _candidates_of(name).items()}
 
 
 @dataclass(frozen=True)
@@ -55,8 +94,11 @@ def _net(options: CompareOptions, depth: int, norm: bool) -> Net:
     title = f"{depth} {unit}, {'batch norm' if norm else 'no batch norm'}"
     learning_rate = Axis(*options.learning_rate_range, log=True)
     chosen = {
-        key: Arm(f"{name}/{key}", *point, learning_rate, name, "spread", options.trials)
-        for key, point in _POINTS.items()
+        key: Arm(
+            *(f"{name}/{key}", arm.activation, arm.alpha, learning_rate),
+            *(name, "spread", options.trials),
+        )
+        for key, arm in CANDIDATES.items()
         if key == "relu" or key in options.activations
     }
     return Net(name, title, chosen)

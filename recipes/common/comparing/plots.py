@@ -6,22 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from keras_leaky.rectifiers import entry_of
+from recipes.common.comparing.arms import CANDIDATES
 from recipes.common.comparing.outcome import ComparedArm, Comparison, NetOutcome
 from recipes.common.drawing import accuracy_ticks, draw_png, error_norm, errors, percent_axis
 
-# One hue a family: ReLU grey, leaky blue, learned orange, exponential green, random violet.
-COLORS = {
-    "relu": "#444444",
-    "leaky_relu_0.01": "#8fc1e8",
-    "leaky_relu_0.1": "#3d8fd1",
-    "leaky_relu_0.3": "#12538f",
-    "leaky_relu_tuned": "#0b2f55",
-    "prelu": "#d9730d",
-    "elu": "#0a7d4f",
-    "celu": "#55b98a",
-    "selu": "#9bc53d",
-    "rrelu": "#8e44ad",
-}
 N_COLUMNS = 2
 
 
@@ -68,9 +57,9 @@ def _forest(axes: Axes, net: NetOutcome) -> None:
     """Difference to ReLU: the mean with its interval, and every pair of seeds."""
     relu = np.array([row.test_accuracy for row in net.arms[0].outcome.retrainings])
     compared = net.arms[1:]
-    axes.axvline(0, color=COLORS["relu"], linewidth=1)
+    axes.axvline(0, color=entry_of("relu").color, linewidth=1)
     for i, arm in enumerate(compared):
-        color, difference = COLORS[arm.key], arm.result["difference"]
+        color, difference = CANDIDATES[arm.key].color, arm.result["difference"]
         pairs = 100 * (np.array([r.test_accuracy for r in arm.outcome.retrainings]) - relu)
         axes.plot(pairs, [i + 0.28] * len(pairs), "|", color=color, alpha=0.6, markersize=5)
         low, high = difference["ci95"] or (difference["mean"], difference["mean"])
@@ -92,14 +81,16 @@ def _learning_rate(axes: Axes, net: NetOutcome) -> None:
             # Trials of a searched slope differ in more than the learning rate: no line.
             ":" if arm.key == "leaky_relu_tuned" else "-",
             marker="s" if arm.key == "relu" else "o",
-            color=COLORS[arm.key],
+            color=CANDIDATES[arm.key].color,
             markersize=4,
             linewidth=1.2,
             label=arm.outcome.title,
         )
         failed = [row.learning_rate for row in arm.outcome.failed]
         bottom = axes.get_xaxis_transform()
-        axes.plot(failed, [0.02] * len(failed), "x", color=COLORS[arm.key], transform=bottom)
+        axes.plot(
+            failed, [0.02] * len(failed), "x", color=CANDIDATES[arm.key].color, transform=bottom
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     accuracy_ticks(axes, norm)
@@ -111,7 +102,7 @@ def _dead_units(axes: Axes, net: NetOutcome) -> None:
     """Shares of inactive units, and of those that are dead."""
     counted = [arm for arm in net.arms if arm.outcome.layers]
     for i, arm in enumerate(counted):
-        color = COLORS[arm.key]
+        color = CANDIDATES[arm.key].color
         inactive, dead = arm.result["inactive_fraction"], arm.result["dead_fraction"]
         axes.barh(i, inactive, 0.7, color=color, alpha=0.4)
         axes.barh(i, dead, 0.7, color=color, hatch="///", edgecolor="white")

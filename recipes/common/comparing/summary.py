@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from recipes.common.comparing.arms import Net
+from recipes.common.comparing.arms import CANDIDATES, Net
 from recipes.common.comparing.statistics import compare, direction, holm
 from recipes.common.data import Arrays
 from recipes.common.dead_units import mean_fraction
@@ -13,19 +13,6 @@ from recipes.common.run_folder import RunFolder, TrialRow
 from recipes.common.search import best_trial
 from recipes.common.statistics import as_json, summarize
 from recipes.common.summary import TEST_FIELDS, about, best_point
-
-TITLES = {
-    "relu": "ReLU",
-    "leaky_relu_0.01": "Leaky ReLU 0.01",
-    "leaky_relu_0.1": "Leaky ReLU 0.1",
-    "leaky_relu_0.3": "Leaky ReLU 0.3",
-    "leaky_relu_tuned": "Leaky ReLU tuned",
-    "prelu": "PReLU",
-    "elu": "ELU 1",
-    "celu": "CELU 0.5",
-    "selu": "SELU",
-    "rrelu": "RReLU",
-}
 
 
 def make_summary(
@@ -69,7 +56,7 @@ def _net(run: RunFolder, net: Net) -> dict[str, Any]:
     arms = [
         {
             "arm": key,
-            "title": TITLES[key],
+            "title": CANDIDATES[key].title,
             "best": best_point(trial),
             "test": as_json(summarize(values), TEST_FIELDS),
             "difference": difference,

@@ -238,6 +238,62 @@ def test_every_public_name_has_a_full_docstring_with_an_example(folder):
         assert ">>> " in doc, name
 
 
+# Every public function and class in them is annotated. To be grown to the whole pack.
+ANNOTATED = ("diagnostics", "layers", "ops", "saving")
+
+
+def public_functions(body):
+    """The definitions of public functions, those of public classes with whether they are bound."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for function, _ in public_functions(node.body):
+                decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
+                yield function, "staticmethod" not in decorators
+        is_special = getattr(node, "name", "").startswith("__")
+        is_private = getattr(node, "name", "_").startswith("_") and not is_special
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_private:
+            yield node, False
+
+
+def missing_annotations(path):
+    for function, is_bound in public_functions(ast.parse(path.read_text(), str(path)).body):
+        arguments = function.args
+        named = [*arguments.posonlyargs, *arguments.args][is_bound:]
+        given = [*named, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        missing = [a.arg for a in given if a is not None and a.annotation is None]
+        missing += [] if function.returns else ["return"]
+        if missing:
+            yield f"{path.name}:{function.lineno} {function.name}: {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("folder", ANNOTATED)
+def test_what_is_public_is_annotated(folder):
+    paths = [*(ROOT / "keras_leaky" / folder).rglob("*.py")]
+    public = [path for path in paths if path.name == "__init__.py" or path.name[0] != "_"]
+    assert len(public) > 1
+    assert not [problem for path in public for problem in missing_annotations(path)]
+
+
+def test_a_missing_annotation_is_seen(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text(
+        "def f(x: int, *y, z=1, **kwargs: int): ...\n"
+        "def _f(x): ...\n"
+        "class A:\n"
+        "    def __init__(self, x): ...\n"
+        "    @staticmethod\n"
+        "    def g(x) -> int: ...\n"
+        "    def _h(self, x): ...\n"
+        "class _B:\n"
+        "    def i(self, x): ...\n"
+    )
+    assert [*missing_annotations(path)] == [
+        "file.py:1 f: z, y, return",
+        "file.py:4 __init__: x, return",
+        "file.py:6 g: x",
+    ]
+
+
 def test_examples_of_the_readme_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)

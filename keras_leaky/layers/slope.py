@@ -2,6 +2,8 @@
 
 import contextlib
 import contextvars
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -18,7 +20,7 @@ _wants_variables = contextvars.ContextVar("keras_leaky_variable_slopes", default
 
 
 @contextlib.contextmanager
-def variable_slopes():
+def variable_slopes() -> Iterator[None]:
     """Layers made inside keep their slope in a non-trainable variable.
 
     The slope, bound or saturation value of `LeakyReLU`, `RReLU`, `ELU` and `CELU` can then be
@@ -50,12 +52,12 @@ def variable_slopes():
 class FixedRectifier(Rectifier):
     """Abstract base of the rectifiers that learn nothing."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # There is nothing to build, unless a subclass says so.
         self.built = type(self).build is keras.layers.Layer.build
 
-    def keep_slope(self, name, value):
+    def keep_slope(self, name: str, value: float) -> Any:
         """`value`, or inside `variable_slopes()` a variable called `name` that holds it."""
         if not _wants_variables.get():
             return value
@@ -71,14 +73,14 @@ class FixedRectifier(Rectifier):
             autocast=False,
         )
 
-    def take_numbers(self, other):
+    def take_numbers(self, other: "FixedRectifier") -> None:
         """Makes the config that of `other`, whose variables this layer has got."""
         for name in SLOPE_NAMES:
             if hasattr(other, name):
                 self.__dict__[name] = getattr(other, name)  # past what refuses it to users
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Nothing: the config holds the slope."""
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Nothing, for the same reason."""

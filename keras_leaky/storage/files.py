@@ -46,7 +46,12 @@ def write_whole(path, data, flush_folder=True):
 
 
 def write_json(path, content):
-    """Writes a dictionary whole, and under "sha256" the SHA-256 of the text without that entry."""
+    """Writes a dictionary whole, with a checksum."""
+    write_whole(path, encode_json(content))
+
+
+def encode_json(content):
+    """A dictionary as bytes, with the SHA-256 of the text without that entry under "sha256"."""
     try:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     except TypeError:  # keys of several types have no order
@@ -54,7 +59,7 @@ def write_json(path, content):
     data = text.encode()
     separator = b"," if content else b""
     checksum = checksum_of(data).encode()
-    write_whole(path, b'%b%b%b:"%b"}' % (data[:-1], separator, _CHECKSUM_KEY, checksum))
+    return b'%b%b%b:"%b"}' % (data[:-1], separator, _CHECKSUM_KEY, checksum)
 
 
 def read_json(path, keys_without_checksum):

@@ -13,6 +13,7 @@ from keras_leaky.tuning.hyperband import Hyperband
 from keras_leaky.tuning.random_search import RandomSearch
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
 from keras_leaky.tuning.scaled_schedule import ScaledSchedule
+from keras_leaky.tuning.train_all import Trained, train_all
 from keras_leaky.tuning.trainer import Trainer
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "ReusingTuner",
     "ScaledSchedule",
     "SchedulerLostError",
+    "Trained",
     "Trainer",
     "WorkerLostError",
     "WorkerPool",
     "is_out_of_memory",
     "local_workers",
+    "train_all",
 ]

@@ -70,9 +70,9 @@ def tuner_path(tuner: Any) -> str:
     return str(tuner._get_tuner_fname())
 
 
-def run_and_record(tuner: keras_tuner.Tuner, trial: Any) -> None:
+def run_and_record(tuner: keras_tuner.Tuner, trial: Any, *args: Any, **kwargs: Any) -> None:
     """Calls `run_trial` and has the oracle know what came of it, results or an error."""
-    tuner._try_run_and_update_trial(trial)
+    tuner._try_run_and_update_trial(trial, *args, **kwargs)
 
 
 def check_results(results: Any, objective: Any) -> None:
@@ -80,6 +80,15 @@ def check_results(results: Any, objective: Any) -> None:
     # In a private module, and there is no other way to reach it.
     utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils
     utils.validate_trial_results(results, objective, "HyperModel.fit()")
+
+
+def count_no_failures(oracle: Any) -> None:
+    """Keeps an oracle from ending a search after failures in a row: `Crashes` does that.
+
+    KerasTuner counts trials that diverged as well, ends the search without a reason, and goes
+    through all trials each time.
+    """
+    oracle._check_consecutive_failures = lambda: None
 
 
 def release_after_errors(oracle: keras_tuner.Oracle) -> None:

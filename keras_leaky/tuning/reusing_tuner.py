@@ -1,7 +1,6 @@
 """A KerasTuner tuner that compiles once and trains every trial in the same program."""
 
 import os
-import sys
 from functools import partial
 from typing import Any
 
@@ -16,11 +15,12 @@ from keras_leaky.tuning._keras_tuner import (
     FatalWriteError,
     TrialStatus,
     checkpoint_paths,
+    count_no_failures,
     release_after_errors,
     tuner_path,
 )
 from keras_leaky.tuning._lanes.crashes import Crashes
-from keras_leaky.tuning._lanes.parallel_search import load_data, search_on_workers
+from keras_leaky.tuning._lanes.search import load_data, search
 from keras_leaky.tuning._project.data_digest import DataSeen, digest_of
 from keras_leaky.tuning._project.objectives import check_objective, describe_objective
 from keras_leaky.tuning._project.project import Project, is_distributed
@@ -124,9 +124,8 @@ class ReusingTuner(keras_tuner.Tuner):
         if kwargs.get("overwrite"):
             self._project.refuse_if_in_use()
         super().__init__(oracle=oracle, hypermodel=hypermodel, **kwargs)
-        # The oracle would count trials that diverged as well, and end the search without a reason.
         self._crashes = Crashes(oracle.max_consecutive_failed_trials)
-        oracle.max_consecutive_failed_trials = sys.maxsize
+        count_no_failures(oracle)
         if is_distributed() and not self._is_worker():
             self._crashes.stop_workers(oracle)
 
@@ -163,10 +162,10 @@ class ReusingTuner(keras_tuner.Tuner):
                 now = digest_of(fit_args, fit_kwargs)
                 self._data_seen.add(now, self.project_dir, self._has_results())
             self.save()
-            if client is None:
+            if is_distributed():
                 super().search(*fit_args, **fit_kwargs)
             else:
-                search_on_workers(self, client, retries, trial_timeout, fit_args, fit_kwargs)
+                search(self, client, retries, trial_timeout, fit_args, fit_kwargs)
         self._crashes.raise_if_too_many()  # in the chief of KerasTuner's own workers
 
     def run_trial(self, trial, *args, **kwargs):
@@ -208,6 +207,8 @@ class ReusingTuner(keras_tuner.Tuner):
         """Records the trial; ends the search after too many crashes in a row."""
         trial.message = self._diverged.get(trial.trial_id, trial.message)  # not a traceback
         super().on_trial_end(trial)
+        if overrides(self, "on_trial_end"):
+            self._project.flush()  # a subclass may look for the files of the trial
         if is_distributed():
             self._crashes.tell(trial)  # the chief counts, for all workers
         else:
@@ -220,6 +221,7 @@ class ReusingTuner(keras_tuner.Tuner):
         Raises:
             ValueError: If none were kept, as `HyperModel.fit` did not pass its callbacks on.
         """
+        self._project.flush()
         if not os.path.exists(checkpoint_paths(self, trial.trial_id)[0]):
             self._project.read_checkpoint(trial.trial_id)  # says why
         return super().load_model(trial)

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_leaky import tuning
+from keras_leaky.tuning._project import project
 from tests.tuning import killed_searches as killed
 from tests.tuning.killed_searches import LIMITS, WithoutTraining, make, outcome
 from tests.tuning.trained_searches import results, search
@@ -300,10 +301,36 @@ def test_a_search_goes_on_without_the_files_of_oracle_and_tuner(name, file, proj
     assert sorted(killed.runs_in(tmp_path / "x")) == sorted(expected)
 
 
-def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, capsys):
+def test_the_next_trial_has_the_values_of_a_lost_one(projects, tmp_path, capsys):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     for file in ("oracle.json", "trial_1/trial.json"):
+        (tmp_path / "x" / "p" / file).unlink()
+    tuner = make("RandomSearch", tmp_path / "x")
+    assert "Trial 1, whose file is lost, runs again with the same" in capsys.readouterr().out
+    tuner.search(verbose=0)
+    assert outcome(tuner) == expected
+
+
+def test_a_search_writes_the_state_of_all_trials_ever_less_often(tmp_path, monkeypatch):
+    written = []
+    write_whole = project.write_whole
+
+    def note(path, data, **kwargs):
+        written.append(Path(path).name)
+        write_whole(path, data, **kwargs)
+
+    monkeypatch.setattr(project, "write_whole", note)
+    make("RandomSearch", tmp_path, max_trials=60).search(verbose=0)
+    assert written.count("oracle.json") < 30
+    assert written.count("trial.json") == 120  # when each begins, and when it ends
+
+
+def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, capsys):
+    folder, expected = projects["RandomSearch"]
+    shutil.copytree(folder / "finished", tmp_path / "x")
+    # The file of the next trial has its values too.
+    for file in ("oracle.json", "trial_1/trial.json", "trial_2/trial.json"):
         (tmp_path / "x" / "p" / file).unlink()
     tuner = make("RandomSearch", tmp_path / "x")
     assert "Trial 1 is lost, its hyperparameters too: a new one" in capsys.readouterr().out
@@ -321,6 +348,7 @@ def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp
     oracle.unlink()
     other = tmp_path / "x" / "p" / "trial_0004" / "trial.json"
     lost.unlink()
+    (tmp_path / "x" / "p" / "trial_0002" / "trial.json").unlink()  # it has the values too
 
     class Oracle(tuning.GridSearchOracle):
         def populate_space(self, trial_id):

@@ -46,7 +46,7 @@ class WorkerPool:
     Raises:
         ValueError: If `retries` or `timeout` is out of range.
 
-    Example: see `keras_leaky.tuning._lanes.local_workers`.
+    Example: see `keras_leaky.tuning.local_workers`.
     """
 
     def __init__(self, client, function, shared=None, *, retries=2, timeout=None, warn=None):

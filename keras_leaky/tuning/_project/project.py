@@ -3,22 +3,27 @@
 KerasTuner writes a file in place and remembers in oracle.json alone how the search goes on: killed
 while writing, the project cannot be loaded; killed between two files, a trial is lost. Here every
 file is written whole and flushed and holds its SHA-256, the files of the trials say which have
-finished, each of them holds the state of the oracle at its time, and oracle.json the values of all
-trials: what one file lost the others have. KerasTuner reads these files as its own.
+finished, each of them holds the state of the oracle at its time and the values of the trial before
+it: what one file lost the others have. So oracle.json, which grows with the search, is written when
+a search begins, when it ends, and each time that it has grown by a fifth. KerasTuner reads these
+files as its own.
 """
 
 import contextlib
 import json
 import os
+from functools import partial
 
 import keras_tuner
 
+from keras_leaky.storage.background import BackgroundWriter
 from keras_leaky.storage.files import (
     DamagedFileError,
+    WriteError,
     checksum_of,
+    encode_json,
     read_json,
     set_aside,
-    write_json,
     write_whole,
 )
 from keras_leaky.storage.folder_lock import FolderInUseError, folder_lock
@@ -34,6 +39,7 @@ from keras_leaky.tuning._project.reading import (
 )
 from keras_leaky.tuning._project.recovery import OF_TRIALS, recover, take_back
 
+_GROWTH = 1.2  # of the number of trials, until oracle.json is written again
 _WAY_OUT = "give another `project_name`, or `overwrite=True`"
 
 
@@ -48,10 +54,12 @@ class Project:
     def __init__(self, oracle, folder):
         self._oracle, self.folder = oracle, str(folder)
         self._files = {}  # trial id -> name -> SHA-256
+        self._before = {}  # trial id -> that of the trial before it
         self._revision = 0  # counts what is written, so that the newest state is known
         self._last_written = {}  # path -> checksum
         self._seen = None  # oracle.json as we left it
-        self._saves_later = False
+        self._writer = None  # `BackgroundWriter` of a search that runs
+        self._n_saved = 0  # trials in oracle.json
         self._is_held = False  # the lock, or the decision to do without it
         self._can_repair = self._is_stale = False
         replace_files(oracle, self.save, self.save_trial, self.reload)
@@ -70,10 +78,10 @@ class Project:
                 pass
 
     def save(self):
-        """Writes oracle.json, if there is anything new."""
-        if self._saves_later:
-            return
+        """Writes oracle.json, if there is anything new and enough of it."""
         oracle = self._oracle
+        if self._writer and len(oracle.trials) < _GROWTH * self._n_saved:
+            return
         # Within `end_trial` KerasTuner still counts the trial among these, and would run it again.
         ongoing = {
             lane: t.trial_id for lane, t in oracle.ongoing_trials.items() if not is_finished(t)
@@ -85,36 +93,31 @@ class Project:
         self._revision += 1
         content = {**state, OURS: {**ours, "revision": self._revision}}
         if self._write_if_new(path, [state, ours], content):
+            self._n_saved = len(oracle.trials)
+        if not self._writer:
             self._seen = self._stat()
-
-    @contextlib.contextmanager
-    def saving_once(self):
-        """Writes oracle.json once, at the end, for all trials that begin or end until then.
-
-        It takes longer as a search grows. What it says the files of the trials say too.
-        """
-        self._saves_later = True
-        try:
-            yield
-        finally:
-            self._saves_later = False
-            self.save()
 
     def save_trial(self, trial):
         """Writes trial.json when a trial has begun or ended."""
         if trial.status == TrialStatus.RUNNING and trial.metrics.metrics:
             return  # results of a trial that goes on: if it is killed it begins again
-        state = self._oracle.get_state()
+        oracle = self._oracle
+        state = oracle.get_state()
         self._revision += 1
+        if trial.trial_id not in self._before and len(oracle.start_order) > 1:
+            self._before[trial.trial_id] = oracle.start_order[-2]  # it has just begun
+        before = oracle.trials.get(self._before.get(trial.trial_id))
         ours = {
+            "before": {before.trial_id: before.hyperparameters.values} if before else {},
             "files": self._files.get(trial.trial_id, {}),
+            "n_ended": len(oracle.end_order),
             "n_runs": state["run_times"].get(trial.trial_id, 0),
-            "objective": describe_objective(self._oracle),
+            "objective": describe_objective(oracle),
             "oracle": {key: value for key, value in state.items() if key not in OF_TRIALS},
             "revision": self._revision,
         }
         path = self._path(f"trial_{trial.trial_id}", TRIAL_FILE)
-        write_json(path, {**trial.get_state(), OURS: ours})
+        self._write(write_whole, path, encode_json({**trial.get_state(), OURS: ours}))
 
     def write_checkpoint(self, trial_id, checkpoint):
         """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums.
@@ -126,14 +129,12 @@ class Project:
         folder = self._path(f"trial_{trial_id}")
         if checkpoint is None:
             self._files.pop(trial_id, None)
-            for name in (WEIGHTS_FILE, BUILD_CONFIG_FILE):
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(os.path.join(folder, name))
+            self._write(_remove_checkpoint, folder)
             return
         files = checkpoint.files()
         for name, data in files.items():
             # The trial's own file, written when it ends, flushes the folder.
-            write_whole(os.path.join(folder, name), data, flush_folder=False)
+            self._write(partial(write_whole, flush_folder=False), os.path.join(folder, name), data)
         self._files[trial_id] = {name: checksum_of(data) for name, data in files.items()}
 
     def read_checkpoint(self, trial_id):
@@ -142,6 +143,7 @@ class Project:
         Raises:
             keras_tuner.errors.FatalValueError: If nothing was saved.
         """
+        self.flush()
         try:
             return Checkpoint.read(self._path(f"trial_{trial_id}"))
         except FileNotFoundError:
@@ -191,9 +193,25 @@ class Project:
                 if self._is_stale or (stat is not None and stat != self._seen):
                     reload()
                 self._end_what_an_error_interrupted()
-                yield
+                self._last_written = {}  # what is written now says that this search has begun
+                self.save()
+                try:
+                    with BackgroundWriter() as self._writer:
+                        yield
+                except BaseException:
+                    self._writer, self._last_written = None, {}
+                    with contextlib.suppress(WriteError):  # it may be the reason
+                        self.save()
+                    raise
+                self._writer = None
+                self.save()
             finally:
                 self._is_held = self._can_repair = False
+
+    def flush(self):
+        """Waits until what was recorded so far is in the files."""
+        if self._writer:
+            self._writer.flush()
 
     @contextlib.contextmanager
     def repairing(self):
@@ -224,7 +242,7 @@ class Project:
             return self._reload()
 
     def _reload(self):
-        self._seen, self._last_written = self._stat(), {}
+        self._seen, self._last_written, self._before = self._stat(), {}, {}
         found = read_project(self.folder, self._oracle.get_state(), self._set_aside)
         if found.is_empty:
             self._oracle.trials, self._files = {}, {}
@@ -250,6 +268,8 @@ class Project:
             for name, trial in self._oracle.trials.items()
             if is_finished(trial) and name in found.records
         }
+        for name, record in found.records.items():
+            self._before[name] = next(iter(record.ours.get("before", {})), None)
         for trial in new:
             if self._can_repair and is_finished(trial):
                 self.save_trial(trial)
@@ -268,9 +288,15 @@ class Project:
         checksum = checksum_of(json.dumps(content).encode())
         if self._last_written.get(path) == checksum and os.path.exists(path):
             return False
-        write_json(path, whole_content)
+        self._write(write_whole, path, encode_json(whole_content))
         self._last_written[path] = checksum
         return True
+
+    def _write(self, function, *args):
+        if self._writer:
+            self._writer.submit(function, *args)
+        else:
+            function(*args)
 
     def _end_what_an_error_interrupted(self):
         """Leaves no trial ongoing from an earlier search, which has ended.
@@ -293,6 +319,12 @@ class Project:
 
     def _path(self, *names):
         return os.path.join(self.folder, *names)
+
+
+def _remove_checkpoint(folder):
+    for name in (WEIGHTS_FILE, BUILD_CONFIG_FILE):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, name))
 
 
 def is_distributed():

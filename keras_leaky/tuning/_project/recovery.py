@@ -32,7 +32,9 @@ def recover(oracle, found):
     Returns:
         The trials that take the place of lost ones.
     """
-    state, values = dict(found.base_state), found.ours.get("trials", {})
+    state, values = dict(found.base_state), dict(found.ours.get("trials", {}))
+    for record in found.records.values():
+        values.update(record.ours.get("before", {}))
     names = [*state.get("start_order", []), *values, *sorted(found.records)]
     names = _in_order([*names, *_gaps(names)])
     space = keras_tuner.HyperParameters.from_config(state["hyperparameters"])
@@ -58,7 +60,14 @@ def recover(oracle, found):
         name: record.ours.get("n_runs", n_runs.get(name, 0))
         for name, record in found.records.items()
     }
-    _restore(oracle, {**state, "run_times": n_runs}, trials)
+    places = {name: place for place, name in enumerate(state.get("end_order", []), start=1)}
+    places |= {
+        name: record.ours["n_ended"]
+        for name, record in found.records.items()
+        if "n_ended" in record.ours and is_finished(record.trial)
+    }
+    end_order = sorted(places, key=places.__getitem__)
+    _restore(oracle, {**state, "run_times": n_runs, "end_order": end_order}, trials)
     new = [_propose_again(oracle, name) for name in _in_order(lost)]
     if new:
         _restore(oracle, oracle.get_state(), oracle.trials)

@@ -1,0 +1,256 @@
+"""The search of a tuner: it proposes and records, lanes train."""
+
+import dataclasses
+from functools import partial
+from types import FunctionType
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_leaky.tuning._engine.executions import (
+    Builder,
+    CopiedCallbacks,
+    Executions,
+    build_and_fit,
+    run_executions,
+)
+from keras_leaky.tuning._engine.seeding import derive_seed
+from keras_leaky.tuning._engine.trial_callbacks import overrides
+from keras_leaky.tuning._keras_tuner import TrialStatus, run_and_record
+from keras_leaky.tuning._lanes.scheduler import Job, open_lanes, run_jobs
+from keras_leaky.tuning._lanes.worker_outcome import Finished, WorkerLostError
+from keras_leaky.tuning.trainer import Trainer
+
+_OF_WORKERS = (
+    *("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"),
+    *("run_trial", "_build_and_fit_model", "_build_hypermodel", "_try_build"),
+    *("_override_compile_args", "_deepcopy_callbacks", "_configure_tensorboard_dir"),
+)
+
+
+@dataclasses.dataclass
+class TrialWork:
+    """What all trials share, and what a worker keeps from one to the next. Called, it does one.
+
+    Attributes:
+        builder: `Builder` without a start.
+        args, kwargs: For `fit`, or functions that load what is for `fit`.
+        callbacks: For `fit`; copied for each training.
+        objective, seed: Of the oracle.
+        n_executions, max_model_size: Of the tuner.
+        trainer: Of this process, once it has trained.
+    """
+
+    builder: Builder
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    callbacks: list[Any]
+    objective: Any
+    seed: int
+    n_executions: int
+    max_model_size: int | None
+
+    trainer: Any = None
+
+    def __call__(self, hyperparameters, start, epochs):
+        """Does the work of a trial.
+
+        Args:
+            hyperparameters: `keras_tuner.HyperParameters`.
+            start: `Checkpoint` that the model starts from, or None.
+            epochs: Arguments of `fit` that the oracle sets.
+
+        Returns:
+            `Executions`.
+        """
+        if self.trainer is None:  # the first on this worker: the data stay the same objects
+            self.trainer = Trainer()
+            self.args, self.kwargs = load_data(self.args, self.kwargs)
+
+        def train(execution, callbacks):
+            return build_and_fit(
+                self.trainer,
+                dataclasses.replace(self.builder, start=start),
+                self.builder.hypermodel,
+                hyperparameters,
+                self.args,
+                {**self.kwargs, **epochs, "callbacks": callbacks},
+                objective=self.objective,
+                seed=derive_seed(self.seed, execution),
+                max_model_size=self.max_model_size,
+            )
+
+        return run_executions(
+            train,
+            hyperparameters,
+            callbacks=CopiedCallbacks(self.callbacks),
+            objective=self.objective,
+            n_executions=self.n_executions,
+        )
+
+
+def load_data(args, kwargs):
+    """Arguments of `fit`, with what the functions among them return in their place."""
+
+    def load(part):
+        return part() if isinstance(part, FunctionType | partial) else part
+
+    return tuple(map(load, args)), {name: load(part) for name, part in kwargs.items()}
+
+
+class TrialSource:
+    """The trials of a tuner, as jobs for lanes.
+
+    Args:
+        tuner: `ReusingTuner`.
+        args, kwargs: For `fit`.
+        has_workers: Whether workers do the jobs; else the tuner's own `run_trial` does.
+
+    Raises:
+        ValueError: If something of the search cannot leave this process and has to.
+    """
+
+    def __init__(self, tuner: Any, args: Any, kwargs: Any, has_workers: bool) -> None:
+        self._tuner, self._args, self._kwargs = tuner, args, kwargs
+        self._has_workers = has_workers
+        self.work = _work_of(tuner, args, {**kwargs, "verbose": 0}) if has_workers else None
+        self._running: dict[str, Any] = {}  # trials, by id
+        # Trials of Hyperband that go on with one that is running, as after a resume.
+        self._waiting: list[Any] = []
+        self._is_stopped = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._is_stopped and not self._running and not self._waiting
+
+    def next_job(self) -> Job | None:
+        trial = self._next_trial()
+        if trial is None:
+            return None
+        self._running[trial.trial_id] = trial
+        if not self._has_workers:
+            return Job(trial.trial_id)
+        values = trial.hyperparameters.values
+        epochs = {}
+        if "tuner/epochs" in values:  # Hyperband
+            epochs["epochs"] = values["tuner/epochs"]
+            epochs["initial_epoch"] = values["tuner/initial_epoch"]
+        before = values.get("tuner/trial_id")  # the trial that one of Hyperband goes on with
+        start = None if before is None else self._tuner._project.read_checkpoint(before)
+        return Job(trial.trial_id, (trial.hyperparameters, start, epochs))
+
+    def perform(self, job: Job) -> None:
+        run_and_record(self._tuner, self._running[str(job)], *self._args, **self._kwargs)
+
+    def record(self, job: Job, finished: Finished) -> None:
+        trial = self._running.pop(str(job))
+        if self._has_workers:
+            self._take_over(trial, finished)
+        elif finished.error is not None:
+            raise finished.error  # what ends a search
+        self._tuner.on_trial_end(trial)
+
+    def _next_trial(self) -> Any:
+        parents = [trial.hyperparameters.values["tuner/trial_id"] for trial in self._waiting]
+        ready = next((i for i, name in enumerate(parents) if name not in self._running), None)
+        if ready is not None:
+            return self._waiting.pop(ready)
+        oracle = self._tuner.oracle
+        while True:
+            self._tuner.pre_create_trial()
+            # The oracle takes a name for one process, which has one trial at a time.
+            names = (f"lane{i}" for i in range(len(oracle.ongoing_trials) + 1))
+            name = next(name for name in names if name not in oracle.ongoing_trials)
+            trial = oracle.create_trial(name if self._has_workers else self._tuner.tuner_id)
+            self._is_stopped = trial.status == TrialStatus.STOPPED
+            if trial.status != TrialStatus.RUNNING:
+                return None  # or the oracle is calculating
+            self._tuner.on_trial_begin(trial)
+            if trial.hyperparameters.values.get("tuner/trial_id") not in self._running:
+                return trial
+            self._waiting.append(trial)
+
+    def _take_over(self, trial: Any, finished: Finished) -> None:
+        """Records a trial as if the tuner's `run_trial` had trained it."""
+
+        def executions() -> Executions:
+            if isinstance(finished.error, WorkerLostError):
+                return Executions([], None, str(finished.error), trial.hyperparameters)
+            if finished.error is not None:
+                raise finished.error
+            trial.hyperparameters = finished.value.hyperparameters
+            return finished.value
+
+        self._tuner._from_workers[trial.trial_id] = executions
+        run_and_record(self._tuner, trial)  # it calls `run_trial`
+        trial.message = trial.message or "; ".join(finished.lost) or None
+
+
+def search(
+    tuner: Any, client: Any, retries: int, trial_timeout: float | None, args: Any, kwargs: Any
+) -> None:
+    """Runs the search of a tuner.
+
+    Args:
+        tuner: `ReusingTuner`.
+        client, retries, trial_timeout: As of `WorkerPool`; without a client, in this process.
+        args, kwargs: For `fit`.
+
+    Raises:
+        ValueError: If something of the search cannot leave this process and has to.
+        SchedulerLostError: If the scheduler has gone away. What has finished is kept.
+    """
+    if "verbose" in kwargs:
+        tuner.oracle.verbose = kwargs["verbose"]
+    source = TrialSource(tuner, args, kwargs, has_workers=client is not None)
+    with open_lanes([source], client, retries=retries, timeout=trial_timeout) as lanes:
+        tuner.on_search_begin()
+        run_jobs([source], lanes)
+        tuner.on_search_end()
+
+
+def _work_of(tuner, args, kwargs):
+    for name in _OF_WORKERS:
+        if overrides(tuner, name):
+            raise ValueError(
+                f"`client` must be left out for a tuner with a `{name}` of its own: workers have "
+                f"no tuner. A callback or a HyperModel can do the same. Received: {type(tuner)}"
+            )
+    kwargs = dict(kwargs)
+    callbacks = list(kwargs.pop("callbacks", None) or [])
+    if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
+        raise ValueError(
+            "`callbacks` must be without TensorBoard where workers train: they have no folder in "
+            f"common for its files. Received: {callbacks}"
+        )
+    builder = Builder(tuner.hypermodel, tuner.optimizer, tuner.loss, tuner.metrics)
+    parts = {"hypermodel": builder, "callbacks": callbacks}
+    parts |= {f"fit argument {i}": value for i, value in enumerate(args)} | kwargs
+    for name, part in parts.items():
+        check_can_travel(name, part)
+    return TrialWork(
+        builder,
+        args,
+        kwargs,
+        callbacks,
+        tuner.oracle.objective,
+        tuner.oracle.seed,
+        tuner.executions_per_trial,
+        tuner.max_model_size,
+    )
+
+
+def check_can_travel(name, part):
+    import cloudpickle
+
+    leaves = keras.tree.flatten(part)
+    if all(isinstance(leaf, np.ndarray) for leaf in leaves):
+        return  # a copy would cost memory
+    try:
+        cloudpickle.dumps(part)
+    except Exception as error:
+        raise ValueError(
+            f"`{name}` must be something that can be pickled for the workers, such as arrays. "
+            f"Received: {part!r:.200} ({error})"
+        ) from error

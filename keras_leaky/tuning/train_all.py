@@ -1,0 +1,196 @@
+"""Many trainings that are no search: every point from every seed."""
+
+import contextlib
+import copy
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+
+from keras_leaky.tuning._engine.out_of_memory import is_out_of_memory
+from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss
+from keras_leaky.tuning._lanes.local_workers import local_workers
+from keras_leaky.tuning._lanes.scheduler import Job, open_lanes, run_jobs
+from keras_leaky.tuning._lanes.search import check_can_travel, load_data
+from keras_leaky.tuning._lanes.worker_outcome import Finished, WorkerLostError
+from keras_leaky.tuning.trainer import Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What became of one training of `train_all`.
+
+    Attributes:
+        point: That `build` was called with.
+        seed: That everything random derives from.
+        history: Metric -> its value in each epoch; the epochs before it failed.
+        examined: What `examine` returned; None without it, or after a failure.
+        failure: That the loss was not finite, that memory ran out, or that workers were lost; None
+            if the training came to its end.
+        seconds: Of the training, its model's building and `examine`.
+    """
+
+    point: Any
+    seed: int
+    history: dict[str, list[float]]
+    examined: Any
+    failure: str | None
+    seconds: float
+
+
+def train_all(
+    build: Callable[[Any], keras.Model],
+    points: Iterable[Any],
+    *fit_args: Any,
+    seeds: Sequence[int] = (0,),
+    examine: Callable[[keras.Model], Any] | None = None,
+    workers: int = 0,
+    client: Any = None,
+    retries: int = 2,
+    timeout: float | None = None,
+    verbose: int = 1,
+    **fit_kwargs: Any,
+) -> list[Trained]:
+    """Trains the model of every point from every seed, in programs that are compiled once.
+
+    For a map of alpha and learning rate, or a comparison of your own. Trainings of one seed see the
+    same order of the data and, before they are scaled, the same initial draws. A training whose
+    loss is not finite ends there, and the others go on.
+
+    Args:
+        build: Function from a point to a compiled model. As for `ReusingTuner`, models that differ
+            in numbers alone share a program.
+        points: Anything that `build` takes, such as dicts of alpha and learning rate.
+        *fit_args: As for `keras.Model.fit`. A function without arguments is called in their place,
+            once on each worker.
+        seeds: Ints in [0, 2**31), each once.
+        examine: Function of the trained model, such as one that evaluates it on test data. It runs
+            where the model was trained. The model itself is trained anew for the next point.
+        workers: int >= 0. So many processes of one thread on this machine; 0 trains in this one.
+        client: `distributed.Client` in the place of `workers`.
+        retries: int >= 0. How often a training is made again whose worker was lost.
+        timeout: Seconds after which a worker is taken for hung, or None.
+        verbose: 0, or 1 for a progress bar over the trainings.
+        **fit_kwargs: As for `keras.Model.fit`. Callbacks are copied for each training.
+
+    Returns:
+        A `Trained` for each point and seed, in their order: all seeds of the first point, then
+        those of the next.
+
+    Raises:
+        ValueError: If `seeds` is empty or has one twice, if `workers` and `client` are both given,
+            or if something that workers need cannot be pickled.
+        SchedulerLostError: If the Dask scheduler has gone away.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_leaky.layers import LeakyReLU
+    >>> from keras_leaky.tuning import train_all
+    >>> def build(alpha):
+    ...     layers = [keras.Input((4,)), keras.layers.Dense(8), LeakyReLU(alpha)]
+    ...     model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    ...     model.compile("adam", "mse")
+    ...     return model
+    >>> x = np.random.default_rng(0).normal(size=(64, 4))
+    >>> trained = train_all(build, [0.01, 0.3], x, x[:, 0], seeds=[1, 2], epochs=2, verbose=0)
+    >>> [(one.point, one.seed, len(one.history["loss"])) for one in trained]
+    [(0.01, 1, 2), (0.01, 2, 2), (0.3, 1, 2), (0.3, 2, 2)]
+    """
+    if not len(seeds) or len(set(seeds)) < len(seeds):
+        raise ValueError(f"`seeds` must be at least one int, each once. Received: {seeds=}")
+    if workers and client is not None:
+        raise ValueError(
+            f"`workers` must be left out where a `client` is given. Received: {workers=}"
+        )
+    work = _TrainingWork(build, fit_args, fit_kwargs, examine)
+    pairs = [(point, seed) for point in points for seed in seeds]
+    bar = keras.utils.Progbar(len(pairs), unit_name="training") if verbose and pairs else None
+    with contextlib.ExitStack() as stack:
+        if workers:
+            client = stack.enter_context(local_workers(workers))
+        if client is not None:
+            work.check_can_travel()
+        source = _TrainingSource(work, pairs, bar)
+        lanes = stack.enter_context(open_lanes([source], client, retries=retries, timeout=timeout))
+        run_jobs([source], lanes)
+    return [source.trained[number] for number in range(len(pairs))]
+
+
+@dataclasses.dataclass
+class _TrainingWork:
+    """What all trainings share. Called, it does one."""
+
+    build: Callable[[Any], keras.Model]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    examine: Callable[[keras.Model], Any] | None
+    trainer: Trainer | None = None
+
+    def check_can_travel(self) -> None:
+        parts = {"build": self.build, "examine": self.examine}
+        parts |= {f"fit argument {i}": value for i, value in enumerate(self.args)} | self.kwargs
+        for name, part in parts.items():
+            check_can_travel(name, part)
+
+    def __call__(self, point: Any, seed: int) -> Trained:
+        if self.trainer is None:
+            self.trainer = Trainer()
+            self.args, self.kwargs = load_data(self.args, self.kwargs)
+        start = time.perf_counter()
+        finite_loss, history = FiniteLoss(), keras.callbacks.History()
+        given = copy.deepcopy(self.kwargs.get("callbacks") or [])
+        callbacks = [*keras.tree.flatten(given), finite_loss, history]
+        examined, failure = None, None
+        try:
+            model, _ = self.trainer.train(
+                self.trainer.build(lambda: self.build(point), seed),
+                *self.args,
+                seed=seed,
+                **{**self.kwargs, "callbacks": callbacks, "verbose": 0},
+            )
+            failure = finite_loss.failure
+            if failure is None and self.examine is not None:
+                examined = self.examine(model)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            failure = f"Out of memory: {(str(error).splitlines() or ['no details'])[0]:.200}"
+            self.trainer = None  # frees its programs
+        values = getattr(history, "history", {})
+        seconds = time.perf_counter() - start
+        return Trained(point, seed, values, examined, failure, round(seconds, 3))
+
+
+class _TrainingSource:
+    """Trainings as jobs for lanes."""
+
+    def __init__(self, work: _TrainingWork, pairs: Sequence[Any], bar: Any) -> None:
+        self.work, self.trained = work, {}
+        self._pairs, self._bar, self._n_begun = pairs, bar, 0
+
+    @property
+    def is_done(self) -> bool:
+        return len(self.trained) == len(self._pairs)
+
+    def next_job(self) -> Job | None:
+        if self._n_begun == len(self._pairs):
+            return None
+        self._n_begun += 1
+        return Job(self._n_begun - 1, self._pairs[self._n_begun - 1])
+
+    def perform(self, job: Job) -> Trained:
+        return self.work(*job.arguments)
+
+    def record(self, job: Job, finished: Finished) -> None:
+        trained = finished.value
+        if isinstance(finished.error, WorkerLostError):
+            point, seed = job.arguments
+            trained = Trained(point, seed, {}, None, str(finished.error), 0.0)
+        elif finished.error is not None:
+            raise finished.error
+        self.trained[job.name] = trained
+        if self._bar is not None:
+            self._bar.add(1)

@@ -12,33 +12,28 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks import (
-    fault_corruptions,
-    fault_disk,
-    fault_kills,
-    fault_processes,
-    fault_trials,
-)
-from benchmarks.fault_runs import is_good, run_here
 from benchmarks.measuring import check_writable, environment, refuse, write_json
+from tests.faults import bad_trials, corruptions, full_disks, kills, processes_and_folders
+from tests.faults.recipe_commands import run_here
+from tests.faults.run_outcomes import is_good
 
 CASES = {
-    "kills": lambda folder, o: fault_kills.killed_searches(folder, o.runs, seed=o.seed),
-    "steps": lambda folder, o: fault_kills.killed_steps(folder),
-    "corruptions": lambda folder, o: fault_corruptions.corrupted_runs(
+    "kills": lambda folder, o: kills.killed_searches(folder, o.runs, seed=o.seed),
+    "steps": lambda folder, o: kills.killed_steps(folder),
+    "corruptions": lambda folder, o: corruptions.corrupted_runs(
         folder, o.copies, run_here, seed=o.seed
     ),
-    "file-limits": lambda folder, o: fault_disk.file_limits(folder),
-    "small-disks": lambda folder, o: fault_disk.small_disks(folder),
+    "file-limits": lambda folder, o: full_disks.file_limits(folder),
+    "small-disks": lambda folder, o: full_disks.small_disks(folder),
     "trials": lambda folder, o: itertools.chain(
-        fault_trials.trial_without_memory(folder),
-        fault_trials.diverging_trials(folder),
-        fault_trials.hanging_trial(folder),
+        bad_trials.trial_without_memory(folder),
+        bad_trials.diverging_trials(folder),
+        bad_trials.hanging_trial(folder),
     ),
     "processes": lambda folder, o: itertools.chain(
-        fault_processes.two_processes(folder / "two"),
-        fault_processes.stopped_searches(folder / "stopped"),
-        fault_processes.unusable_folders(folder / "folders"),
+        processes_and_folders.two_processes(folder / "two"),
+        processes_and_folders.stopped_searches(folder / "stopped"),
+        processes_and_folders.unusable_folders(folder / "folders"),
     ),
 }
 

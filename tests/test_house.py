@@ -96,6 +96,12 @@ def problem_of(top, part, module, name):
         known = parts[0] in {"keras", "numpy"} or parts[0] in sys.stdlib_module_names
         if not known and part not in ONLY_IN.get(parts[0], ()):
             return f"not for {part}"
+    elif parts[0] == "tests":
+        if top != "benchmarks" or parts[1:2] != ("faults",):
+            return "of tests only tests.faults is for others, and for benchmarks alone"
+    elif parts[0] == "benchmarks":
+        if top != "benchmarks":
+            return "only tests know the benchmarks"
     elif parts[0] == "recipes":
         if parts[1:2] != ("common",):
             return "only recipes.common is for others"
@@ -141,10 +147,60 @@ def test_import_directions():
         ("recipes", "mnist", "keras_leaky.layers", "_arguments"),
         ("recipes", "common", "recipes.mnist", "main"),
         ("recipes", "common", "keras.src", None),
+        ("recipes", "common", "tests.faults.kills", "find_workers"),
+        ("recipes", "common", "benchmarks.measuring", None),
+        ("keras_leaky", "tuning", "tests.faults", "kills"),
+        ("benchmarks", "faults", "tests.recipes.conftest", "TINY"),
+        ("benchmarks", "faults", "tests", "conftest"),
     ],
 )
 def test_a_wrong_import_is_seen(top, part, module, name):
     assert problem_of(top, part, module, name)
+
+
+def test_benchmarks_may_import_the_rig_of_faults():
+    assert not problem_of("benchmarks", "faults", "tests.faults", "kills")
+    assert not problem_of("benchmarks", "faults", "tests.faults.recipe_commands", "run_here")
+
+
+def imports_of_test_modules(path):
+    """Every import of a module test_*, also in strings: code for other processes, and names."""
+    for line, module, name in imports_of(path):
+        if any(part.startswith("test_") for part in (*module.split("."), name or "")):
+            yield f"{path.name}:{line}"
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        is_string = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_string and _IMPORT_IN_STRING.search(node.value):
+            yield f"{path.name}:{node.lineno}"
+
+
+_IMPORT_IN_STRING = re.compile(
+    r"^\s*(from|import)\b.*\btest_|^tests\.([\w.]+\.)?test_\w+$", re.MULTILINE
+)
+
+
+def test_test_modules_do_not_import_each_other():
+    """What several of them use stands in a conftest or in a module that is no test_*."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    assert files
+    assert not [found for path in files for found in imports_of_test_modules(path)]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from tests.ops.test_elu import X",
+        "def f():\n    import tests.ops.test_elu",
+        "from tests.ops import test_elu",
+        "import importlib\nimportlib.import_module('tests.ops.test_elu')",
+        "CODE = '''\nimport sys\nfrom tests.ops.test_elu import X\n'''",
+    ],
+)
+def test_an_import_of_a_test_module_is_seen(code, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    path = tmp_path / "file.py"
+    path.write_text(code)
+    assert [*imports_of_test_modules(path)]
 
 
 def test_importing_the_pack_brings_in_nothing_that_keras_does_not():
@@ -184,6 +240,62 @@ def test_every_public_name_has_a_full_docstring_with_an_example(folder):
             sections += ["Input shape:", "Output shape:", "Weights:"]
         assert not [section for section in sections if section not in doc], name
         assert ">>> " in doc, name
+
+
+# Every public function and class in them is annotated. To be grown to the whole pack.
+ANNOTATED = ("diagnostics", "layers", "ops", "saving")
+
+
+def public_functions(body):
+    """The definitions of public functions, those of public classes with whether they are bound."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for function, _ in public_functions(node.body):
+                decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
+                yield function, "staticmethod" not in decorators
+        is_special = getattr(node, "name", "").startswith("__")
+        is_private = getattr(node, "name", "_").startswith("_") and not is_special
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_private:
+            yield node, False
+
+
+def missing_annotations(path):
+    for function, is_bound in public_functions(ast.parse(path.read_text(), str(path)).body):
+        arguments = function.args
+        named = [*arguments.posonlyargs, *arguments.args][is_bound:]
+        given = [*named, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        missing = [a.arg for a in given if a is not None and a.annotation is None]
+        missing += [] if function.returns else ["return"]
+        if missing:
+            yield f"{path.name}:{function.lineno} {function.name}: {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("folder", ANNOTATED)
+def test_what_is_public_is_annotated(folder):
+    paths = [*(ROOT / "keras_leaky" / folder).rglob("*.py")]
+    public = [path for path in paths if path.name == "__init__.py" or path.name[0] != "_"]
+    assert len(public) > 1
+    assert not [problem for path in public for problem in missing_annotations(path)]
+
+
+def test_a_missing_annotation_is_seen(tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text(
+        "def f(x: int, *y, z=1, **kwargs: int): ...\n"
+        "def _f(x): ...\n"
+        "class A:\n"
+        "    def __init__(self, x): ...\n"
+        "    @staticmethod\n"
+        "    def g(x) -> int: ...\n"
+        "    def _h(self, x): ...\n"
+        "class _B:\n"
+        "    def i(self, x): ...\n"
+    )
+    assert [*missing_annotations(path)] == [
+        "file.py:1 f: z, y, return",
+        "file.py:4 __init__: x, return",
+        "file.py:6 g: x",
+    ]
 
 
 def test_examples_of_the_readme_run(tmp_path, monkeypatch):

@@ -2,13 +2,18 @@
 
 import copy
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from keras_leaky.diagnostics._activations import parts_of
 from keras_leaky.diagnostics.dead_units import NanPreActivation, dead_units
+from keras_leaky.diagnostics.report import DeadUnitReport
 from keras_leaky.layers import PReLU
+
+if TYPE_CHECKING:  # importing the pack does not import matplotlib
+    from matplotlib.figure import Figure
 
 
 class DeadUnitMonitor(keras.callbacks.Callback):
@@ -62,7 +67,9 @@ class DeadUnitMonitor(keras.callbacks.Callback):
         (learned slopes).
     """
 
-    def __init__(self, data, every=1, batch_size=1000, per_layer=True):
+    def __init__(
+        self, data: Any, every: int = 1, batch_size: int = 1000, per_layer: bool = True
+    ) -> None:
         super().__init__()
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ValueError(f"`every` must be a whole number of at least 1. Received: {every=}")
@@ -75,40 +82,41 @@ class DeadUnitMonitor(keras.callbacks.Callback):
             raise ValueError(f"`per_layer` must be True or False. Received: {per_layer=}")
         self.data, self.every, self.batch_size = data, every, batch_size
         self.per_layer = per_layer
-        self.reports, self.alphas = {}, {}
+        self.reports: dict[int, DeadUnitReport | None] = {}
+        self.alphas: dict[int, dict[str, np.ndarray]] = {}
         self._is_new, self._logs = True, {}
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> "DeadUnitMonitor":
         """KerasTuner copies callbacks for every trial; the sample is shared, not copied."""
         memo[id(self.data)] = self.data
         new = copy.copy(self)
         new.reports, new.alphas = copy.deepcopy((self.reports, self.alphas), memo)
         return new
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._is_new = True
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._is_new:
             self._is_new = False
             if epoch == 0:  # a training that is gone on with keeps its record
                 self.reports, self.alphas = {}, {}
             self._measure(epoch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every == 0:
             self._measure(epoch + 1)
         if logs is not None:
             logs.update(self._logs)
 
-    def plot(self):
+    def plot(self) -> "Figure":
         """A `matplotlib.figure.Figure`: dead and inactive fractions, and alphas, over epochs."""
         from keras_leaky.diagnostics._plots import draw_epochs
 
         return draw_epochs(self.reports, self.alphas)
 
     def _measure(self, n_epochs):
-        model = self.model
+        model: Any = self.model
         try:
             report = dead_units(model, self.data, batch_size=self.batch_size)
             self._logs = _as_logs(report, self.per_layer)

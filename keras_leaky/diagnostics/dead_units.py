@@ -19,7 +19,14 @@ class NanPreActivation(ValueError):
     """A pre-activation is NaN: the model has diverged, or the data hold NaN."""
 
 
-def dead_units(model, data, *, batch_size=256, per_element=False, tau=0.025):
+def dead_units(
+    model: keras.Model,
+    data: Any,
+    *,
+    batch_size: int = 256,
+    per_element: bool = False,
+    tau: float = 0.025,
+) -> DeadUnitReport:
     """Finds the dead units of a model, and tells how active the others are.
 
     The model is shown a sample, in inference mode, and the inputs of its activations are looked at:

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:  # importing the pack does not import matplotlib
+    from matplotlib.figure import Figure
 
 _COLUMNS = ("dead", "inactive", "always_on", "dormant")
 
@@ -54,7 +58,7 @@ class LayerUnits:
         """How many units are "dead", "inactive", "always_on" or "dormant"."""
         return int(np.sum(getattr(self, f"is_{column}")))
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         counts = {}
         for column in _COLUMNS:
             counts[f"n_{column}"] = self.count(column)
@@ -119,11 +123,11 @@ class DeadUnitReport:
         """
         return 1 - 0.05 ** (1 / self.n_samples)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The counts as JSON takes them, with the active fraction of every unit."""
         return {"n_samples": self.n_samples, "layers": [units.to_dict() for units in self.layers]}
 
-    def plot(self):
+    def plot(self) -> "Figure":
         """A `matplotlib.figure.Figure`: the shares of units, and the active fraction of each."""
         from keras_leaky.diagnostics._plots import draw_report
 

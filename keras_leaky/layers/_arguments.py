@@ -2,11 +2,12 @@
 
 import math
 import numbers
+from typing import Any
 
 import numpy as np
 
 
-def as_number(value):
+def as_number(value: Any) -> float:
     """`value` as a Python float, or NaN where it is not one real number.
 
     Comparisons with NaN are false, so a range check written in the accepting form refuses

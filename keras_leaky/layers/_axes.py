@@ -1,7 +1,9 @@
 """Which axis of a tensor holds its features or channels."""
 
+from typing import Any
 
-def channel_axis(layer):
+
+def channel_axis(layer: Any) -> int | None:
     """The axis of features or channels in what a layer returns, None if it does not say."""
     if getattr(layer, "data_format", None) == "channels_first":
         return 1

@@ -1,7 +1,7 @@
 """What all layers of the pack have in common."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -17,13 +17,13 @@ class Rectifier(keras.layers.Layer):
     # The arguments that are attributes too, and for each what to do instead of assigning it.
     _fixed_arguments: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
         for name in self._fixed_arguments:  # of a subclass that sets one before it gets here
             self.__dict__.pop(name, None)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         # In the instance since its `__init__`. A build that is repeated sets a new weight.
         if (
             name in self._fixed_arguments
@@ -37,11 +37,11 @@ class Rectifier(keras.layers.Layer):
             )
         super().__setattr__(name, value)
 
-    def cast_inputs(self, inputs):
+    def cast_inputs(self, inputs: Any) -> Any:
         """`inputs` in the compute dtype, integers too."""
         return cast(inputs, self.compute_dtype)
 
-    def check_finite_in_compute_dtype(self, name, value):
+    def check_finite_in_compute_dtype(self, name: str, value: float) -> None:
         """Refuses a number that would be infinite there."""
         largest = _LARGEST.get(self.compute_dtype, math.inf)
         if abs(value) > largest:
@@ -51,5 +51,5 @@ class Rectifier(keras.layers.Layer):
                 f"Received: {name}={value!r}"
             )
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

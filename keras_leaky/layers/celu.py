@@ -1,7 +1,7 @@
 """CELU with a fixed saturation value."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -62,7 +62,7 @@ class CELU(FixedRectifier):
 
     _fixed_arguments: ClassVar[dict[str, str]] = {"alpha": NEW_LAYER}
 
-    def __init__(self, alpha=1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = as_number(alpha)
         if not 0 < self.alpha < math.inf:
@@ -78,8 +78,8 @@ class CELU(FixedRectifier):
             )
         self._slope = self.keep_slope("alpha", self.alpha)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         return celu(self.cast_inputs(inputs), self._slope, training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}

@@ -1,7 +1,7 @@
 """Leaky ReLU with a fixed slope."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -63,7 +63,7 @@ class LeakyReLU(FixedRectifier):
 
     _fixed_arguments: ClassVar[dict[str, str]] = {"negative_slope": NEW_LAYER}
 
-    def __init__(self, negative_slope=_DEFAULT, **kwargs):
+    def __init__(self, negative_slope: float = _DEFAULT, **kwargs: Any) -> None:
         alpha = kwargs.pop("alpha", _DEFAULT)  # the name in Keras 2 files
         super().__init__(**kwargs)
         if alpha is not _DEFAULT and negative_slope is not _DEFAULT:
@@ -81,8 +81,8 @@ class LeakyReLU(FixedRectifier):
         self.check_finite_in_compute_dtype("negative_slope", self.negative_slope)
         self._slope = self.keep_slope("negative_slope", self.negative_slope)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         return leaky_relu(self.cast_inputs(inputs), self._slope, training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negative_slope": self.negative_slope}

@@ -2,13 +2,17 @@
 
 import math
 import numbers
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
 
 import keras
 
 from keras_leaky.layers._arguments import as_number
 from keras_leaky.layers._rectifier import Rectifier
 from keras_leaky.ops import prelu
+
+_FromKeras = str | dict[str, Any] | Callable[..., Any]  # a name, a config, or the thing itself
+_Axes = Literal["spatial", "all"] | int | list[int] | tuple[int, ...] | None
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
@@ -84,12 +88,12 @@ class PReLU(Rectifier):
 
     def __init__(
         self,
-        alpha_initializer=0.25,
-        alpha_regularizer=None,
-        alpha_constraint=None,
-        shared_axes="spatial",
-        **kwargs,
-    ):
+        alpha_initializer: float | _FromKeras = 0.25,
+        alpha_regularizer: _FromKeras | None = None,
+        alpha_constraint: _FromKeras | None = None,
+        shared_axes: _Axes = "spatial",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         number = as_number(alpha_initializer)
         if math.isfinite(number):
@@ -105,9 +109,9 @@ class PReLU(Rectifier):
         self.alpha_regularizer = keras.regularizers.get(alpha_regularizer)
         self.alpha_constraint = keras.constraints.get(alpha_constraint)
         named = isinstance(shared_axes, str) and shared_axes in ("spatial", "all")
-        axes = shared_axes if isinstance(shared_axes, list | tuple) else [shared_axes]
+        axes: Any = shared_axes if isinstance(shared_axes, list | tuple) else [shared_axes]
         if shared_axes is None or named:
-            self.shared_axes = shared_axes
+            self.shared_axes: Any = shared_axes
         elif all(isinstance(a, numbers.Integral) and not isinstance(a, bool) for a in axes):
             self.shared_axes = tuple(int(axis) for axis in axes)
         else:
@@ -116,7 +120,7 @@ class PReLU(Rectifier):
                 f"ints. Received: shared_axes={shared_axes!r}"
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         shared_axes = self._normalize_shared_axes(len(input_shape))
         own_sizes = {a: n for a, n in enumerate(input_shape) if a > 0 and a not in shared_axes}
         for axis, size in own_sizes.items():
@@ -157,10 +161,10 @@ class PReLU(Rectifier):
             )
         return normalized
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         return prelu(self.cast_inputs(inputs), self.alpha, training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         axes = self.shared_axes
         return {
             **super().get_config(),

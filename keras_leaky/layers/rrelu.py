@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -72,7 +72,9 @@ class RReLU(FixedRectifier):
         "seed": "Make a new layer, or assign `layer.seed_generator.state`.",
     }
 
-    def __init__(self, lower=1 / 8, upper=1 / 3, seed=None, **kwargs):
+    def __init__(
+        self, lower: float = 1 / 8, upper: float = 1 / 3, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.lower, self.upper = as_number(lower), as_number(upper)
         if not 0 <= self.lower <= self.upper < math.inf:
@@ -92,13 +94,13 @@ class RReLU(FixedRectifier):
         self._lower = self.keep_slope("lower", self.lower)
         self._upper = self.keep_slope("upper", self.upper)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self.cast_inputs(inputs)
         if not training:
             return leaky_relu(x, (self._lower + self._upper) / 2, training)
         return rrelu(x, self.seed_generator, self._lower, self._upper)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "lower": self.lower,

@@ -1,5 +1,7 @@
 """SELU: ELU with the two numbers that normalize its output."""
 
+from typing import Any
+
 import keras
 
 from keras_leaky.layers.slope import FixedRectifier
@@ -51,5 +53,5 @@ class SELU(FixedRectifier):
         equations 2 and 14.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         return selu(self.cast_inputs(inputs), training)

@@ -2,6 +2,8 @@
 
 import contextlib
 import contextvars
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 
@@ -16,7 +18,7 @@ _wants_variables = contextvars.ContextVar("keras_leaky_variable_slopes", default
 
 
 @contextlib.contextmanager
-def variable_slopes():
+def variable_slopes() -> Iterator[None]:
     """Layers made inside keep their slope in a non-trainable variable.
 
     The slope, bound or saturation value of `LeakyReLU`, `RReLU`, `ELU` and `CELU` can then be
@@ -48,12 +50,12 @@ def variable_slopes():
 class FixedRectifier(Rectifier):
     """Abstract base of the rectifiers that learn nothing."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # There is nothing to build, unless a subclass says so.
         self.built = type(self).build is keras.layers.Layer.build
 
-    def keep_slope(self, name, value):
+    def keep_slope(self, name: str, value: float) -> Any:
         """`value`, or inside `variable_slopes()` a variable called `name` that holds it."""
         if not _wants_variables.get():
             return value
@@ -69,7 +71,7 @@ class FixedRectifier(Rectifier):
             autocast=False,
         )
 
-    def take_numbers(self, other, names):
+    def take_numbers(self, other: "FixedRectifier", names: Iterable[str]) -> None:
         """Makes the numbers of these names in the config those of `other`.
 
         They are those that its variables hold, whose values this layer has got.
@@ -77,8 +79,8 @@ class FixedRectifier(Rectifier):
         for name in names:
             self.__dict__[name] = getattr(other, name)  # past what refuses it to users
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Nothing: the config holds the slope."""
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Nothing, for the same reason."""

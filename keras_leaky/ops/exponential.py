@@ -22,7 +22,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-def elu(x, alpha=1.0, training=None):
+def elu(x: Any, alpha: Any = 1.0, training: bool | None = None) -> Any:
     """Exponential linear unit.
 
     ```
@@ -71,7 +71,7 @@ def elu(x, alpha=1.0, training=None):
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-def celu(x, alpha=1.0, training=None):
+def celu(x: Any, alpha: Any = 1.0, training: bool | None = None) -> Any:
     """Continuously differentiable exponential linear unit.
 
     ```
@@ -108,7 +108,7 @@ def celu(x, alpha=1.0, training=None):
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-def selu(x, training=None):
+def selu(x: Any, training: bool | None = None) -> Any:
     """Scaled exponential linear unit.
 
     ```

@@ -18,7 +18,7 @@ from keras_leaky.ops._tensors import (
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-def leaky_relu(x, negative_slope=0.01, training=None):
+def leaky_relu(x: Any, negative_slope: Any = 0.01, training: bool | None = None) -> Any:
     """Leaky rectified linear unit.
 
     ```
@@ -70,7 +70,7 @@ def leaky_relu(x, negative_slope=0.01, training=None):
     return _leaky_relu(x, negative_slope)
 
 
-def prelu(x, alpha, training=None):
+def prelu(x: Any, alpha: Any, training: bool | None = None) -> Any:
     """Parametric rectified linear unit.
 
     ```
@@ -129,7 +129,7 @@ def _alpha_of_values(alpha, x):
     return ops.reshape(tensor, shape[n_outer:])
 
 
-def rrelu(x, seed_generator, lower, upper):
+def rrelu(x: Any, seed_generator: keras.random.SeedGenerator, lower: Any, upper: Any) -> Any:
     """`a * x` where x <= 0, with one `a ~ U(lower, upper)` an element, at least 0.
 
     What `keras_leaky.layers.RReLU` is in training; see there. `a` gets no gradient.

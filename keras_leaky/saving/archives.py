@@ -10,6 +10,8 @@ import io
 import os
 import stat
 import zipfile
+from collections.abc import Collection, Iterator
+from typing import Any
 
 # What an archive or an HDF5 file may declare beside the bytes that are there, where it declares
 # much. Weights hardly pack at all; deflate makes at most 1,032 bytes of one.
@@ -17,7 +19,7 @@ MAX_EXPANSION, MAX_EXPANSION_FROM = 100, 64 << 20
 _MAX_READ = 1 << 20  # bytes at once: 10,000 members in the directory
 
 
-def is_bomb(declared, stored):
+def is_bomb(declared: int, stored: int) -> bool:
     """Whether `declared` bytes cannot come of `stored` ones in an honest file."""
     return declared > max(MAX_EXPANSION_FROM, MAX_EXPANSION * stored)
 
@@ -34,12 +36,12 @@ class _ShortReads(io.FileIO):
 
 
 @contextlib.contextmanager
-def open_archive(path):
+def open_archive(path: str) -> Iterator[zipfile.ZipFile]:
     with _ShortReads(path) as file, zipfile.ZipFile(file) as archive:
         yield archive
 
 
-def why_unsafe(path, archive):
+def why_unsafe(path: str, archive: zipfile.ZipFile) -> str | None:
     """What no archive of Keras has, as the end of a sentence; None of an honest one."""
     infos = archive.infolist()
     names = [info.filename for info in infos]
@@ -67,7 +69,7 @@ def why_unsafe(path, archive):
     return None
 
 
-def read_through(archive, keep):
+def read_through(archive: zipfile.ZipFile, keep: Collection[str]) -> dict[str, bytes]:
     """Reads all members, a piece at a time, as zipfile then compares their checksums.
 
     Returns:
@@ -88,7 +90,7 @@ def read_through(archive, keep):
 class StoredMember(io.RawIOBase):
     """A member that is not packed, as a file to seek in without reading up to there."""
 
-    def __init__(self, path, info):
+    def __init__(self, path: str, info: zipfile.ZipInfo) -> None:
         self._file = open(path, "rb")  # noqa: SIM115, closed with this object
         self._file.seek(info.header_offset + 26)
         lengths = self._file.read(4)  # of the name and of the extra field, which the data follow
@@ -96,26 +98,26 @@ class StoredMember(io.RawIOBase):
         self._start, self._size = info.header_offset + 30 + n_name + n_extra, info.file_size
         self._at = 0
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         self._file.seek(self._start + self._at)
         left = max(self._size - self._at, 0)
         n = self._file.readinto(memoryview(buffer)[:left])
         self._at += n
         return n
 
-    def seek(self, offset, whence=os.SEEK_SET):
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._at = offset + (0, self._at, self._size)[whence]
         return self._at
 
-    def tell(self):
+    def tell(self) -> int:
         return self._at
 
-    def seekable(self):
+    def seekable(self) -> bool:
         return True
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
         super().close()

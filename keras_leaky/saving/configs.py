@@ -1,9 +1,12 @@
 """What the config of an object says, and how to change it."""
 
+from collections.abc import Collection
+from typing import Any
+
 import keras
 
 
-def is_of_keras(config, custom_objects):
+def is_of_keras(config: dict[str, Any], custom_objects: dict[str, Any] | None) -> bool:
     """Whether `config` is of an object of Keras, of either version, and of nobody else's."""
     if not {"class_name", "config"} <= config.keys() or not isinstance(config["class_name"], str):
         return False
@@ -19,12 +22,14 @@ def is_of_keras(config, custom_objects):
     )
 
 
-def replace_values(config, drop=(), **changes) -> dict:
+def replace_values(
+    config: dict[str, Any], drop: Collection[str] = (), **changes: Any
+) -> dict[str, Any]:
     """`config` of an object with other values in its inner config, and without those to drop."""
     inner = {key: value for key, value in config["config"].items() if key not in drop}
     return {**config, "config": inner | changes}
 
 
-def in_keras_layers(config) -> dict:
+def in_keras_layers(config: dict[str, Any]) -> dict[str, Any]:
     """`config` of a layer of Keras with the place where Keras 3 finds it."""
     return {**config, "module": "keras.layers", "registered_name": None}

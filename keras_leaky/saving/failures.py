@@ -6,6 +6,7 @@ The sentences here name the class and what to do; the message of Keras stays in 
 
 import re
 import textwrap
+from typing import Any
 
 import keras
 
@@ -29,7 +30,9 @@ _PLACES = (
 )
 
 
-def explain(error, path, config, custom_objects):
+def explain(
+    error: Exception, path: str, config: dict[str, Any], custom_objects: dict[str, Any] | None
+) -> str | None:
     """The sentence for a TypeError or ValueError of Keras loading `path`; None if it is another."""
     message = str(error)
     if _WEIGHTS.search(message):
@@ -56,7 +59,9 @@ def explain(error, path, config, custom_objects):
     return f"{path!r} cannot be read: {_where(message)}{reason}{_advice(reason)}"
 
 
-def explain_training(error, path, configs, custom_objects):
+def explain_training(
+    error: Exception, path: str, configs: dict[str, Any], custom_objects: dict[str, Any] | None
+) -> str:
     """The sentence for a model that loads but cannot be compiled as it was."""
     training = configs["training"] or configs["model"].get("compile_config")
     training = training if isinstance(training, dict) else {}
@@ -71,7 +76,7 @@ def explain_training(error, path, configs, custom_objects):
     )
 
 
-def explain_other(error, path):
+def explain_other(error: Exception, path: str) -> str:
     """The sentence for an error that Keras does not mean to raise over a file."""
     return (
         f"{path!r} cannot be read: Keras failed over it with {type(error).__name__}: "

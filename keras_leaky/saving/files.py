@@ -7,6 +7,8 @@ import shutil
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 from keras_leaky.saving import archives, weights
 from keras_leaky.saving.references import REACHES_OUT, foreign_reference, is_well_formed
@@ -31,7 +33,9 @@ _BROKEN_HDF5 = (
 )  # fmt: skip
 
 
-def read_configs(path):
+def read_configs(
+    path: str,
+) -> tuple[tuple[str, ...], dict[str, str | None], dict[str, Any]]:
     """`(suffixes, saved_by, {"model": config, "training": config or None})` of a model file.
 
     `suffixes` are those by which Keras knows a file of that kind; a folder has none. `saved_by`
@@ -60,7 +64,7 @@ def read_configs(path):
     return suffixes, saved_by, configs
 
 
-def write_copy(path, copy, configs):
+def write_copy(path: str, copy: str, configs: dict[str, Any]) -> None:
     """Copy the model file at `path`, with `configs` in the place of its own."""
     write = _write_zip if copy.endswith(".keras") else _write_hdf5
     with damage_named(path):
@@ -75,7 +79,9 @@ def _not_a_model(path, reason):
 
 
 @contextlib.contextmanager
-def damage_named(path, errors=(zipfile.BadZipFile,)):
+def damage_named(
+    path: str, errors: tuple[type[Exception], ...] = (zipfile.BadZipFile,)
+) -> Iterator[None]:
     """Turns `errors` of reading the file at `path` into the sentence that it is damaged."""
     try:
         yield
@@ -91,7 +97,9 @@ def _unsafe(path, reason):
     )
 
 
-def check_references(path, configs, custom_objects):
+def check_references(
+    path: str, configs: dict[str, Any], custom_objects: dict[str, Any] | None
+) -> None:
     """Refuses configs that call for what is no part of a model."""
     for config in configs.values():
         name = foreign_reference(config, custom_objects)
@@ -104,7 +112,7 @@ def check_references(path, configs, custom_objects):
             raise _unsafe(path, f"it names {ascii(name)[1:-1][:80]}, which is no part of a model")
 
 
-def check_weights(path, source):
+def check_weights(path: str, source: str) -> None:
     """Refuses the weights in `source`, which is `path` or a copy with nothing packed in it."""
     import h5py
 
@@ -122,7 +130,7 @@ def check_weights(path, source):
             raise _unsafe(path, reason)
 
 
-def is_packed(path):
+def is_packed(path: str) -> bool:
     """Whether the file at `path` is an archive with members that are not stored as they are."""
     with open(path, "rb") as file:
         if file.read(4) != _ZIP:

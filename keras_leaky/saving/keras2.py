@@ -4,12 +4,14 @@ Nothing here knows files: a config goes in, a repaired config comes out, equal t
 Keras 3 reads that. The files in `tests/golden/keras2` show what each version wrote.
 """
 
+from typing import Any
+
 from keras_leaky.saving.configs import in_keras_layers, is_of_keras, replace_values
 from keras_leaky.saving.keras2_layers import RECURRENT, repair_layer
 from keras_leaky.saving.keras2_training import repair_training
 
 
-def repair_model(config, custom_objects):
+def repair_model(config: Any, custom_objects: dict[str, Any] | None) -> Any:
     """`config`, and every config inside it, as Keras 3 reads it.
 
     Classes in `custom_objects`, and registered ones, read their own arguments themselves.

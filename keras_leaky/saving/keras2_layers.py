@@ -2,6 +2,7 @@
 
 import math
 from inspect import isfunction
+from typing import Any
 
 import keras
 
@@ -50,7 +51,7 @@ _RNG_TYPE = "rng_type"
 _RESIZINGS_GONE = ("gaussian", "mitchellcubic")
 
 
-def repair_layer(config: dict, custom_objects) -> dict:
+def repair_layer(config: dict[str, Any], custom_objects: dict[str, Any] | None) -> dict[str, Any]:
     """`config` as Keras 3 reads it, if it is of a layer; what lies inside it stays as it is."""
     inner = config.get("config")
     if not isinstance(inner, dict) or not isinstance(config.get("class_name"), str):
@@ -60,8 +61,9 @@ def repair_layer(config: dict, custom_objects) -> dict:
         return _with_axis(config, custom_objects)
     name = RENAMED.get(config["class_name"], config["class_name"])
     if name != config["class_name"]:
-        synchronized = {"synchronized": True} if config["class_name"][:4] == "Sync" else {}
-        config = in_keras_layers({**replace_values(config, **synchronized), "class_name": name})
+        is_synchronized = config["class_name"].startswith("Sync")
+        changes: dict[str, Any] = {"synchronized": True} if is_synchronized else {}
+        config = in_keras_layers({**replace_values(config, **changes), "class_name": name})
     config = CLASSES.get(str(name), lambda config: config)(config)
     config = _without_gone_arguments(_without_shapes(config))
     config = _wrapped(config, custom_objects)

@@ -3,6 +3,8 @@
 `tests/golden/compare_with_keras2.py` compares all activations and layers of the last Keras 2.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,7 +14,7 @@ _LAYER_NAMES = ("name", "input_layers", "output_layers", "inbound_nodes")
 
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
-def hard_sigmoid_keras2(x):
+def hard_sigmoid_keras2(x: Any) -> Any:
     """`clip(0.2 * x + 0.5, 0, 1)`, the `hard_sigmoid` of Keras 2.
 
     That of Keras 3 is `relu6(x + 3) / 6`, up to 0.083 away from it.
@@ -20,7 +22,12 @@ def hard_sigmoid_keras2(x):
     return ops.clip(ops.add(ops.multiply(x, 0.2), 0.5), 0.0, 1.0)
 
 
-def keep_functions(path, saved_by, config, custom_objects):
+def keep_functions(
+    path: str,
+    saved_by: dict[str, str | None],
+    config: dict[str, Any],
+    custom_objects: dict[str, Any] | None,
+) -> dict[str, Any]:
     """`config` with the functions that the Keras of the file meant.
 
     That holds for classes of the caller's own too, which pass the name on to Keras. A function of
@@ -44,7 +51,7 @@ def keep_functions(path, saved_by, config, custom_objects):
     return kept
 
 
-def freeze_inner_layers(saved_by, config):
+def freeze_inner_layers(saved_by: dict[str, str | None], config: dict[str, Any]) -> dict[str, Any]:
     """`config` with every layer frozen that lies inside a frozen layer of Keras 2.
 
     There a wrapper's or a layer's `trainable=False` holds for the layers inside it, an activation
@@ -54,7 +61,7 @@ def freeze_inner_layers(saved_by, config):
     return config if _is_keras_3(saved_by) else _freeze(config, False)
 
 
-def check_kernels(path, saved_by, config):
+def check_kernels(path: str, saved_by: dict[str, str | None], config: dict[str, Any]) -> None:
     """Refuses convolutions that were trained on Theano, which stored their kernels reversed."""
     name = _first_convolution(config) if saved_by["backend"] == "theano" else None
     if name is not None:
@@ -71,7 +78,7 @@ def _is_keras_3(saved_by):
     return major.isdecimal() and int(major) >= 3
 
 
-def _freeze(config, is_frozen):
+def _freeze(config, is_frozen) -> Any:
     if isinstance(config, list):
         return [_freeze(item, is_frozen) for item in config]
     if not isinstance(config, dict):
@@ -95,7 +102,7 @@ def _first_convolution(config):
     return None
 
 
-def _replace(config, function, key=None):
+def _replace(config, function, key=None) -> Any:
     if key in _LAYER_NAMES:
         return config
     if isinstance(config, list):

@@ -1,5 +1,7 @@
 """What Keras 2 wrote of `compile`, in the words of Keras 3."""
 
+from typing import Any
+
 import keras
 
 from keras_leaky.saving.configs import is_of_keras, replace_values
@@ -26,7 +28,9 @@ METRIC_NAMES = {
 DEFAULT_IS_NONE = ("run_eagerly", "steps_per_execution", "jit_compile")
 
 
-def repair_training(config, custom_objects):
+def repair_training(
+    config: dict[str, Any] | None, custom_objects: dict[str, Any] | None
+) -> dict[str, Any] | None:
     """The training config of an `.h5` file or the compile config of a `.keras` file."""
     if config is None:
         return None
@@ -43,7 +47,7 @@ def repair_training(config, custom_objects):
     return config
 
 
-def _repair(config, is_loss, custom_objects):
+def _repair(config, is_loss, custom_objects) -> Any:
     """Losses or metrics: one, or lists and dicts of them."""
     if isinstance(config, list):
         return [_repair(item, is_loss, custom_objects) for item in config]

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from typing import Any
 
 import keras
 
@@ -23,7 +24,12 @@ from keras_leaky.saving.keras2_meanings import (
 from keras_leaky.saving.keras2_training import repair_training
 
 
-def load_model(path, custom_objects=None, compile=True, safe_mode=True):
+def load_model(
+    path: str | os.PathLike[str],
+    custom_objects: dict[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Any:
     """Load a model that Keras 3 or Keras 2 saved.
 
     As `keras.saving.load_model`, and it also understands what Keras 2 wrote of the layers that

@@ -6,6 +6,7 @@ such as `keras.config.set_floatx`, a Lambda layer of a file can call with argume
 
 import builtins
 import sys
+from typing import Any
 
 import keras
 
@@ -18,7 +19,7 @@ _MODELLING = {
 }  # fmt: skip
 
 
-def is_well_formed(config):
+def is_well_formed(config: Any) -> bool:
     """Whether what a config says of classes has the types that Keras takes them to have."""
     for item in _dicts(config):
         texts = [item.get(key) for key in ("class_name", "module", "registered_name")]
@@ -27,7 +28,7 @@ def is_well_formed(config):
     return True
 
 
-def foreign_reference(config, custom_objects):
+def foreign_reference(config: Any, custom_objects: dict[str, Any] | None) -> str | None:
     """The full name of the first class or function that is no part of a model, or None."""
     for item in _dicts(config):
         name = item.get("class_name")

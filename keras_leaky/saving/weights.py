@@ -5,14 +5,18 @@ to those. Keras writes none of that.
 """
 
 import math
+from typing import TYPE_CHECKING, Any
 
 from keras_leaky.saving.archives import is_bomb
+
+if TYPE_CHECKING:  # Keras imports it late, and so does this file
+    import h5py
 
 _MAX_OBJECTS = 1_000_000
 _NAMES = ("layer_names", "weight_names")
 
 
-def why_unsafe(file, size):
+def why_unsafe(file: "h5py.File", size: int) -> str | None:
     """What no HDF5 file of Keras has, as the end of a sentence; None of an honest one.
 
     Args:
@@ -21,7 +25,8 @@ def why_unsafe(file, size):
     """
     import h5py
 
-    seen, waiting, declared, n_objects = set(), [file], 0, 0
+    waiting: list[h5py.Group] = [file]
+    seen, declared, n_objects = set(), 0, 0
     while waiting:
         group = waiting.pop()
         # A group can be its own member. The same array under many names counts every time.
@@ -32,7 +37,7 @@ def why_unsafe(file, size):
         if reason:
             return reason
         for name in group:
-            link = group.get(name, getlink=True)
+            link: Any = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 target = getattr(link, "filename", None) or link.path
                 return f"it links to {ascii(target)[:80]} in the place of weights"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.fault_runs import is_good
-from benchmarks.fault_trials import diverging_trials, trial_without_memory
+from tests.faults.bad_trials import diverging_trials, trial_without_memory
+from tests.faults.run_outcomes import is_good
 
 
 def check(rows):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmarks.fault_corruptions import FAULTS, corrupted_runs
-from benchmarks.fault_runs import is_good, run_here
+from tests.faults.corruptions import FAULTS, corrupted_runs
+from tests.faults.recipe_commands import run_here
+from tests.faults.run_outcomes import is_good
 
 
 @pytest.mark.soak

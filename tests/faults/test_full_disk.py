@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.fault_disk import file_limits, small_disks
-from benchmarks.fault_runs import is_good
+from tests.faults.full_disks import file_limits, small_disks
+from tests.faults.run_outcomes import is_good
 
 pytestmark = pytest.mark.slow
 

@@ -4,10 +4,11 @@ import signal
 
 import pytest
 
-from benchmarks.fault_forks import run_forked, undisturbed, use_one_thread
-from benchmarks.fault_kills import find_workers, killed_steps, search_flags
-from benchmarks.fault_runs import Command, differences, is_good, records, resume
 from recipes.common.run_folder import RunFolder
+from tests.faults.forked_recipe import run_forked, undisturbed, use_one_thread
+from tests.faults.kills import find_workers, killed_steps, search_flags
+from tests.faults.recipe_commands import Command, resume
+from tests.faults.run_outcomes import differences, is_good, records
 
 pytestmark = pytest.mark.slow
 # Among the files of a trial, and of a retraining with its model.

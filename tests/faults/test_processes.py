@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.fault_processes import stopped_searches, two_processes, unusable_folders
-from benchmarks.fault_runs import is_good
+from tests.faults.processes_and_folders import stopped_searches, two_processes, unusable_folders
+from tests.faults.run_outcomes import is_good
 
 pytestmark = pytest.mark.slow
 

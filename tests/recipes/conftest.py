@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from recipes.common import data as data_module
 from recipes.common.main import main
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import MnistOptions
+from recipes.common.training import Epoch, Training
+from tests.recipes.certificate_files import make_certificates
 
 TINY = (
     "--data=synthetic",
@@ -45,3 +48,48 @@ def write_mnist(folder, **changes):
 def mnist_folder(tmp_path):
     write_mnist(tmp_path / "data")
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Synthetic digits, 100 of them for training."""
+    return data_module.split(
+        data_module.load(data_module.DATASETS["mnist"], "synthetic", None), 100
+    )
+
+
+@pytest.fixture
+def fake_training(monkeypatch):
+    """Replaces the seam by a function of (alpha, learning rate), to see what oracles make of it.
+
+    What `train` does for real is tested in test_training.py, and both together in test_recipe.py.
+    """
+    calls = []
+
+    def install(score):
+        def train(trainer, build, data, *, seed, n_epochs, batch_size, on_epoch):
+            point = build()
+            calls.append((point, seed, n_epochs))
+            value = score(*point, seed)
+            if value is None:
+                return Training(None, [], None, "training loss became nan in epoch 1", 0.1)
+            epochs = [Epoch(i + 1, 1.0, 0.5, 1.0, value) for i in range(n_epochs)]
+            return Training(None, epochs, epochs[0], None, 0.1)
+
+        monkeypatch.setattr("recipes.common.work.train", train)
+        monkeypatch.setattr(
+            "recipes.common.work.build_model", lambda _, __, ___, *point: (point[0], point[1])
+        )
+        return calls
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def foreign_certificates(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("foreign"))

@@ -16,10 +16,9 @@ import pytest
 from distributed.security import Security
 
 import keras_leaky
+from tests.recipes.certificate_files import tls
 from tests.recipes.conftest import TINY
-from tests.recipes.test_scheduler import certificates, foreign_certificates, tls
 
-__all__ = ["certificates", "foreign_certificates"]  # fixtures
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LOCAL = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]

@@ -13,7 +13,6 @@ from pathlib import Path
 import keras
 import pytest
 
-from benchmarks.fault_runs import Command
 from recipes.common.dying import job
 from recipes.common.dying.budget import Budget
 from recipes.common.dying.folder import FORMAT, DyingFolder, check_output
@@ -21,6 +20,7 @@ from recipes.common.dying.options import parse_options
 from recipes.common.errors import RunError
 from recipes.dying_relu import main
 from recipes.report import main as report
+from tests.faults.recipe_commands import Command
 
 ROOT = Path(__file__).parents[2]
 TABLES = {

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from benchmarks.fault_runs import Command, resume
 from recipes.common.run_folder import RunFolder
+from tests.faults.recipe_commands import Command, resume
 from tests.recipes.conftest import TINY
 
 # Epochs enough for a signal to arrive before the trainings that are left have ended.

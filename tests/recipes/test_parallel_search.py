@@ -10,19 +10,10 @@ from recipes.common.oracles import n_trials_and_epochs
 from recipes.common.run_folder import RunFolder
 from recipes.common.space import arms
 from recipes.common.work import Workplace, perform
-from tests.recipes.test_search import (
-    CONFIG,
-    data,
-    fake_training,
-    make_options,
-    results,
-    search,
-    smooth,
-)
+from tests.recipes.arm_searches import CONFIG, make_options, results, search, smooth
 
 # scikit-learn, of a fit to the scores of a few points.
 pytestmark = pytest.mark.filterwarnings("ignore:The optimal value found for dimension")
-__all__ = ["data", "fake_training"]  # fixtures
 
 
 class Stopped(Exception):

@@ -10,32 +10,10 @@ import pytest
 from recipes.common.errors import InputError
 from recipes.common.options import RunOptions
 from recipes.common.scheduler import check_scheduler, connect
+from tests.recipes.certificate_files import make_certificates, tls
 
 ROOT = Path(__file__).parents[2]
 PLAIN = r"`--scheduler` must begin with tls:// unless it is on this machine: over {} anybody"
-
-
-def make_certificates(folder, *names):
-    subprocess.run(["sh", ROOT / "docs" / "make_certificates.sh", folder, *names], check=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="session")
-def foreign_certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("foreign"))
-
-
-def tls(folder, name="client", key=None):
-    return {
-        "tls_ca_file": folder / "ca.pem",
-        "tls_cert": folder / f"{name}.pem",
-        "tls_key": folder / f"{key or name}-key.pem",
-    }
 
 
 @pytest.mark.parametrize(

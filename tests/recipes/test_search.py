@@ -6,85 +6,15 @@ import sys
 import keras_tuner
 import numpy as np
 import pytest
-from rich.console import Console
 
 from keras_leaky.tuning import BayesianOptimizationOracle
-from recipes.common import data as data_module
 from recipes.common.errors import RunError
-from recipes.common.lanes import OwnLane, run_jobs
-from recipes.common.options import resolve
 from recipes.common.oracles import make_oracle, n_trials_and_epochs
-from recipes.common.progress import Progress
 from recipes.common.run_folder import RunFolder, TrialRow
-from recipes.common.search import ArmSearch, best_trial
-from recipes.common.search_options import MnistOptions
+from recipes.common.search import best_trial
 from recipes.common.seeds import RETRAIN_STREAM, derive_seed
 from recipes.common.space import Axis, arms
-from recipes.common.training import Epoch, Training
-from recipes.common.work import Workplace
-
-CONFIG = {"given": {}, "options": {}, "fingerprint": {}, "arms": ["leaky_relu", "relu", "elu"]}
-
-
-@pytest.fixture(scope="module")
-def data():
-    return data_module.split(
-        data_module.load(data_module.DATASETS["mnist"], "synthetic", None), 100
-    )
-
-
-def make_options(**changes):
-    base = MnistOptions(model="mlp", precision="float32", epochs=1, trials=3, batch_size=50)
-    return resolve(dataclasses.replace(base, **changes))
-
-
-def run_arm(options, data, path, index=0):
-    """Runs one arm for real and returns its run folder."""
-    run = RunFolder.open(path) if path.exists() else RunFolder.create(path, CONFIG, overwrite=False)
-    search(arms(options)[index], options, data, run)
-    return run
-
-
-def search(arm, options, data, run, lanes=None):
-    progress = Progress(Console(quiet=True), 1, 1)
-    lanes = lanes or OwnLane(Workplace(options, data, {arm.name: arm}), progress)
-    run_jobs([ArmSearch(arm, options, run, progress)], lanes)
-    best_trial(run, arm.name)
-
-
-def results(run):
-    return [dataclasses.replace(row, seconds=0) for row in run.trials]
-
-
-@pytest.fixture
-def fake_training(monkeypatch):
-    """Replaces the seam by a function of (alpha, learning rate), to see what oracles make of it.
-
-    What `train` does for real is tested in test_training.py, and both together in test_recipe.py.
-    """
-    calls = []
-
-    def install(score):
-        def train(trainer, build, data, *, seed, n_epochs, batch_size, on_epoch):
-            point = build()
-            calls.append((point, seed, n_epochs))
-            value = score(*point, seed)
-            if value is None:
-                return Training(None, [], None, "training loss became nan in epoch 1", 0.1)
-            epochs = [Epoch(i + 1, 1.0, 0.5, 1.0, value) for i in range(n_epochs)]
-            return Training(None, epochs, epochs[0], None, 0.1)
-
-        monkeypatch.setattr("recipes.common.work.train", train)
-        monkeypatch.setattr(
-            "recipes.common.work.build_model", lambda _, __, ___, *point: (point[0], point[1])
-        )
-        return calls
-
-    return install
-
-
-def smooth(alpha, learning_rate, seed):
-    return 0.9 - 0.1 * abs(np.log10(learning_rate) + 2.5) - 0.1 * abs((alpha or 0) - 0.1)
+from tests.recipes.arm_searches import CONFIG, make_options, results, run_arm, search, smooth
 
 
 @pytest.mark.parametrize("tuner", ["random", "bayesian", "grid", "hyperband"])

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import keras_tuner
 
-from benchmarks.fault_steps import die_at_step
 from keras_leaky import tuning
 from keras_leaky.tuning._engine.executions import Executions
 from keras_leaky.tuning._project.checkpoint import Checkpoint
+from tests.faults.death_at_step import die_at_step
 
 LIMITS = {
     "RandomSearch": {"max_trials": 4},

@@ -8,16 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-import cloudpickle
 import distributed.system
 import numpy as np
 import psutil
 import pytest
 
 from keras_leaky.tuning import WorkerLostError, WorkerPool, local_workers
-from tests.tuning.test_worker_pool import call, finish, functions_travel, pid
+from tests.tuning.worker_calls import call, finish, pid
 
-__all__ = ["functions_travel"]  # a fixture
+pytestmark = pytest.mark.usefixtures("functions_travel")
 ROOT = Path(__file__).parents[2]
 DRIVER = """
 import os, time
@@ -34,13 +33,6 @@ if __name__ == "__main__":
         print(*client.run(os.getpid).values(), flush=True)
         pool.wait()
 """
-
-
-@pytest.fixture(autouse=True)
-def this_file_travels():
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.mark.parametrize("n_workers", [0, -1, 1.0, "2", True, None])

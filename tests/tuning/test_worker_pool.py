@@ -11,22 +11,17 @@ import threading
 import time
 import traceback
 
-import cloudpickle
 import distributed
 import numpy as np
 import pytest
 
 from keras_leaky.tuning import SchedulerLostError, WorkerLostError, WorkerPool, local_workers
+from tests.tuning.worker_calls import call, finish, pid
 
-pytestmark = pytest.mark.slow  # a worker takes seconds to import Keras
-
-
-@pytest.fixture(scope="module", autouse=True)
-def functions_travel():
-    """So that workers need not import this file."""
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+pytestmark = [
+    pytest.mark.slow,  # a worker takes seconds to import Keras
+    pytest.mark.usefixtures("functions_travel"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -48,25 +43,6 @@ def make_pool(client):
     yield make
     for pool in pools:
         pool.close()
-
-
-def call(shared, function, *arguments):
-    return function(shared, *arguments)
-
-
-def finish(pool, *calls):
-    """Makes calls, keyed by their number, and returns them by key once they have ended."""
-    calls, finished = list(enumerate(calls)), {}
-    n_calls, deadline = len(calls), time.monotonic() + 240
-    while len(finished) < n_calls:
-        assert time.monotonic() < deadline, (finished, pool.running)
-        while calls and pool.has_room():
-            key, arguments = calls.pop(0)
-            pool.submit(key, *arguments)
-        for done in pool.wait(1):
-            assert done.key not in finished, "a call ended twice"
-            finished[done.key] = done
-    return finished
 
 
 @contextlib.contextmanager
@@ -114,10 +90,6 @@ def start_new_worker(client, address=None):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     return new.pop()
-
-
-def pid(shared):
-    return os.getpid()
 
 
 def send_signal(shared, number, flag=None):

@@ -6,21 +6,13 @@ from functools import partial
 import keras
 import psutil
 
-from benchmarks.fault_kills import find_workers, search_flags
-from benchmarks.fault_runs import (
-    TINY,
-    Command,
-    differences,
-    make_row,
-    records,
-    results,
-    resume,
-    run_here,
-)
 from keras_leaky.tuning import Trainer
 from recipes.common.data import DATASETS, load, split
 from recipes.common.run_folder import RunFolder
 from recipes.common.training import train
+from tests.faults.kills import find_workers, search_flags
+from tests.faults.recipe_commands import TINY, Command, resume, run_here
+from tests.faults.run_outcomes import differences, make_row, records, results
 
 _TIMEOUT = 30  # seconds: the first trial of a worker compiles
 

@@ -8,10 +8,11 @@ import subprocess
 
 import psutil
 
-from benchmarks.fault_disk import small_disk
-from benchmarks.fault_forks import run_forked, undisturbed, use_one_thread
-from benchmarks.fault_kills import orphans, search_flags
-from benchmarks.fault_runs import Command, differences, make_row, records, resume, run_here
+from tests.faults.forked_recipe import run_forked, undisturbed, use_one_thread
+from tests.faults.full_disks import small_disk
+from tests.faults.kills import orphans, search_flags
+from tests.faults.recipe_commands import Command, resume, run_here
+from tests.faults.run_outcomes import differences, make_row, records
 
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
 FLAGS = (*search_flags(4, 0), "--epochs=30")

@@ -6,7 +6,8 @@ import resource
 import tempfile
 import time
 
-from benchmarks.fault_runs import Ended, results, run_here
+from tests.faults.recipe_commands import Ended, run_here
+from tests.faults.run_outcomes import results
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["recipes.common.job", "recipes.common.page"])

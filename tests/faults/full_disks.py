@@ -5,14 +5,15 @@ import shutil
 import subprocess
 from functools import partial
 
-from benchmarks.fault_forks import (
+from tests.faults.forked_recipe import (
     forbid_writing_after,
     run_forked,
     undisturbed,
     use_temporary_folder,
 )
-from benchmarks.fault_kills import search_flags
-from benchmarks.fault_runs import after, go_on, records
+from tests.faults.kills import search_flags
+from tests.faults.recipe_commands import go_on
+from tests.faults.run_outcomes import after, records
 
 FLAGS = search_flags(3, 0)
 SIZES = (8, 16, 32, 64, 128, 256, 512, 700)  # kB; a whole run of FLAGS takes about 950

@@ -7,9 +7,10 @@ from functools import partial
 
 import psutil
 
-from benchmarks.fault_forks import run_forked, undisturbed
-from benchmarks.fault_runs import TINY, Command, after, go_on, records, results, run_here
-from benchmarks.fault_steps import die_at_step
+from tests.faults.death_at_step import die_at_step
+from tests.faults.forked_recipe import run_forked, undisturbed
+from tests.faults.recipe_commands import TINY, Command, go_on, run_here
+from tests.faults.run_outcomes import after, records, results
 
 TARGETS = {0: ("driver",), 2: ("driver", "one worker", "all workers", "driver and worker")}
 _SECONDS_TO_GO = 15  # for the workers of a driver that has ended

@@ -5,9 +5,10 @@ import re
 import shutil
 from functools import partial
 
-from benchmarks.fault_forks import run_forked, undisturbed
-from benchmarks.fault_runs import TINY, Command, differences, resume
-from benchmarks.fault_steps import die_at_step
+from tests.faults.death_at_step import die_at_step
+from tests.faults.forked_recipe import run_forked, undisturbed
+from tests.faults.recipe_commands import TINY, Command, resume
+from tests.faults.run_outcomes import differences
 
 FLAGS = (*TINY, "--activation=leaky_relu", "--trials=4")  # two arms
 _KILLED_AT = {"searching": 50, "retraining": 135}  # steps of writing

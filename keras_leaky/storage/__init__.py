@@ -1,1 +1,40 @@
 """Files that survive: written whole, with checksums and locks; the only durable writer."""
+
+from keras_leaky.storage.files import (
+    WriteError,
+    checksum_of,
+    checksum_of_file,
+    is_leftover,
+    make_folders,
+    remove_leftovers,
+    set_aside,
+    write_errors,
+    write_whole,
+)
+from keras_leaky.storage.folder_lock import LOCK_NAME, FolderInUseError, folder_lock, is_empty
+from keras_leaky.storage.json_files import (
+    DamagedFileError,
+    read_json,
+    read_unverified_json,
+    write_json,
+)
+
+__all__ = [
+    "LOCK_NAME",
+    "DamagedFileError",
+    "FolderInUseError",
+    "WriteError",
+    "checksum_of",
+    "checksum_of_file",
+    "folder_lock",
+    "is_empty",
+    "is_leftover",
+    "make_folders",
+    "read_json",
+    "read_unverified_json",
+    "remove_leftovers",
+    "set_aside",
+    "write_errors",
+    "write_json",
+    "write_whole",
+]

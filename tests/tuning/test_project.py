@@ -106,7 +106,7 @@ except OSError as error:
     last_line = child.communicate()[0].splitlines()[-1]
     assert last_line.startswith(f"{errno.EFBIG} ")
     assert "File too large" in last_line
-    assert not list(tmp_path.glob("**/*.unfinished"))
+    assert not list(tmp_path.glob("**/.*.tmp"))
     tuner = search(tmp_path / "full")
     assert results(tuner) == results(search(tmp_path / "whole"))
 
@@ -259,7 +259,7 @@ def files_of(folder):
     "file",
     ["trial_1/trial.json", "trial_1/checkpoint.weights.h5", "trial_1/build_config.json"],
 )
-def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tmp_path, capsys):
+def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     path = tmp_path / "x" / "p" / file
@@ -267,7 +267,7 @@ def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tm
         damage(path, "truncate", 0.5, 0)
         content, n_runs = path.read_bytes(), len(killed.runs_in(tmp_path / "x"))
         tuner = make("RandomSearch", tmp_path / "x")
-        output = capsys.readouterr().out
+        output = caplog.text
         assert f"{path} is damaged and now called {Path(aside).name}" in output
         assert "Trial 1" in output
         assert Path(aside).read_bytes() == content
@@ -276,13 +276,13 @@ def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tm
         assert outcome(tuner) == expected
 
 
-def test_a_missing_checkpoint_is_told_and_its_trial_runs_again(projects, tmp_path, capsys):
+def test_a_missing_checkpoint_is_told_and_its_trial_runs_again(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     path = tmp_path / "x" / "p" / "trial_2" / "checkpoint.weights.h5"
     path.unlink()
     tuner = make("RandomSearch", tmp_path / "x")
-    assert f"{path} is missing. Trial 2 runs again" in capsys.readouterr().out
+    assert f"{path} is missing. Trial 2 runs again" in caplog.text
     tuner.search(verbose=0)
     assert outcome(tuner) == expected
 
@@ -300,13 +300,13 @@ def test_a_search_goes_on_without_the_files_of_oracle_and_tuner(name, file, proj
     assert sorted(killed.runs_in(tmp_path / "x")) == sorted(expected)
 
 
-def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, capsys):
+def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     for file in ("oracle.json", "trial_1/trial.json"):
         (tmp_path / "x" / "p" / file).unlink()
     tuner = make("RandomSearch", tmp_path / "x")
-    assert "Trial 1 is lost, its hyperparameters too: a new one" in capsys.readouterr().out
+    assert "Trial 1 is lost, its hyperparameters too: a new one" in caplog.text
     tuner.search(verbose=0)
     assert list(outcome(tuner)) == list(expected)
     assert outcome(tuner)["1"] not in expected.values()
@@ -314,7 +314,7 @@ def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, capsy
     assert others.items() <= outcome(tuner).items()
 
 
-def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp_path, capsys):
+def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp_path, caplog):
     folder, _ = projects["GridSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     oracle, lost = (tmp_path / "x" / "p" / f for f in ("oracle.json", "trial_0001/trial.json"))
@@ -338,7 +338,7 @@ def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp
     message = "Trial 0001 is lost, and the search has no other point for it"
     assert other.exists()
     assert (reopen().status, reopen().message) == ("FAILED", message)
-    assert capsys.readouterr().out.count(message) == 1
+    assert caplog.text.count(message) == 1
 
 
 def test_other_objectives_and_oracles_are_refused_without_the_tuners_file(projects, tmp_path):
@@ -528,7 +528,7 @@ def test_trials_are_retried_as_often_after_a_resume(tmp_path):
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["FAILED"]
 
 
-def test_a_project_may_be_looked_at_where_nothing_can_be_written(projects, tmp_path, capsys):
+def test_a_project_may_be_looked_at_where_nothing_can_be_written(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     (tmp_path / "x" / "p" / ".lock").unlink()

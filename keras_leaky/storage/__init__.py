@@ -1,10 +1,13 @@
-"""Files that survive: written whole, with checksums and locks; the only durable writer."""
+"""Files that survive: written whole, with checksums and locks; the only durable writer.
+
+For the tuners, and for the recipes and benchmarks of the repository. Its names are no promise to
+users.
+"""
 
 from keras_leaky.storage.files import (
     WriteError,
     checksum_of,
     checksum_of_file,
-    is_leftover,
     make_folders,
     remove_leftovers,
     set_aside,
@@ -28,7 +31,6 @@ __all__ = [
     "checksum_of_file",
     "folder_lock",
     "is_empty",
-    "is_leftover",
     "make_folders",
     "read_json",
     "read_unverified_json",

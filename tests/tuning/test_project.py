@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_leaky import tuning
+from keras_leaky.storage import folder_lock
 from tests.tuning import killed_searches as killed
 from tests.tuning.killed_searches import LIMITS, WithoutTraining, make, outcome
 from tests.tuning.trained_searches import results, search
@@ -89,6 +90,7 @@ def test_a_full_disk_ends_the_search_and_leaves_a_project_that_resumes(moment, t
     code = f"""
 import resource
 from keras_leaky import tuning
+from keras_leaky.storage import folder_lock
 from tests.tuning.trained_searches import search
 
 class Tuner(tuning.RandomSearch):
@@ -545,3 +547,35 @@ def test_a_project_that_cannot_be_written_ends_the_search_with_the_path(tmp_path
     (tmp_path / "p" / "trial_0").write_text("in the way")
     with pytest.raises(OSError, match=r"The search ends; what has finished is saved: '.*trial_0"):
         tuner.search(verbose=0)
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_search_with_the_path(tmp_path):
+    tuner = make("RandomSearch", tmp_path)
+    (tmp_path / "p" / "trial_0" / "checkpoint.weights.h5").mkdir(parents=True)
+    message = r"Is a directory\. The search ends; .* saved: '.*checkpoint\.weights\.h5'"
+    with pytest.raises(keras_tuner.errors.FatalError, match=message) as caught:
+        tuner.search(verbose=0)
+    assert isinstance(caught.value, OSError)
+
+
+def test_leftovers_of_a_killed_search_are_removed_by_who_holds_the_lock(projects, tmp_path):
+    folder, _ = projects["RandomSearch"]
+    shutil.copytree(folder / "interrupted", tmp_path / "x")
+    leftover = tmp_path / "x" / "p" / "trial_1" / ".trial.json.0123456789abcdef.tmp"
+    leftover.write_text("half")
+    with folder_lock(tmp_path / "x" / "p"):
+        make("RandomSearch", tmp_path / "x")
+        assert leftover.exists()
+    make("RandomSearch", tmp_path / "x")
+    assert not leftover.exists()
+
+
+def test_who_looks_at_a_project_is_told_without_a_logger_of_their_own(projects, tmp_path):
+    folder, _ = projects["RandomSearch"]
+    shutil.copytree(folder / "finished", tmp_path / "x")
+    (tmp_path / "x" / "p" / "trial_1" / "trial.json").write_text("{")
+    arguments = "RandomSearch", str(tmp_path / "x")
+    code = f"from tests.tuning.killed_searches import make; make(*{arguments!r})"
+    said = run_child(code, stderr=subprocess.PIPE).communicate()[1]
+    assert "trial.json is damaged and now called trial.json.damaged" in said
+    assert "Trial 1, whose file is lost, runs again" in said

@@ -63,22 +63,21 @@ def check_writable(path):
     """Refuses a file that could not be written, before minutes of measuring are lost on it."""
     if path is None:
         return
+    probe = path.with_name(f"{path.name}.tmp")
     try:
-        _unfinished(path).touch()
-        _unfinished(path).unlink()
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         refuse(
             f"`--json` must name a file that can be written. Received: {path} ({error.strerror})"
         )
 
 
-def _unfinished(path):
-    return path.with_name(f"{path.name}.tmp")
-
-
 def write_json(path, rows):
     """Writes `rows` to `path`, if there is one, whole or not at all."""
     if path is None:
         return
-    _unfinished(path).write_text(json.dumps(rows, indent=1) + "\n")
-    _unfinished(path).replace(path)
+    # Here, as the package brings in Keras, which some benchmarks import in other processes only.
+    from keras_leaky.storage import write_whole
+
+    write_whole(path, f"{json.dumps(rows, indent=1)}\n".encode())

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from recipes.common import data
 from recipes.common.dying.folder import DyingFolder, check_output
 from recipes.common.dying.options import PROGRAM, DyingOptions, parse_options
-from recipes.common.folder_lock import folder_lock
 from recipes.common.main import EXIT_FAILED, EXIT_INTERRUPTED, SteadyConsole, exit_code
+from recipes.common.output_folder import output_lock
 from recipes.common.quiet_start import start_quietly
 
 if TYPE_CHECKING:  # at run time it would bring in Keras, for which `--help` does not wait
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = options.output or Path("runs", f"dying_relu-{datetime.now():%Y%m%d-%H%M%S}")
         check_output(path, options.overwrite)  # before minutes of work, not after
         arrays = data.load(data.DATASETS["mnist"], options.data, options.data_dir)
-        with folder_lock(path):
+        with output_lock(path):
             run(options, path, arrays)
 
     def run(options: DyingOptions, path: Path, arrays: data.Arrays) -> None:

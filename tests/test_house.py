@@ -39,10 +39,15 @@ MAY_IMPORT = {
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner.
     "__init__": {"ops", "initializers", "layers", "diagnostics", "surgery", "saving"},
 }
-# Public, though not among the names of the package above: tuning, because `import keras_leaky` must
-# not import it, slopes in variables, because they are no layer, and the table of rectifiers, which
-# is for those who add one.
-PUBLIC_MODULES = {"keras_leaky.tuning", "keras_leaky.layers.slope", "keras_leaky.rectifiers"}
+# Public, though not among the names of the package above: tuning and storage, because `import
+# keras_leaky` must not import them, slopes in variables, because they are no layer, the table of
+# rectifiers, because it is for those who add one.
+PUBLIC_MODULES = {
+    "keras_leaky.tuning",
+    "keras_leaky.storage",
+    "keras_leaky.layers.slope",
+    "keras_leaky.rectifiers",
+}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
 ONLY_IN = {
     "tensorflow": {"ops", "tuning"},
@@ -55,6 +60,15 @@ ONLY_IN = {
     "cloudpickle": {"tuning"},
     "filelock": {"storage"},
     "matplotlib": {"diagnostics"},
+}
+
+# What only `storage` may call, as it alone writes durably and locks: functions of os, methods of a
+# path with one argument, and classes of locks.
+ONLY_IN_STORAGE = {"os": {"replace", "rename", "fsync"}, "path": {"replace", "rename"}}
+LOCKS = {"FileLock", "SoftFileLock", "UnixFileLock", "flock", "lockf"}
+# Files that may do so all the same.
+MAY_CALL = {
+    "benchmarks/fault_forks.py": "counts the calls of os.replace, to fill the disk after some",
 }
 
 
@@ -201,6 +215,65 @@ def test_an_import_of_a_test_module_is_seen(code, tmp_path, monkeypatch):
     path = tmp_path / "file.py"
     path.write_text(code)
     assert [*imports_of_test_modules(path)]
+
+
+def storing_calls_of(tree):
+    """(line, name) of everything in a syntax tree that only `storage` may use."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            names = {alias.name for alias in node.names} & ONLY_IN_STORAGE["os"]
+            yield from ((node.lineno, name) for name in names)
+        elif isinstance(node, ast.Name) and node.id in LOCKS:
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute):
+            is_os = isinstance(node.value, ast.Name) and node.value.id == "os"
+            if node.attr in LOCKS or (is_os and node.attr in ONLY_IN_STORAGE["os"]):
+                yield node.lineno, node.attr
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            # Those of a text have two arguments, those of dataclasses and dates keywords.
+            is_of_path = len(node.args) == 1 and not node.keywords
+            if is_of_path and node.func.attr in ONLY_IN_STORAGE["path"]:
+                yield node.lineno, node.func.attr
+
+
+def test_storage_alone_writes_durably_and_locks():
+    found = {}
+    for path in FILES:
+        name = str(path.relative_to(ROOT))
+        if not name.startswith("keras_leaky/storage/") and name not in MAY_CALL:
+            found[name] = [*storing_calls_of(ast.parse(path.read_text()))]
+    assert not {name: calls for name, calls in found.items() if calls}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.replace(a, b)",
+        "move = os.rename",
+        "from os import path, fsync",
+        "os.fsync(file.fileno())",
+        "Path(a).replace(b)",
+        "temporary.rename(path)",
+        "filelock.FileLock(path)",
+        "from filelock import FileLock; FileLock(path)",
+        "fcntl.flock(file, fcntl.LOCK_EX)",
+    ],
+)
+def test_a_second_store_is_seen(code):
+    assert [*storing_calls_of(ast.parse(code))]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "text.replace('a', 'b')",
+        "dataclasses.replace(row, n=1)",
+        "day.replace(hour=0)",
+        "os.stat(a)",
+    ],
+)
+def test_what_is_no_store_is_let_be(code):
+    assert not [*storing_calls_of(ast.parse(code))]
 
 
 def test_importing_the_pack_brings_in_nothing_that_keras_does_not():

@@ -1,123 +1,151 @@
-"""Files that are written whole and flushed, and that show when they were damaged."""
+"""Files that are written whole and flushed: beside their place, and then moved there.
+
+A reader, or a process that is killed, never meets half of one, and once written they outlive a loss
+of power.
+"""
 
 import contextlib
+import errno
 import hashlib
-import json
+import itertools
 import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
 
-_CHECKSUM_KEY = b'"sha256"'
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: the process may not write larger files
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{16}\.tmp", re.DOTALL)
 
 
 class WriteError(OSError):
-    """A file could not be written, because the disk is full or for another reason."""
+    """A file could not be written; `filename` is its path, `strerror` the reason."""
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether there was no room: a full disk, a quota, or a limit on the size of files."""
+        return self.errno in _FULL
 
 
-class DamagedFileError(ValueError):
-    """A file does not hold what was written to it."""
+@contextlib.contextmanager
+def write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns an OSError into the `WriteError` of a file.
+
+    Args:
+        path: The file that is being written, which need not be the one that the error names.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
 
 
-def write_whole(path, data, flush_folder=True):
+def write_whole(path: str | os.PathLike[str], data: bytes, flush_folder: bool = True) -> None:
     """Writes bytes so that the file at `path` is at any moment the old one or the new one.
 
     Args:
         path: File. Its folder is made if it is missing.
-        data: bytes.
+        data: Its new content.
         flush_folder: Whether the new file is to be found after a loss of power at once, or when
             the next one in its folder is.
 
     Raises:
         WriteError: If it cannot be written. The old file is then as it was.
     """
-    unfinished = f"{path}.unfinished"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(unfinished, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+    path = Path(path)
+    # A name of its own: another process, or thread, may be writing the same file.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    with write_errors(path):
+        make_folders(path.parent)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the reason of the failure is the one to tell
+                unfinished.unlink()  # its space may be what is missing
+            raise
         if flush_folder:
-            _flush_folder(os.path.dirname(path))
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.remove(unfinished)  # its space may be what is missing
-        reason = f"{error.strerror}. The search ends; what has finished is saved"
-        raise WriteError(error.errno, reason, str(path)) from error
+            _flush_folder(path.parent)
 
 
-def write_json(path, content):
-    """Writes a dictionary whole, with a checksum."""
-    write_whole(path, encode_json(content))
-
-
-def encode_json(content):
-    """A dictionary as bytes, with the SHA-256 of the text without that entry under "sha256"."""
-    try:
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    except TypeError:  # keys of several types have no order
-        text = json.dumps(content, separators=(",", ":"))
-    data = text.encode()
-    separator = b"," if content else b""
-    checksum = checksum_of(data).encode()
-    return b'%b%b%b:"%b"}' % (data[:-1], separator, _CHECKSUM_KEY, checksum)
-
-
-def read_json(path, keys_without_checksum):
-    """The dictionary in a file, without its checksum.
-
-    Args:
-        path: File that `write_json` wrote, or another program, which writes no checksum.
-        keys_without_checksum: The keys that the other program writes. With other ones a file needs
-            a checksum: if it has none, what is damaged may be its name.
+def make_folders(path: str | os.PathLike[str]) -> list[Path]:
+    """Makes a folder and those above it, and returns the new ones from the inside out.
 
     Raises:
-        DamagedFileError: If it is no dictionary, or its checksum is wrong.
-        FileNotFoundError: If there is no such file.
+        OSError: If one cannot be made.
     """
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        content = json.loads(data)
-        checksum = content.pop("sha256", None)
-        if checksum is None:
-            is_whole = set(content) <= set(keys_without_checksum)
-        else:
-            is_whole = checksum == checksum_of(
-                data[: data.rindex(_CHECKSUM_KEY)].rstrip(b",") + b"}"
-            )
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedFileError(f"{path} is damaged") from error
-    if not is_whole:
-        raise DamagedFileError(f"{path} is damaged")
-    return content
+    path = Path(path)
+    missing = list(itertools.takewhile(lambda folder: not folder.is_dir(), (path, *path.parents)))
+    for folder in reversed(missing):
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError:  # a file, where a folder should be
+            number = errno.ENOTDIR
+            raise NotADirectoryError(number, os.strerror(number), str(folder)) from None
+        _flush_folder(folder.parent)
+    return missing
 
 
-def checksum_of(data):
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Removes the half-written files of processes that were killed, also from the folders below.
+
+    No other process may be writing there: see `folder_lock`.
+    """
+    for base, _, names in os.walk(folder):
+        for name in filter(_LEFTOVER.fullmatch, names):
+            with contextlib.suppress(OSError):  # one that stays does no harm
+                os.remove(os.path.join(base, name))
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether this is such a half-written file."""
+    return bool(_LEFTOVER.fullmatch(path.name)) and not path.is_dir()
+
+
+def set_aside(path: str | os.PathLike[str]) -> Path:
+    """Renames what is damaged, a file or whatever stands in its place.
+
+    Returns:
+        Its new path: NAME.damaged, or NAME.damaged-2 and so on where there is one already.
+
+    Raises:
+        OSError: If it cannot be renamed.
+    """
+    path = Path(path)
+    names = (f"{path.name}.damaged{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
+    aside = next(new for new in map(path.with_name, names) if not os.path.lexists(new))
+    path.rename(aside)
+    _flush_folder(path.parent)
+    return aside
+
+
+def checksum_of(data: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
-def checksum_of_file(path):
+def checksum_of_file(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def set_aside(path):
-    """Renames a damaged file to a name that says so, which is returned."""
-    aside, number = f"{path}.damaged", 1
-    while os.path.exists(aside):
-        number += 1
-        aside = f"{path}.damaged-{number}"
-    os.rename(path, aside)
-    _flush_folder(os.path.dirname(path))
-    return aside
-
-
-def _flush_folder(path):
-    """Makes a renaming last. Only POSIX opens folders."""
-    if os.name != "posix":
+def _flush_folder(path: Path) -> None:
+    """Makes a new name in a folder last, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
         return
-    folder = os.open(path, os.O_RDONLY)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
+            raise
     finally:
         os.close(folder)

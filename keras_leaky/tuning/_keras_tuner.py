@@ -11,7 +11,7 @@ from typing import Any
 
 import keras_tuner
 
-from keras_leaky.storage.files import WriteError
+from keras_leaky.storage import WriteError
 
 Trial = keras_tuner.engine.trial.Trial
 TrialStatus = keras_tuner.engine.trial.TrialStatus

@@ -6,13 +6,11 @@ from typing import Any
 
 import keras_tuner
 
-from keras_leaky.storage.files import WriteError
 from keras_leaky.tuning._arguments import check_arguments
 from keras_leaky.tuning._engine.executions import build_and_fit, run_executions
 from keras_leaky.tuning._engine.seeding import derive_seed
 from keras_leaky.tuning._engine.trial_callbacks import callbacks_of, overrides
 from keras_leaky.tuning._keras_tuner import (
-    FatalWriteError,
     TrialStatus,
     checkpoint_paths,
     count_no_failures,
@@ -290,12 +288,9 @@ class ReusingTuner(keras_tuner.Tuner):
         if executions.failure:
             self._diverged[trial.trial_id] = executions.failure
             raise keras_tuner.errors.FailedTrialError(executions.failure)
-        try:
-            self._project.write_checkpoint(trial.trial_id, executions.checkpoint)
-            if executions.checkpoint and overrides(self, "get_trial_dir", "_get_checkpoint_fname"):
-                executions.checkpoint.write_for(self, trial.trial_id)
-        except WriteError as error:
-            raise FatalWriteError(*error.args) from error
+        self._project.write_checkpoint(trial.trial_id, executions.checkpoint)
+        if executions.checkpoint and overrides(self, "get_trial_dir", "_get_checkpoint_fname"):
+            executions.checkpoint.write_for(self, trial.trial_id)
         return executions.results
 
     def _has_results(self):

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recipes.common.errors import DamagedFileError
-from recipes.common.json_files import read_json
+from keras_leaky import storage
+from recipes.common.errors import DamagedRunError
+from recipes.common.run_files import read_run_json
 
 RESUME = "Resume the run, which makes it again."
 
@@ -26,19 +27,21 @@ class Damage:
         self._folder, self._repair = folder, repair
         self.notes: list[str] = []
 
-    def found(self, error: DamagedFileError, what_now: str) -> None:
+    def found(self, error: DamagedRunError, what_now: str) -> None:
         """Sets a damaged file aside, if there is one, and notes it.
 
         Args:
             what_now: How the run goes on, as the end of a sentence.
 
         Raises:
-            DamagedFileError: It is refused.
+            DamagedRunError: It is refused.
         """
         if not self._repair:
             raise error
         name = error.path.relative_to(self._folder)
-        kept = f" It is kept as {set_aside(error.path).name}." if _exists(error.path) else ""
+        kept = ""
+        if _exists(error.path):
+            kept = f" It is kept as {storage.set_aside(error.path).name}."
         self.notes.append(f"{name} is damaged: {error.problem}.{kept} {what_now}")
 
     def read(
@@ -50,19 +53,19 @@ class Damage:
             is_own: Whether a content belongs into this file: another may have been copied here.
 
         Raises:
-            DamagedFileError: As of `found`.
+            DamagedRunError: As of `found`.
             InputError: It cannot be read.
         """
         if not _exists(path):
             return None
         try:
             if not path.exists():
-                raise DamagedFileError(path, "it is a link to nothing", RESUME)
-            content = read_json(path, "it was there just now", RESUME)
+                raise DamagedRunError(path, "it is a link to nothing", RESUME)
+            content = read_run_json(path, "it was there just now", RESUME)
             if is_own(content):
                 return content
-            raise DamagedFileError(path, "it is the content of another file", RESUME)
-        except DamagedFileError as error:
+            raise DamagedRunError(path, "it is the content of another file", RESUME)
+        except DamagedRunError as error:
             self.found(error, what_now)
         return None
 
@@ -80,7 +83,7 @@ class Damage:
             place: The path that a record belongs at.
 
         Raises:
-            DamagedFileError: As of `found`.
+            DamagedRunError: As of `found`.
             InputError: One of them cannot be read.
         """
         records = {}
@@ -93,7 +96,7 @@ class Damage:
                 if place(record) != path:
                     raise ValueError(f"it belongs at {place(record).relative_to(self._folder)}")
             except (ValueError, OverflowError) as error:
-                self.found(DamagedFileError(path, str(error), RESUME), what_now)
+                self.found(DamagedRunError(path, str(error), RESUME), what_now)
             else:
                 records[path] = record
         return records
@@ -107,7 +110,7 @@ class Damage:
             content: What the file should be.
 
         Raises:
-            DamagedFileError: As of `found`.
+            DamagedRunError: As of `found`.
         """
         if not path.is_file():
             return
@@ -120,26 +123,17 @@ class Damage:
             problem = "it holds rows of which there is no record"
         else:
             return
-        self.found(DamagedFileError(path, problem, RESUME), "It is written anew.")
+        self.found(DamagedRunError(path, problem, RESUME), "It is written anew.")
 
     def clear_folder(self, path: Path) -> None:
         """Sets aside what stands where a folder should be."""
         if _exists(path) and not path.is_dir():
-            self.found(DamagedFileError(path, "it is no folder", RESUME), "It is made again.")
+            self.found(DamagedRunError(path, "it is no folder", RESUME), "It is made again.")
 
     def clear_file(self, path: Path) -> None:
         """Sets aside a folder that stands where a file should be."""
         if path.is_dir():
-            self.found(DamagedFileError(path, "it is a folder", RESUME), "It is written anew.")
-
-
-def set_aside(path: Path) -> Path:
-    """Renames a file to NAME.damaged, or NAME.damaged-2 and so on, and returns its new path."""
-    number, new = 1, path.with_name(f"{path.name}.damaged")
-    while _exists(new):
-        number += 1
-        new = path.with_name(f"{path.name}.damaged-{number}")
-    return path.rename(new)
+            self.found(DamagedRunError(path, "it is a folder", RESUME), "It is written anew.")
 
 
 def _exists(path: Path) -> bool:

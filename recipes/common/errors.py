@@ -7,8 +7,8 @@ class InputError(Exception):
     """What the user asked for cannot be done (exit code 2). The message says what to do."""
 
 
-class DamagedFileError(InputError):
-    """A file is not as it was written.
+class DamagedRunError(InputError):
+    """A file of a run is not as it was written.
 
     Attributes:
         path: Its path.

@@ -4,15 +4,17 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from recipes.common.errors import InputError, NoTrialCompletedError, RunError
 from recipes.common.options import OptionsT, parse_options
 from recipes.common.quiet_start import start_quietly
-from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import SearchOptions
+
+if TYPE_CHECKING:
+    from recipes.common.run_folder import RunFolder
 
 # TensorFlow and KerasTuner take seconds to import, so `--help` and a mistyped flag do not wait
 # for them: they are imported where they are first needed.
@@ -60,7 +62,7 @@ def main(
 def run_recipe(
     recipe: str,
     options_class: type[OptionsT],
-    run: Callable[[OptionsT, list[str], Console, Callable[[RunFolder], None]], None],
+    run: "Callable[[OptionsT, list[str], Console, Callable[[RunFolder], None]], None]",
     arguments: Sequence[str] | None,
 ) -> int:
     """Runs a recipe that can be resumed and returns the exit code.
@@ -95,7 +97,7 @@ def run_recipe(
             _say_how_to_go_on(program, running, "--insecure" in given)
 
 
-def _say_how_to_go_on(program: str, running: Sequence[RunFolder], insecure: bool) -> None:
+def _say_how_to_go_on(program: str, running: "Sequence[RunFolder]", insecure: bool) -> None:
     for folder in running:
         if not folder.config_file.exists():
             continue  # somebody has moved or deleted it

@@ -1,14 +1,14 @@
-"""The folder that `--output` names: whether a run may be put there, and making it."""
+"""The folder that `--output` names: whether a run may be put there, its lock, and making it."""
 
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from recipes.common.atomic import make_folders, remove_leftovers
-from recipes.common.errors import InputError
-from recipes.common.folder_lock import LOCK_NAME, is_empty
+from recipes.common.errors import DamagedRunError, InputError
+from recipes.common.run_files import storage
 
 
 def check_folder(
@@ -33,7 +33,10 @@ def check_folder(
             )
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        is_free = nearest != path or is_empty(path)
+        # What lies open is seen without Keras, which comes with `storage()`.
+        is_free = nearest != path or (
+            all(item.name.startswith(".") for item in path.iterdir()) and storage().is_empty(path)
+        )
     except OSError as error:
         raise _not_writable(path, error) from error
     if is_free:
@@ -50,8 +53,29 @@ def check_folder(
         )
 
 
+@contextmanager
+def output_lock(path: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder, which is made if it does not exist.
+
+    Raises:
+        DamagedRunError: A folder or a link stands in the place of the lock.
+        InputError: Another process holds the lock, or there can be none in this place.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(storage().folder_lock(path))
+        except storage().FolderInUseError as error:
+            raise InputError(f"{error}. Wait for it to end, or choose another folder.") from None
+        except storage().DamagedFileError as error:
+            advice = "Remove it, if no other process uses the folder."
+            raise DamagedRunError(error.path, error.problem, advice) from error
+        except OSError as error:
+            raise _not_writable(path.resolve(), error) from error
+        yield
+
+
 def make_folder(path: Path, overwrite: bool, write_config: Callable[[], None]) -> None:
-    """Makes a folder that `check_folder` has found fit, with `folder_lock` held.
+    """Makes a folder that `check_folder` has found fit, with `output_lock` held.
 
     Args:
         path: Resolved, so that a link to a run is replaced where it points to.
@@ -63,12 +87,12 @@ def make_folder(path: Path, overwrite: bool, write_config: Callable[[], None]) -
         DiskFullError: There is no room for the file that `write_config` writes.
     """
     try:
-        make_folders(path)
-        remove_leftovers(path)
+        storage().make_folders(path)
+        storage().remove_leftovers(path)
         for item in path.iterdir() if overwrite else ():
             # The lock is held; and without a config.json, what a process leaves that is killed here
             # would be nobody's to delete.
-            if item.name in (LOCK_NAME, "config.json"):
+            if item.name in (storage().LOCK_NAME, "config.json"):
                 continue
             if item.is_dir() and not item.is_symlink():
                 shutil.rmtree(item)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from recipes.common.damage import Damage
-from recipes.common.json_files import write_json
 from recipes.common.records import RetrainingRecord, TrialRecord
 from recipes.common.rows import RetrainingRow, TrialRow
+from recipes.common.run_files import write_run_json
 from recipes.common.tables import format_header
 
 RecordT = TypeVar("RecordT", TrialRecord, RetrainingRecord)
@@ -32,7 +32,7 @@ class RecordFiles:
         """Reads all that are whole.
 
         Raises:
-            DamagedFileError: One is not, and damage is refused.
+            DamagedRunError: One is not, and damage is refused.
             InputError: One cannot be read.
         """
         for base in (self.search, self._retrained):
@@ -58,12 +58,12 @@ class RecordFiles:
 
     def write_trial(self, record: TrialRecord) -> None:
         path = self._trial_file(record.row)
-        write_json(path, record.to_json())
+        write_run_json(path, record.to_json())
         self._trials[path] = record
 
     def write_retraining(self, record: RetrainingRecord) -> None:
         path = self._retraining_file(record.row)
-        write_json(path, record.to_json())
+        write_run_json(path, record.to_json())
         self._retrainings[path] = record
 
     def retraining(self, row: RetrainingRow) -> RetrainingRecord:

@@ -7,10 +7,10 @@ from typing import Any
 
 import jinja2
 
-from recipes.common.atomic import write_atomically
 from recipes.common.errors import InputError
 from recipes.common.outcome import ArmOutcome
 from recipes.common.progress import format_point
+from recipes.common.run_files import write_run_file
 from recipes.common.run_folder import RunFolder
 
 
@@ -45,8 +45,8 @@ def write_report(
     html = environment.get_template(template).render(images=images, **context)
     try:
         for name, png in plots.items():
-            write_atomically(run.plot(name), png)
-        write_atomically(run.page, html.encode())
+            write_run_file(run.plot(name), png)
+        write_run_file(run.page, html.encode())
     except OSError as error:
         raise InputError(f"The page cannot be written into {run.path}: {error}") from error
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from recipes.common.errors import InputError
-from recipes.common.json_files import read_unverified_json, verify
 from recipes.common.output_folder import check_folder
+from recipes.common.run_files import read_edited_json, read_run_json
 
 CONFIG_NAME = "config.json"
-FORMAT = "keras_leaky run 2"  # tells a run of ours from anybody's folder
-_EARLIER_FORMAT = "keras_leaky run 1"
+FORMAT = "keras_leaky run 3"  # tells a run of ours from anybody's folder
+_EARLIER_FORMATS = ("keras_leaky run 1", "keras_leaky run 2")
 _ARM = re.compile(r"\w[\w.]*(/\w[\w.]*)*")  # it becomes a path below the run folder
 _IF_ABSENT = "there is no run to read"
 
@@ -19,19 +19,19 @@ def read_config(path: Path) -> dict[str, Any]:
     """Reads the config.json of a run that is to be gone on with or shown.
 
     Raises:
-        DamagedFileError: It is not as it was written.
+        DamagedRunError: It is not as it was written.
         InputError: It is absent, or not that of a run of this version.
     """
     advice = "Start a new run; `--config` takes its settings from this file unless they are lost."
-    config = read_unverified_json(path, _IF_ABSENT, advice)
-    if config.get("format") == _EARLIER_FORMAT:
+    config = read_edited_json(path, _IF_ABSENT, advice)
+    if config.get("format") in _EARLIER_FORMATS:
         raise InputError(
             f"{path} is that of a run of an earlier version, which this one cannot read. Start a "
             "new run; `--config` takes its settings from this file."
         )
     if config.get("format") != FORMAT:
         raise _foreign(path, config)
-    config = verify(path, config, advice)
+    config = read_run_json(path, _IF_ABSENT, advice)
     parts = {"given": dict, "options": dict, "fingerprint": dict, "arms": list}
     has_parts = all(isinstance(config.get(part), kind) for part, kind in parts.items())
     if not has_parts or not all(_ARM.fullmatch(str(arm)) for arm in config["arms"]):
@@ -45,9 +45,9 @@ def read_given(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is absent, or not that of a run.
     """
-    config = read_unverified_json(path, _IF_ABSENT, "Choose another.")
+    config = read_edited_json(path, _IF_ABSENT, "Choose another.")
     given = config.get("given")
-    if config.get("format") not in (FORMAT, _EARLIER_FORMAT) or not isinstance(given, dict):
+    if config.get("format") not in (FORMAT, *_EARLIER_FORMATS) or not isinstance(given, dict):
         raise _foreign(path, config)
     return given
 
@@ -80,7 +80,7 @@ def check_output(path: Path, overwrite: bool) -> None:
 def _is_run(folder: Path) -> bool:
     path = folder / CONFIG_NAME
     try:
-        is_earlier = read_unverified_json(path, "", "").get("format") == _EARLIER_FORMAT
+        is_earlier = read_edited_json(path, "", "").get("format") in _EARLIER_FORMATS
         return is_earlier or bool(read_config(path))
     except InputError:
         return False

@@ -1,23 +1,22 @@
 """The run folder: the only file that knows its file names, but for those of the records.
 
-Every file is written whole and moved into place (`atomic.py`). What is true is the records, one
-file a trial and one a retraining; the tables are made from them.
+Every file is written whole and moved into place (`keras_leaky.storage`). What is true is the
+records, one file a trial and one a retraining; the tables are made from them.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from recipes.common.atomic import remove_leftovers, write_atomically
+from keras_leaky import storage
 from recipes.common.damage import RESUME, Damage
-from recipes.common.errors import DamagedFileError, InputError, RunError
-from recipes.common.json_files import read_json, write_json
+from recipes.common.errors import DamagedRunError, InputError, RunError
 from recipes.common.output_folder import make_folder
 from recipes.common.record_files import RecordFiles
 from recipes.common.records import RetrainingRecord, TrialRecord
 from recipes.common.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
 from recipes.common.run_config import CONFIG_NAME, FORMAT, check_output, read_config
+from recipes.common.run_files import read_run_json, write_run_file, write_run_json
 
 _TABLES: dict[type, str] = {
     EpochRow: "epochs.csv",
@@ -100,7 +99,7 @@ class RunFolder:
                 step with the records. Else damage is refused, and nothing is changed.
 
         Raises:
-            DamagedFileError: config.json is damaged; without `repair`, anything else is.
+            DamagedRunError: config.json is damaged; without `repair`, anything else is.
             InputError: There is no run of ours, or a file in it cannot be read or written.
         """
         run = cls(path)
@@ -183,8 +182,8 @@ class RunFolder:
         sha256 = None
         if model is not None:
             self._records.disown_model()  # no record ever names a model that is not there
-            write_atomically(self.best_model, model)
-            sha256 = hashlib.sha256(model).hexdigest()
+            write_run_file(self.best_model, model)
+            sha256 = storage.checksum_of(model)
         record = RetrainingRecord(index, row, [*epochs], [*dead_units], sha256)
         self._records.write_retraining(record)
         self._behind |= {EpochRow, DeadUnitRow, RetrainingRow}
@@ -199,7 +198,7 @@ class RunFolder:
             self._check_there()
             self._collect()
         for cls in [cls for cls in _TABLES if cls in self._behind]:
-            write_atomically(self.path / _TABLES[cls], self._records.table(cls))
+            write_run_file(self.path / _TABLES[cls], self._records.table(cls))
             self._behind.remove(cls)
 
     def remove_model(self) -> None:
@@ -210,7 +209,7 @@ class RunFolder:
     def write_oracle(self, arm: str, state: Mapping[str, Any]) -> None:
         """Writes KerasTuner's state of an arm's search."""
         self._check_there()
-        write_json(self._oracle_file(arm), {**state, "arm": arm})
+        write_run_json(self._oracle_file(arm), {**state, "arm": arm})
 
     def read_oracle(self, arm: str) -> dict[str, Any] | None:
         """Reads it. None if there is none, also if it was damaged and is now set aside."""
@@ -222,10 +221,10 @@ class RunFolder:
         self.write_json("config", self.config)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        write_json(self.path / f"{name}.json", content)
+        write_run_json(self.path / f"{name}.json", content)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        return read_json(self.path / f"{name}.json", "the run did not get that far", RESUME)
+        return read_run_json(self.path / f"{name}.json", "the run did not get that far", RESUME)
 
     def read_environment(self) -> dict[str, Any] | None:
         """What the run began in. None if that is not known, also if it was damaged."""
@@ -254,13 +253,13 @@ class RunFolder:
         found = _sha256(self.best_model)
         if found != record.model_sha256:
             problem = "it is missing" if found is None else "its SHA-256 is not that of its record"
-            error = DamagedFileError(self.best_model, problem, RESUME)
+            error = DamagedRunError(self.best_model, problem, RESUME)
             self._damage.found(error, "Its retraining runs again.")
             self._records.disown_model()
 
     def _repair(self) -> None:
         """Sets aside what else is damaged, and writes the tables anew."""
-        remove_leftovers(self.path)
+        storage.remove_leftovers(self.path)
         self._damage.clear_folder(self.path / "plots")
         names = (*_TABLES.values(), "environment.json", "summary.json", self.page.name)
         files = [self.path / name for name in names]
@@ -275,7 +274,7 @@ class RunFolder:
             is_right = path.is_file() and path.read_bytes() == content
             if not is_right and (path.exists() or content.count(b"\n") > 1):
                 self._damage.check_table(path, content)
-                write_atomically(path, content)
+                write_run_file(path, content)
 
     def _collect(self) -> None:
         """Brings the rows in step with the records."""
@@ -297,4 +296,4 @@ def _is_of(row: RetrainingRow | DeadUnitRow, trial: TrialRow) -> bool:
 
 def _sha256(path: Path) -> str | None:
     """The sum of a file, None if there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return storage.checksum_of_file(path) if path.is_file() else None

@@ -13,8 +13,8 @@ from recipes.common.data import DATASETS, Arrays, Split, load, split
 from recipes.common.environment import describe_environment
 from recipes.common.errors import InputError
 from recipes.common.fingerprint import additions, check_resumable, make_fingerprint
-from recipes.common.folder_lock import folder_lock
 from recipes.common.options import OptionsT, resolve, settings
+from recipes.common.output_folder import output_lock
 from recipes.common.plan import print_plan
 from recipes.common.precision import choose_precision
 from recipes.common.run_config import check_output
@@ -75,7 +75,7 @@ def start(
     path = options.output or Path("runs", f"{recipe.folder}-{_now()}")
     if not options.resume:
         check_output(path, options.overwrite)  # before a minute of work, not after
-    with nullcontext() if options.dry_run else folder_lock(path):
+    with nullcontext() if options.dry_run else output_lock(path):
         yield _start(recipe, given, options, path, command, console, on_start)
 
 

@@ -5,19 +5,22 @@ the work, pickled by value. Therefore a job and its outcome hold nothing but num
 bytes.
 """
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 
+from keras_leaky import storage
 from keras_leaky.diagnostics import NanPreActivation, dead_units
 from keras_leaky.tuning import Trainer
-from recipes.common.atomic import model_bytes
 from recipes.common.data import Split
 from recipes.common.models import build_model
 from recipes.common.options import RunOptions
+from recipes.common.run_files import run_errors
 from recipes.common.space import Arm
 from recipes.common.training import Epoch, Training, train
 
@@ -160,3 +163,17 @@ def _test(model: keras.Model, data: Split, batch_size: int) -> float:
         data.x_test, data.y_test, batch_size=batch_size, verbose=verbose, return_dict=True
     )
     return round(result["accuracy"] * len(data.y_test)) / len(data.y_test)
+
+
+def model_bytes(model: keras.Model) -> bytes:
+    """The content of a .keras file of a model.
+
+    Raises:
+        DiskFullError: There is no room for it among the temporary files.
+    """
+    # Keras writes to a path alone, and in place: so the folder of the run gets bytes.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        with run_errors(), storage.write_errors(path):
+            model.save(path)
+            return path.read_bytes()

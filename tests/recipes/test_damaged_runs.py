@@ -1,6 +1,5 @@
 """Damaged files of a run: set aside and noted, or refused, and never believed."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -10,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipes.common.errors import DamagedFileError, InputError
-from recipes.common.json_files import write_json
+from recipes.common.errors import DamagedRunError, InputError
+from recipes.common.run_files import write_run_json
 from recipes.common.run_folder import RunFolder
 from tests.recipes.small_run import (
     DIVERGED,
@@ -65,7 +64,7 @@ def test_damaged_record_is_set_aside_and_its_trial_is_not_among_the_trials(run, 
     path = run.path / TRIAL_FILE
     DAMAGES[damage](path)
     before = contents(run.path)
-    with pytest.raises(DamagedFileError, match="Resume the run, which makes it again"):
+    with pytest.raises(DamagedRunError, match="Resume the run, which makes it again"):
         RunFolder.open(run.path, repair=False)
     assert contents(run.path) == before
     again = RunFolder.open(run.path)
@@ -92,7 +91,8 @@ def forge(path, **changes):
     content = json.loads(path.read_text())
     del content["sha256"]
     row = content["row"] | {k: v for k, v in changes.items() if k in content["row"]}
-    write_json(path, content | {"row": row} | {k: v for k, v in changes.items() if k not in row})
+    others = {k: v for k, v in changes.items() if k not in row}
+    write_run_json(path, content | {"row": row} | others)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_record_of_something_else_is_damage_though_its_sum_is_right(run, changes
 def test_retraining_of_something_else_is_damage_too(run, changes, problem):
     path = run.path / DIVERGED_FILE
     if "row" in changes:
-        write_json(path, changes)
+        write_run_json(path, changes)
     else:
         forge(path, **changes)
     again = RunFolder.open(run.path)
@@ -159,7 +159,7 @@ def test_copy_of_a_record_does_not_count_twice(run):
 def test_file_in_the_place_of_a_folder_is_set_aside(run, name):
     shutil.rmtree(run.path / name)
     (run.path / name).write_text("")
-    with pytest.raises(DamagedFileError, match="it is no folder"):
+    with pytest.raises(DamagedRunError, match="it is no folder"):
         RunFolder.open(run.path, repair=False)
     again = RunFolder.open(run.path)
     again.add_trial(TRIAL, [EPOCH], STATE)
@@ -253,7 +253,7 @@ def test_links_to_nothing_are_set_aside(run, name):
 @pytest.mark.parametrize("damage", [flip, Path.unlink])
 def test_damaged_model_is_made_again(run, damage):
     damage(run.best_model)
-    with pytest.raises(DamagedFileError, match=r"best\.keras is damaged: "):
+    with pytest.raises(DamagedRunError, match=r"best\.keras is damaged: "):
         RunFolder.open(run.path, repair=False)
     again = RunFolder.open(run.path)
     assert again.damage[0].startswith("best.keras is damaged: ")
@@ -297,7 +297,7 @@ def test_damaged_config_is_refused(run, damage):
 
 @pytest.mark.parametrize("arms", [None, [3.5, ".."], ["../elsewhere"], ["/etc"], ["a//b"]])
 def test_config_of_arms_that_are_no_names_is_refused(run, arms):
-    write_json(run.config_file, run.config | {"arms": arms})
+    write_run_json(run.config_file, run.config | {"arms": arms})
     with pytest.raises(InputError, match=r"is not the config\.json of a run"):
         RunFolder.open(run.path)
 
@@ -305,19 +305,11 @@ def test_config_of_arms_that_are_no_names_is_refused(run, arms):
 def test_json_that_was_edited_is_damage(run):
     text = run.config_file.read_text()
     run.config_file.write_text(text.replace("leaky_relu", "elu"))
-    with pytest.raises(DamagedFileError, match="its SHA-256 is not the one that was written"):
+    with pytest.raises(DamagedRunError, match="its SHA-256 is not the one that was written"):
         RunFolder.open(run.path)
     run.config_file.write_text(text.replace('"sha256"', '"sha257"'))
-    with pytest.raises(DamagedFileError, match='it lacks its "sha256"'):
+    with pytest.raises(DamagedRunError, match='it lacks its "sha256"'):
         RunFolder.open(run.path)
-
-
-def test_sum_is_that_of_the_canonical_json(tmp_path):
-    write_json(tmp_path / "a.json", {"b": (1, 2.5), "c": {3: None}, "a": "ä"})
-    content = json.loads((tmp_path / "a.json").read_text())
-    canonical = b'{"a":"\\u00e4","b":[1,2.5],"c":{"3":null}}'
-    assert content.pop("sha256") == hashlib.sha256(canonical).hexdigest()
-    assert content == {"b": [1, 2.5], "c": {"3": None}, "a": "ä"}
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import pytest
 
-from recipes.common.atomic import model_bytes, write_atomically
 from recipes.common.errors import DiskFullError, InputError, RunError
 from recipes.common.run_config import check_output
+from recipes.common.run_files import write_run_file
 from recipes.common.run_folder import RunFolder
+from recipes.common.work import model_bytes
 from tests.recipes.small_run import (
     CONFIG,
     DIVERGED,
@@ -119,8 +120,8 @@ def test_link_to_a_run_is_overwritten_where_it_points_to(tmp_path):
 
 def test_leftovers_of_a_killed_process_are_removed(run):
     before = files_of(run.path)
-    arm = run.path / "search" / "net" / "relu"
-    for path in (run.path / ".trials.csv.123.tmp", arm / "trial_0004" / ".trial.json.7.tmp"):
+    arm, id_ = run.path / "search" / "net" / "relu", "0123456789abcdef.tmp"
+    for path in (run.path / f".trials.csv.{id_}", arm / "trial_0004" / f".trial.json.{id_}"):
         path.write_text("half")
     (run.path / ".notes.tmp").write_text("mine")
     RunFolder.open(run.path)
@@ -148,45 +149,17 @@ def test_folders_made_on_the_way_are_removed(tmp_path):
         RunFolder.create(Path("/proc/nowhere/run"), CONFIG, overwrite=False)
 
 
-def test_file_is_never_half_written(tmp_path):
-    """A process that rewrites a file is killed at a random moment; the file is always whole."""
-    path = tmp_path / "sub" / "table.csv"
-    code = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[2])\n"
-        "from recipes.common.atomic import write_atomically\n"
-        "path = pathlib.Path(sys.argv[1])\n"
-        "print('ready', flush=True)\n"
-        "i = 0\n"
-        "while True:\n"
-        "    i += 1\n"
-        "    write_atomically(path, bytes([48 + i % 10]) * 200_000)\n"
-    )
-    root = str(Path(__file__).parents[2])
-    for delay in (0.02, 0.05, 0.11):
-        with subprocess.Popen(
-            [sys.executable, "-c", code, str(path), root], stdout=subprocess.PIPE
-        ) as child:
-            assert child.stdout is not None
-            child.stdout.readline()
-            with pytest.raises(subprocess.TimeoutExpired):
-                child.wait(delay)
-            child.kill()
-        content = path.read_bytes()
-        assert len(content) == 200_000
-        assert len(set(content)) == 1
-
-
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path, monkeypatch, number):
     path = tmp_path / "file"
-    write_atomically(path, b"old")
+    write_run_file(path, b"old")
 
     def full(_):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFullError, match=r"file cannot be written: .*make room and go on"):
-        write_atomically(path, b"new")
+        write_run_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
@@ -218,13 +191,13 @@ def test_folder_that_goes_away_while_a_file_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", delete_and_flush)
     (tmp_path / "run").mkdir()
     with pytest.raises(RunError, match="file cannot be written: its folder is gone"):
-        write_atomically(tmp_path / "run" / "file", b"new")
+        write_run_file(tmp_path / "run" / "file", b"new")
 
 
 def test_other_failures_are_not_taken_for_a_full_disk(tmp_path):
     (tmp_path / "folder" / "file").mkdir(parents=True)
-    with pytest.raises(IsADirectoryError):
-        write_atomically(tmp_path / "folder" / "file", b"new")
+    with pytest.raises(OSError, match="Is a directory"):
+        write_run_file(tmp_path / "folder" / "file", b"new")
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["file"]
 
 
@@ -255,6 +228,6 @@ def test_disk_that_is_full_for_real(tmp_path):
 def test_model_bytes_are_those_of_a_keras_file(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     path = tmp_path / "model.keras"
-    write_atomically(path, model_bytes(model))
+    write_run_file(path, model_bytes(model))
     again: Any = keras.saving.load_model(path)
     assert [w.tolist() for w in again.get_weights()] == [w.tolist() for w in model.get_weights()]

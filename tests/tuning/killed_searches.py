@@ -28,7 +28,7 @@ LIMITS = {
     "Hyperband": {"max_epochs": 3, "factor": 3},
     "GridSearch": {},
 }
-STEPS = ("replace", "fsync", "rename", "makedirs")  # functions of os
+STEPS = ("replace", "fsync", "rename", "mkdir")  # functions of os
 
 
 def score_of(values):

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_leaky import tuning
+from keras_leaky.storage import folder_lock
 from keras_leaky.tuning._project import project
 from tests.tuning import killed_searches as killed
 from tests.tuning.killed_searches import LIMITS, WithoutTraining, make, outcome
@@ -90,6 +91,7 @@ def test_a_full_disk_ends_the_search_and_leaves_a_project_that_resumes(moment, t
     code = f"""
 import resource
 from keras_leaky import tuning
+from keras_leaky.storage import folder_lock
 from tests.tuning.trained_searches import search
 
 class Tuner(tuning.RandomSearch):
@@ -107,7 +109,7 @@ except OSError as error:
     last_line = child.communicate()[0].splitlines()[-1]
     assert last_line.startswith(f"{errno.EFBIG} ")
     assert "File too large" in last_line
-    assert not list(tmp_path.glob("**/*.unfinished"))
+    assert not list(tmp_path.glob("**/.*.tmp"))
     tuner = search(tmp_path / "full")
     assert results(tuner) == results(search(tmp_path / "whole"))
 
@@ -260,7 +262,7 @@ def files_of(folder):
     "file",
     ["trial_1/trial.json", "trial_1/checkpoint.weights.h5", "trial_1/build_config.json"],
 )
-def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tmp_path, capsys):
+def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     path = tmp_path / "x" / "p" / file
@@ -268,7 +270,7 @@ def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tm
         damage(path, "truncate", 0.5, 0)
         content, n_runs = path.read_bytes(), len(killed.runs_in(tmp_path / "x"))
         tuner = make("RandomSearch", tmp_path / "x")
-        output = capsys.readouterr().out
+        output = caplog.text
         assert f"{path} is damaged and now called {Path(aside).name}" in output
         assert "Trial 1" in output
         assert Path(aside).read_bytes() == content
@@ -277,13 +279,13 @@ def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tm
         assert outcome(tuner) == expected
 
 
-def test_a_missing_checkpoint_is_told_and_its_trial_runs_again(projects, tmp_path, capsys):
+def test_a_missing_checkpoint_is_told_and_its_trial_runs_again(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     path = tmp_path / "x" / "p" / "trial_2" / "checkpoint.weights.h5"
     path.unlink()
     tuner = make("RandomSearch", tmp_path / "x")
-    assert f"{path} is missing. Trial 2 runs again" in capsys.readouterr().out
+    assert f"{path} is missing. Trial 2 runs again" in caplog.text
     tuner.search(verbose=0)
     assert outcome(tuner) == expected
 
@@ -301,13 +303,13 @@ def test_a_search_goes_on_without_the_files_of_oracle_and_tuner(name, file, proj
     assert sorted(killed.runs_in(tmp_path / "x")) == sorted(expected)
 
 
-def test_the_next_trial_has_the_values_of_a_lost_one(projects, tmp_path, capsys):
+def test_the_next_trial_has_the_values_of_a_lost_one(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     for file in ("oracle.json", "trial_1/trial.json"):
         (tmp_path / "x" / "p" / file).unlink()
     tuner = make("RandomSearch", tmp_path / "x")
-    assert "Trial 1, whose file is lost, runs again with the same" in capsys.readouterr().out
+    assert "Trial 1, whose file is lost, runs again with the same" in caplog.text
     tuner.search(verbose=0)
     assert outcome(tuner) == expected
 
@@ -326,14 +328,14 @@ def test_a_search_writes_the_state_of_all_trials_ever_less_often(tmp_path, monke
     assert written.count("trial.json") == 120  # when each begins, and when it ends
 
 
-def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, capsys):
+def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     # The file of the next trial has its values too.
     for file in ("oracle.json", "trial_1/trial.json", "trial_2/trial.json"):
         (tmp_path / "x" / "p" / file).unlink()
     tuner = make("RandomSearch", tmp_path / "x")
-    assert "Trial 1 is lost, its hyperparameters too: a new one" in capsys.readouterr().out
+    assert "Trial 1 is lost, its hyperparameters too: a new one" in caplog.text
     tuner.search(verbose=0)
     assert list(outcome(tuner)) == list(expected)
     assert outcome(tuner)["1"] not in expected.values()
@@ -341,7 +343,7 @@ def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, capsy
     assert others.items() <= outcome(tuner).items()
 
 
-def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp_path, capsys):
+def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp_path, caplog):
     folder, _ = projects["GridSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     oracle, lost = (tmp_path / "x" / "p" / f for f in ("oracle.json", "trial_0001/trial.json"))
@@ -366,7 +368,7 @@ def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp
     message = "Trial 0001 is lost, and the search has no other point for it"
     assert other.exists()
     assert (reopen().status, reopen().message) == ("FAILED", message)
-    assert capsys.readouterr().out.count(message) == 1
+    assert caplog.text.count(message) == 1
 
 
 def test_other_objectives_and_oracles_are_refused_without_the_tuners_file(projects, tmp_path):
@@ -556,7 +558,7 @@ def test_trials_are_retried_as_often_after_a_resume(tmp_path):
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["FAILED"]
 
 
-def test_a_project_may_be_looked_at_where_nothing_can_be_written(projects, tmp_path, capsys):
+def test_a_project_may_be_looked_at_where_nothing_can_be_written(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")
     (tmp_path / "x" / "p" / ".lock").unlink()
@@ -573,3 +575,35 @@ def test_a_project_that_cannot_be_written_ends_the_search_with_the_path(tmp_path
     (tmp_path / "p" / "trial_0").write_text("in the way")
     with pytest.raises(OSError, match=r"The search ends; what has finished is saved: '.*trial_0"):
         tuner.search(verbose=0)
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_search_with_the_path(tmp_path):
+    tuner = make("RandomSearch", tmp_path)
+    (tmp_path / "p" / "trial_0" / "checkpoint.weights.h5").mkdir(parents=True)
+    message = r"Is a directory\. The search ends; .* saved: '.*checkpoint\.weights\.h5'"
+    with pytest.raises(keras_tuner.errors.FatalError, match=message) as caught:
+        tuner.search(verbose=0)
+    assert isinstance(caught.value, OSError)
+
+
+def test_leftovers_of_a_killed_search_are_removed_by_who_holds_the_lock(projects, tmp_path):
+    folder, _ = projects["RandomSearch"]
+    shutil.copytree(folder / "interrupted", tmp_path / "x")
+    leftover = tmp_path / "x" / "p" / "trial_1" / ".trial.json.0123456789abcdef.tmp"
+    leftover.write_text("half")
+    with folder_lock(tmp_path / "x" / "p"):
+        make("RandomSearch", tmp_path / "x")
+        assert leftover.exists()
+    make("RandomSearch", tmp_path / "x")
+    assert not leftover.exists()
+
+
+def test_who_looks_at_a_project_is_told_without_a_logger_of_their_own(projects, tmp_path):
+    folder, _ = projects["RandomSearch"]
+    shutil.copytree(folder / "finished", tmp_path / "x")
+    (tmp_path / "x" / "p" / "trial_1" / "trial.json").write_text("{")
+    arguments = "RandomSearch", str(tmp_path / "x")
+    code = f"from tests.tuning.killed_searches import make; make(*{arguments!r})"
+    said = run_child(code, stderr=subprocess.PIPE).communicate()[1]
+    assert "trial.json is damaged and now called trial.json.damaged" in said
+    assert "Trial 1, whose file is lost, runs again" in said

@@ -6,8 +6,8 @@ import json
 import os
 from typing import Any
 
-from keras_leaky.storage.files import write_whole
 from keras_leaky.tuning._keras_tuner import checkpoint_paths
+from keras_leaky.tuning._project.writing import write_whole
 
 WEIGHTS_FILE, BUILD_CONFIG_FILE = "checkpoint.weights.h5", "build_config.json"
 

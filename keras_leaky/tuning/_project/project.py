@@ -11,22 +11,24 @@ files as its own.
 
 import contextlib
 import json
+import logging
 import os
 from functools import partial
 
 import keras_tuner
 
-from keras_leaky.storage.background import BackgroundWriter
-from keras_leaky.storage.files import (
+from keras_leaky.storage import (
+    BackgroundWriter,
     DamagedFileError,
+    FolderInUseError,
     WriteError,
     checksum_of,
     encode_json,
+    folder_lock,
     read_json,
+    remove_leftovers,
     set_aside,
-    write_whole,
 )
-from keras_leaky.storage.folder_lock import FolderInUseError, folder_lock
 from keras_leaky.tuning._keras_tuner import TrialStatus, replace_files
 from keras_leaky.tuning._project.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE, Checkpoint
 from keras_leaky.tuning._project.objectives import check_objective, describe_objective
@@ -38,7 +40,9 @@ from keras_leaky.tuning._project.reading import (
     read_project,
 )
 from keras_leaky.tuning._project.recovery import OF_TRIALS, recover, take_back
+from keras_leaky.tuning._project.writing import project_lock, write_whole
 
+_logger = logging.getLogger(__name__)
 _GROWTH = 1.2  # of the number of trials, until oracle.json is written again
 _WAY_OUT = "give another `project_name`, or `overwrite=True`"
 
@@ -74,7 +78,7 @@ class Project:
     def refuse_if_in_use(self):
         """Before a project is deleted: nobody else may search in it."""
         if os.path.isdir(self.folder) and not is_distributed():
-            with folder_lock(self.folder):
+            with project_lock(self.folder):
                 pass
 
     def save(self):
@@ -186,7 +190,7 @@ class Project:
         if is_distributed():
             yield
             return
-        with folder_lock(self.folder):
+        with project_lock(self.folder):
             self._is_held = self._can_repair = True
             try:
                 stat = self._stat()
@@ -224,7 +228,8 @@ class Project:
             if not is_distributed():
                 try:
                     stack.enter_context(folder_lock(self.folder))
-                except (FolderInUseError, OSError):  # or a folder that may only be read
+                # In use, or where no lock can be had: a folder that may only be read, for one.
+                except (FolderInUseError, DamagedFileError, OSError):
                     self._can_repair = False
             self._is_held, self._is_stale = True, not self._can_repair
             try:
@@ -243,6 +248,8 @@ class Project:
 
     def _reload(self):
         self._seen, self._last_written, self._before = self._stat(), {}, {}
+        if self._can_repair and not is_distributed():  # nobody else is writing
+            remove_leftovers(self.folder)
         found = read_project(self.folder, self._oracle.get_state(), self._set_aside)
         if found.is_empty:
             self._oracle.trials, self._files = {}, {}
@@ -277,8 +284,8 @@ class Project:
 
     def _set_aside(self, path, consequence=""):
         if self._can_repair:
-            aside = os.path.basename(set_aside(path))
-            print(f"{path} is damaged and now called {aside}{consequence}")
+            aside = set_aside(path).name
+            _logger.warning("%s is damaged and now called %s%s", path, aside, consequence)
 
     def _write_if_new(self, path, content, whole_content):
         """Writes `whole_content`, unless `content` is what was last written; returns whether.

@@ -1,10 +1,11 @@
 """What can be read of a project, and which of its files are damaged."""
 
 import dataclasses
+import logging
 import os
 from typing import Any
 
-from keras_leaky.storage.files import DamagedFileError, checksum_of_file, read_json
+from keras_leaky.storage import DamagedFileError, checksum_of_file, read_json
 from keras_leaky.tuning._keras_tuner import Trial, TrialStatus
 
 ORACLE_FILE, TRIAL_FILE = "oracle.json", "trial.json"
@@ -18,6 +19,7 @@ _TRIAL_KEYS = (
     "status",
     "message",
 )
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _read_trial(folder, trial_id, set_aside):
                 set_aside(path, consequence)
                 is_whole = False
         except FileNotFoundError:
-            print(f"{path} is missing{consequence}")
+            _logger.warning("%s is missing%s", path, consequence)
             is_whole = False
     return record if is_whole else record.as_unfinished()
 
@@ -147,7 +149,7 @@ def _trial_from(content, trial_id):
     try:
         trial = Trial.from_state(content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DamagedFileError(f"The file of trial {trial_id} is damaged") from error
+        raise DamagedFileError(TRIAL_FILE, "it holds no trial") from error
     if trial.trial_id != trial_id:
-        raise DamagedFileError(f"The file of trial {trial_id} is that of {trial.trial_id}")
+        raise DamagedFileError(TRIAL_FILE, f"it is the one of trial {trial.trial_id}")
     return trial

@@ -4,11 +4,14 @@ The files of the trials are the truth. Of the oracle's state, what is known from
 anew; the rest is the newest that any file holds.
 """
 
+import logging
+
 import keras_tuner
 
 from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, record_values
 from keras_leaky.tuning._project.reading import is_finished, waiting
 
+_logger = logging.getLogger(__name__)
 # Entries of an oracle's state that grow with the trials, and are known from them.
 OF_TRIALS = (
     "ongoing_trials",
@@ -43,7 +46,9 @@ def recover(oracle, found):
         if name in found.records:
             trials[name] = found.records[name].trial
         elif name in values:
-            print(f"Trial {name}, whose file is lost, runs again with the same hyperparameters")
+            _logger.warning(
+                "Trial %s, whose file is lost, runs again with the same hyperparameters", name
+            )
             trials[name] = waiting(name, _with_values(space, values[name]))
     lost = [name for name in names if name not in trials]
     for name in list(trials):
@@ -122,11 +127,13 @@ def _propose_again(oracle, name):
     response = oracle.populate_space(name)
     values = response.get("values")
     if response["status"] == TrialStatus.RUNNING:
-        print(f"Trial {name} is lost, its hyperparameters too: a new one takes its place")
+        _logger.warning(
+            "Trial %s is lost, its hyperparameters too: a new one takes its place", name
+        )
         trial = waiting(name, _with_values(oracle.get_space(), values))
     else:
         message = f"Trial {name} is lost, and the search has no other point for it"
-        print(message)
+        _logger.warning(message)
         trial = Trial(oracle.get_space(), name, TrialStatus.FAILED, message)
     oracle.trials[name] = trial
     record_values(oracle, trial)  # so that the next one is another point

@@ -1,16 +1,14 @@
 """One process a run folder."""
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from recipes.common.errors import DamagedFileError, InputError
-from recipes.common.folder_lock import folder_lock
+from recipes.common.errors import DamagedRunError, InputError
 from recipes.common.main import main
+from recipes.common.output_folder import output_lock
 from recipes.common.run_config import check_output
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import MnistOptions
@@ -22,8 +20,8 @@ from tests.recipes.small_run import CONFIG, make_small_run
 HOLD = """
 import pathlib, sys, time
 sys.path.insert(0, sys.argv[2])
-from recipes.common.folder_lock import folder_lock
-with folder_lock(pathlib.Path(sys.argv[1])):
+from recipes.common.output_folder import output_lock
+with output_lock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -59,21 +57,12 @@ def test_second_process_is_refused_by_name_and_changes_nothing(tmp_path, holder,
     assert contents(tmp_path / "run") == before
 
 
-def test_lock_does_not_outlive_its_process(tmp_path, holder):
-    with pytest.raises(InputError, match="is in use by process"), folder_lock(tmp_path / "run"):
-        pass
-    holder.send_signal(signal.SIGKILL)
-    holder.wait()
-    with folder_lock(tmp_path / "run"):
-        assert str(os.getpid()) in (tmp_path / "run" / ".lock").read_text()
-
-
 def test_lock_is_kept_while_a_run_is_overwritten(tmp_path):
     run = make_small_run(tmp_path / "run")
-    with folder_lock(run.path):
+    with output_lock(run.path):
         RunFolder.create(run.path, CONFIG, overwrite=True)
         assert {path.name for path in run.path.iterdir()} == {"config.json", ".lock"}
-        with pytest.raises(InputError, match="is in use by"), folder_lock(run.path):
+        with pytest.raises(InputError, match="is in use by"), output_lock(run.path):
             pass
 
 
@@ -83,28 +72,19 @@ def test_lock_alone_is_no_run_and_no_hindrance(tmp_path):
     RunFolder.create(tmp_path, CONFIG, overwrite=False)
 
 
-def test_folder_that_nothing_was_put_into_goes_again(tmp_path):
-    with folder_lock(tmp_path / "new" / "newer"):
-        assert (tmp_path / "new" / "newer").is_dir()
-    assert list(tmp_path.iterdir()) == []
-    with folder_lock(tmp_path / "new"):
-        (tmp_path / "new" / "file").write_text("")
-    assert (tmp_path / "new" / "file").exists()
-
-
 @pytest.mark.parametrize("stand_in", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
 def test_lock_that_is_no_file_is_refused_by_its_name(tmp_path, stand_in):
     stand_in(tmp_path / ".lock")
     with (
-        pytest.raises(DamagedFileError, match=r"\.lock is damaged: it is no file\. Remove it"),
-        folder_lock(tmp_path),
+        pytest.raises(DamagedRunError, match=r"\.lock is damaged: it is no file\. Remove it"),
+        output_lock(tmp_path),
     ):
         pass
 
 
 def test_what_a_process_leaves_that_was_killed_at_once_is_no_hindrance(tmp_path):
     """It had not moved config.json into place yet."""
-    for name in (".lock", ".config.json.123.tmp"):
+    for name in (".lock", ".config.json.0123456789abcdef.tmp"):
         (tmp_path / name).write_text("")
     check_output(tmp_path, overwrite=False)
     RunFolder.create(tmp_path, CONFIG, overwrite=False)
@@ -116,7 +96,7 @@ def test_place_without_a_lock_is_refused(tmp_path, below):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(InputError, match="must be a folder that can be written"),
-        folder_lock(tmp_path / "file" / below),
+        output_lock(tmp_path / "file" / below),
     ):
         pass
 
@@ -124,7 +104,7 @@ def test_place_without_a_lock_is_refused(tmp_path, below):
 def test_dying_relu_takes_the_lock(tmp_path, capsys):
     path = tmp_path / "run"
     path.mkdir()
-    with folder_lock(path):
+    with output_lock(path):
         assert dying_relu(["--quick", "--data=synthetic", f"--output={path}"]) == 2
     assert "is in use by process" in capsys.readouterr().err
 

@@ -137,7 +137,10 @@ def test_dead_units_are_readable_without_this_package(finished):
     assert np.sum(active == 0) == int(row["n_inactive"]) == int(row["n_dead"])
 
 
-@pytest.mark.parametrize(("hook", "n_before"), [("trial_done", 3), ("retraining_done", 14)])
+@pytest.mark.parametrize(
+    ("hook", "n_before"),
+    [pytest.param("trial_done", 3, marks=pytest.mark.soak), ("retraining_done", 14)],
+)
 def test_interrupted_comparison_ends_as_an_undisturbed_one(
     finished, tmp_path, capsys, monkeypatch, hook, n_before
 ):

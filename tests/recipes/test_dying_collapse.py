@@ -36,7 +36,7 @@ def test_every_state_is_recognized():
     assert {r.net for r in outcome.functions} == {0, 1, 2, 3, 4}, "only finite ones are drawn"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_rai_lowers_collapse_and_a_leak_does_more():
     epochs = []
     outcomes = train_group(GROUPS["ReLU and Leaky ReLU"], 200, 60, 1, epochs.append)

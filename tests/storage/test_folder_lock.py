@@ -28,7 +28,8 @@ def is_free(folder):
 def holder(tmp_path):
     """Another process that holds the lock of tmp_path / folder."""
     code = f"""
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests may ignore it
 with storage.folder_lock({str(tmp_path / "folder")!r}):
     open({str(tmp_path / "folder" / "file")!r}, "w").close()
     print("held", flush=True)

@@ -141,7 +141,7 @@ def test_plain_he_outgrows_ours_by_one_plus_alpha_squared_a_layer(ours, he, alph
     np.testing.assert_allclose(plain / scaled, (1 + alpha**2) ** n_layers, rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_second_moment_stays_within_a_fifth_of_the_input():
     # One net of width 256 and 50 layers strays by a factor of about e: hence the mean of 600.
     # Uniform, as TensorFlow draws it 15 times as fast as truncated normal.

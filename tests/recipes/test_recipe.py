@@ -425,6 +425,7 @@ def test_cifar100_has_a_hundred_classes(tmp_path):
     assert model.output_shape == (None, 100)
 
 
+@pytest.mark.soak
 def test_best_model_of_an_augmented_full_net_is_the_one_that_was_tested(search):
     """It is built again without augmentation; the test accuracy is of the trained one."""
     flags = ("--model", "vgg_bn", "--train-limit", 100, "--trials", 1, "--seeds", 1)

@@ -9,7 +9,7 @@ SMALL_SHAPE = (4, 8, 8, 4)
 
 
 def list_layer_jobs(options):
-    """A job a dtype and pass. Its rows are those of `benchmarks.layers`."""
+    """A job a dtype and pass. It returns rows of `benchmarks.layers`."""
     shape = SMALL_SHAPE if options.small else SHAPE
     return {
         f"{dtype} {layers.PASSES[backward]}": partial(measure, dtype, shape, backward)

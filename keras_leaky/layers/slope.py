@@ -72,9 +72,9 @@ class FixedRectifier(Rectifier):
         )
 
     def take_numbers(self, other: "FixedRectifier", names: Iterable[str]) -> None:
-        """Makes the numbers of these names in the config those of `other`.
+        """Copies the numbers of these names from `other` into the config.
 
-        They are those that its variables hold, whose values this layer has got.
+        The variables of this layer hold the values of `other` already.
         """
         for name in names:
             self.__dict__[name] = getattr(other, name)  # past what refuses it to users

@@ -41,7 +41,7 @@ def write_run_json(path: Path, content: Mapping[str, Any]) -> None:
 
 @contextmanager
 def run_errors() -> Iterator[None]:
-    """Turns the errors of writing into those of a run, as far as they are none of our mistakes."""
+    """Turns a full disk and a missing folder into errors of the run. Other errors stay."""
     try:
         yield
     except storage().WriteError as error:

@@ -55,7 +55,7 @@ def records(path):
 
 
 def after(path, known, expected):
-    """What is not as it should be after a run was gone on with.
+    """The faults of a run that was resumed.
 
     Args:
         known: As of `records`, from before.

@@ -19,7 +19,7 @@ class Candidate:
     Attributes:
         activation: Its name.
         alpha: Searched, or a number that stays, or None for the default where it is no number.
-        note: What its title says after that of the rectifier.
+        note: Follows the name of the rectifier in its title.
         shade: Its color, where the rectifier is there more than once.
     """
 

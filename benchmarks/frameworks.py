@@ -66,6 +66,13 @@ class Jax:
         self.jax.block_until_ready(result)
 
 
+def torch_device():
+    """Where PyTorch computes: on the GPU, if it sees one."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class Torch:
     modes = ("eager",)
 
@@ -73,7 +80,7 @@ class Torch:
         import torch
 
         self.torch = torch
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch_device()
 
     def tensor(self, array, dtype):
         tensor = self.torch.from_numpy(np.array(array)).to(self.device, getattr(self.torch, dtype))
@@ -95,5 +102,5 @@ class Torch:
 
     def wait(self, result):
         """PyTorch has finished when it returns, on a CPU."""
-        if self.device == "cuda":
+        if self.device.type == "cuda":
             self.torch.cuda.synchronize()

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.frameworks import Jax, TensorFlow, Torch
+from benchmarks.frameworks import Jax, TensorFlow, Torch, torch_device
 from benchmarks.measuring import check_writable, environment, median_seconds, refuse, write_json
 from keras_leaky.layers.slope import variable_slopes
 from keras_leaky.rectifiers import TABLE, entry_of
@@ -89,8 +89,7 @@ def torch_functions(n_channels, dtype):
     from torch.nn import functional
 
     kind = getattr(torch, dtype)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    alpha = torch.full((n_channels,), 0.25, dtype=kind, device=device, requires_grad=True)
+    alpha = torch.full((n_channels,), 0.25, dtype=kind, device=torch_device(), requires_grad=True)
     return {
         "LeakyReLU(0.1)": (lambda x: functional.leaky_relu(x, 0.1), []),
         "PReLU": (functional.prelu, [alpha]),

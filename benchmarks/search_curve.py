@@ -10,17 +10,13 @@ from benchmarks.search_cases import CASES, load_data
 from benchmarks.search_peers import Stopwatch
 
 
-def measure_curve(name, who, start_search, data, counts, console, case=None):
-    """Rows of one tuner, which runs its search once and is read off at each of `counts`.
-
-    Args:
-        case: Of another size than that of `name`.
-    """
+def measure_curve(name, case, who, start_search, data, counts, console):
+    """Rows of one tuner, which runs its search once and is read off at each of `counts`."""
     with Progress(console=console, transient=True, refresh_per_second=1) as progress:
         bar = progress.add_task(f"{name}, {who}", total=max(counts))
         stopwatch = Stopwatch(lambda: progress.advance(bar))
         # Builds a net or loads the data, and so starts the device, which a search after it shares.
-        run = start_search(case or CASES[name], data, stopwatch)
+        run = start_search(case, data, stopwatch)
         stopwatch.start()
         run(max(counts))
     seconds = list(accumulate(stopwatch.seconds))
@@ -42,7 +38,7 @@ def print_curves(cases, peers, counts, folder, json, console):
     rows = []
     for name in cases:
         for who, start_search in peers.items():
-            rows += measure_curve(name, who, start_search, data[name], counts, console)
+            rows += measure_curve(name, CASES[name], who, start_search, data[name], counts, console)
             write_json(json, rows)
     heads = ("case", "tuner", "trials", "seconds", "best accuracy", "found after")
     table = Table(*heads, title="Seconds of a search, compilation included")

@@ -11,9 +11,10 @@ import torch._dynamo  # else the first optimizer imports it, for seconds
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.frameworks import torch_device
 from benchmarks.search_cases import ALPHA, BATCH_SIZE, LEARNING_RATE, N_CLASSES, N_UNITS, SEED
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch_device()
 
 
 def describe():

@@ -4,8 +4,6 @@ import time
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from keras_leaky.tuning import Trainer
 from recipes.common.data import DATASETS, Split, load, split
 from recipes.common.models import build_model
@@ -90,10 +88,5 @@ def make_row(arm, rate, seed, val_accuracy, test_accuracy, seconds):
 
 
 def load_images(options):
-    if options.small:
-        rng = np.random.default_rng(0)
-        x = rng.integers(0, 256, (600, 32, 32, 3)).astype("uint8")
-        y = np.arange(600) % 10
-        return Split(x[:400], y[:400], x[400:500], y[400:500], x[500:], y[500:])
-    dataset = DATASETS["cifar10"]
-    return split(load(dataset, dataset.name, options.data_dir), None)
+    data, limit = ("synthetic", 400) if options.small else ("cifar10", None)
+    return split(load(DATASETS["cifar10"], data, options.data_dir), limit)

@@ -26,15 +26,19 @@ def list_search_jobs(options):
     }
 
 
+def load_case(options, name):
+    """The case of that name, or a small one like it, and its data."""
+    case = CASES[name]
+    if not options.small:
+        return case, load_data(case, options.data_dir)
+    case = dataclasses.replace(case, n_training=500, n_validation=250, filters=case.filters[:1])
+    return case, draw_data(case)
+
+
 def measure(options, name, who, counts):
-    case, console = CASES[name], Console(quiet=True)
-    if options.small:
-        case = dataclasses.replace(case, n_training=500, n_validation=250, filters=case.filters[:1])
-        data = draw_data(case)
-    else:
-        data = load_data(case, options.data_dir)
+    (case, data), console = load_case(options, name), Console(quiet=True)
     with tempfile.TemporaryDirectory() as folder:
         peers = load_peers([who], Path(folder), "float32", console)
         if not peers:
             return [{"case": name, "tuner": who, "n_trials": 0, "seconds": None}]
-        return list(measure_curve(name, who, peers[who], data, counts, console, case))
+        return list(measure_curve(name, case, who, peers[who], data, counts, console))

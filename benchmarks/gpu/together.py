@@ -12,15 +12,8 @@ import keras
 import keras_tuner
 import numpy as np
 
-from benchmarks.search_cases import (
-    ALPHA,
-    BATCH_SIZE,
-    CASES,
-    LEARNING_RATE,
-    draw_data,
-    load_data,
-    make_build,
-)
+from benchmarks.gpu.searches import load_case
+from benchmarks.search_cases import ALPHA, BATCH_SIZE, LEARNING_RATE, make_build
 from keras_leaky.layers import LeakyReLU
 from keras_leaky.layers.slope import variable_slopes
 
@@ -36,11 +29,7 @@ def list_together_jobs(options):
 
 
 def measure(options, name):
-    case = CASES[name]
-    if options.small:
-        (x, y), (x_val, y_val) = [(x[:500], y[:500]) for x, y in draw_data(case)]
-    else:
-        (x, y), (x_val, y_val) = load_data(case, options.data_dir)
+    case, ((x, y), (x_val, y_val)) = load_case(options, name)
     n_steps = len(x) // BATCH_SIZE
     order = np.random.default_rng(0).permutation(len(x))[: n_steps * BATCH_SIZE]
     batches = jax.device_put(order.reshape(n_steps, BATCH_SIZE))

@@ -9,13 +9,12 @@ from typing import Any
 
 import keras
 
-from keras_leaky.tuning._engine.out_of_memory import is_out_of_memory
+from keras_leaky.tuning._engine.out_of_memory import describe_out_of_memory, is_out_of_memory
 from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss
 from keras_leaky.tuning._lanes.local_workers import local_workers
 from keras_leaky.tuning._lanes.scheduler import Job, open_lanes, run_jobs
-from keras_leaky.tuning._lanes.search import check_can_travel, load_data
+from keras_leaky.tuning._lanes.search import FitWork
 from keras_leaky.tuning._lanes.worker_outcome import Finished, WorkerLostError
-from keras_leaky.tuning.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +76,7 @@ def train_all(
 
     Returns:
         A `Trained` for each point and seed, in their order: all seeds of the first point, then
-        those of the next.
+        all seeds of the next.
 
     Raises:
         ValueError: If `seeds` is empty or has one twice, if `workers` and `client` are both given,
@@ -105,48 +104,37 @@ def train_all(
         raise ValueError(
             f"`workers` must be left out where a `client` is given. Received: {workers=}"
         )
-    work = _TrainingWork(build, fit_args, fit_kwargs, examine)
+    work = _TrainingWork(args=fit_args, kwargs=fit_kwargs, build=build, examine=examine)
     pairs = [(point, seed) for point in points for seed in seeds]
     bar = keras.utils.Progbar(len(pairs), unit_name="training") if verbose and pairs else None
     with contextlib.ExitStack() as stack:
         if workers:
             client = stack.enter_context(local_workers(workers))
         if client is not None:
-            work.check_can_travel()
+            work.check_can_travel(build=build, examine=examine)
         source = _TrainingSource(work, pairs, bar)
         lanes = stack.enter_context(open_lanes([source], client, retries=retries, timeout=timeout))
         run_jobs([source], lanes)
     return [source.trained[number] for number in range(len(pairs))]
 
 
-@dataclasses.dataclass
-class _TrainingWork:
+@dataclasses.dataclass(kw_only=True)
+class _TrainingWork(FitWork):
     """What all trainings share. Called, it does one."""
 
     build: Callable[[Any], keras.Model]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
     examine: Callable[[keras.Model], Any] | None
-    trainer: Trainer | None = None
-
-    def check_can_travel(self) -> None:
-        parts = {"build": self.build, "examine": self.examine}
-        parts |= {f"fit argument {i}": value for i, value in enumerate(self.args)} | self.kwargs
-        for name, part in parts.items():
-            check_can_travel(name, part)
 
     def __call__(self, point: Any, seed: int) -> Trained:
-        if self.trainer is None:
-            self.trainer = Trainer()
-            self.args, self.kwargs = load_data(self.args, self.kwargs)
+        trainer = self.get_trainer()
         start = time.perf_counter()
         finite_loss, history = FiniteLoss(), keras.callbacks.History()
         given = copy.deepcopy(self.kwargs.get("callbacks") or [])
         callbacks = [*keras.tree.flatten(given), finite_loss, history]
         examined, failure = None, None
         try:
-            model, _ = self.trainer.train(
-                self.trainer.build(lambda: self.build(point), seed),
+            model, _ = trainer.train(
+                trainer.build(lambda: self.build(point), seed),
                 *self.args,
                 seed=seed,
                 **{**self.kwargs, "callbacks": callbacks, "verbose": 0},
@@ -157,7 +145,7 @@ class _TrainingWork:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            failure = f"Out of memory: {(str(error).splitlines() or ['no details'])[0]:.200}"
+            failure = describe_out_of_memory(error)
             self.trainer = None  # frees its programs
         values = getattr(history, "history", {})
         seconds = time.perf_counter() - start

@@ -328,6 +328,18 @@ def test_a_search_writes_the_state_of_all_trials_ever_less_often(tmp_path, monke
     assert written.count("trial.json") == 120  # when each begins, and when it ends
 
 
+def test_a_record_that_is_written_again_keeps_its_place(tmp_path):
+    tuner = make("RandomSearch", tmp_path)
+    tuner.search(verbose=0)
+    path = tmp_path / "p" / "trial_1" / "trial.json"
+    before = json.loads(path.read_text())["keras_leaky"]
+    tuner.oracle._save_trial(tuner.oracle.trials["1"])
+    after = json.loads(path.read_text())["keras_leaky"]
+    assert after["revision"] > before["revision"]
+    assert (after["n_ended"], list(after["before"])) == (2, ["0"])
+    assert (before["n_ended"], before["before"]) == (2, after["before"])
+
+
 def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, caplog):
     folder, expected = projects["RandomSearch"]
     shutil.copytree(folder / "finished", tmp_path / "x")

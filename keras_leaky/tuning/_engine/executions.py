@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_leaky.tuning._engine.out_of_memory import is_out_of_memory
+from keras_leaky.tuning._engine.out_of_memory import describe_out_of_memory, is_out_of_memory
 from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss, SaveBestEpoch
 from keras_leaky.tuning._keras_tuner import build_model, check_results
 from keras_leaky.tuning._project.checkpoint import Checkpoint
@@ -99,8 +99,7 @@ def run_executions(train, hyperparameters, *, callbacks, objective, n_executions
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            details = (str(error).splitlines() or ["no details"])[0]
-            return Executions(results, None, f"Out of memory: {details:.200}", hyperparameters)
+            return Executions(results, None, describe_out_of_memory(error), hyperparameters)
         failure = finite_loss.failure or best.failure
         if failure:
             return Executions(results, None, failure, hyperparameters)

@@ -20,3 +20,9 @@ def is_out_of_memory(error):
     if isinstance(error, MemoryError) or type(error).__name__ in _NAMES:
         return True
     return type(error).__name__.endswith("RuntimeError") and "RESOURCE_EXHAUSTED" in str(error)
+
+
+def describe_out_of_memory(error: Exception) -> str:
+    """Why a training failed, from an error for which `is_out_of_memory` holds."""
+    details = (str(error).splitlines() or ["no details"])[0]
+    return f"Out of memory: {details:.200}"

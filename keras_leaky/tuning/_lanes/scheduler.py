@@ -5,9 +5,9 @@ source has no job for gets one of the next, so that none waits at the end of a s
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from keras_leaky.tuning._lanes.worker_outcome import Finished
@@ -16,17 +16,17 @@ from keras_leaky.tuning._lanes.worker_pool import WorkerPool
 _SECONDS_BETWEEN_QUESTIONS = 0.05  # to sources that may have a job soon
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """Something to train.
 
     Attributes:
-        name: To know it by, and what people are told of it. No two jobs of a source have one.
+        name: What its source knows it by, and what people are told of it.
         arguments: For `work` of its source, on a worker. Small: they are sent with every job.
     """
 
     name: Hashable
-    arguments: tuple[Any, ...] = field(default=(), compare=False)
+    arguments: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         return str(self.name)
@@ -67,8 +67,8 @@ class Lanes(Protocol):
 
     def start(self, source: Source, job: Job) -> None: ...
 
-    def wait(self) -> list[tuple[Source, Job, Finished]]:
-        """The jobs that have ended; there may be none. Called while some are running."""
+    def wait(self) -> list[Finished]:
+        """The jobs that have ended, each the `key` of its outcome. There may be none."""
         ...
 
 
@@ -84,15 +84,13 @@ class OwnLane:
     def start(self, source: Source, job: Job) -> None:
         self._todo = source, job
 
-    def wait(self) -> list[tuple[Source, Job, Finished]]:
+    def wait(self) -> list[Finished]:
         assert self._todo is not None
         (source, job), self._todo = self._todo, None
-        value, error = None, None
         try:
-            value = source.perform(job)
-        except Exception as caught:
-            error = caught
-        return [(source, job, Finished(job, value, error, []))]
+            return [Finished(job, source.perform(job), None, [])]
+        except Exception as error:
+            return [Finished(job, None, error, [])]
 
 
 class WorkerLanes:
@@ -105,21 +103,10 @@ class WorkerLanes:
         return self._pool.has_room()
 
     def start(self, source: Source, job: Job) -> None:
-        index = next(i for i, known in enumerate(self._sources) if known is source)
-        self._pool.submit(_Key(index, job), index, job.arguments)
+        self._pool.submit(job, self._sources.index(source), job.arguments)
 
-    def wait(self) -> list[tuple[Source, Job, Finished]]:
-        ended = [(finished.key, finished) for finished in self._pool.wait()]
-        return [(self._sources[key.source], key.job, finished) for key, finished in ended]
-
-
-@dataclass(frozen=True)
-class _Key:
-    source: int
-    job: Job
-
-    def __str__(self) -> str:
-        return str(self.job)
+    def wait(self) -> list[Finished]:
+        return self._pool.wait()
 
 
 @contextmanager
@@ -129,19 +116,18 @@ def open_lanes(
     *,
     retries: int = 2,
     timeout: float | None = None,
-    warn: Callable[[str], None] | None = None,
 ) -> Iterator[Lanes]:
     """The workers of `client`, or without one this process.
 
     Args:
         sources: All that the lanes will do jobs of.
-        client, retries, timeout, warn: As of `WorkerPool`.
+        client, retries, timeout: As of `WorkerPool`.
     """
     if client is None:
         yield OwnLane()
         return
     works = [source.work for source in sources]
-    with WorkerPool(client, _work, works, retries=retries, timeout=timeout, warn=warn) as pool:
+    with WorkerPool(client, _work, works, retries=retries, timeout=timeout) as pool:
         yield WorkerLanes(pool, sources)
 
 
@@ -150,26 +136,24 @@ def _work(works: list[Any], index: int, arguments: tuple[Any, ...]) -> Any:
 
 
 def run_jobs(sources: Sequence[Source], lanes: Lanes) -> None:
-    """Does the jobs of all sources; those of the first have precedence.
+    """Does the jobs of all sources. The jobs of the first source have precedence.
 
     Raises:
         SchedulerLostError: If workers were to do it, and the scheduler has gone away.
     """
-    n_running = 0
+    running: dict[Job, Source] = {}
     while True:
         while lanes.has_room():
             found = next(((s, job) for s in sources if (job := s.next_job())), None)
             if found is None:
                 break
-            lanes.start(*found)
-            n_running += 1
-        if n_running:
-            for source, job, finished in lanes.wait():
-                n_running -= 1
-                source.record(job, finished)
-        elif all(source.is_done for source in sources):
+            source, job = found
+            running[job] = source
+            lanes.start(source, job)
+        if not running and all(source.is_done for source in sources):
             return
-        elif lanes.has_room():
+        if not running and lanes.has_room():
             time.sleep(_SECONDS_BETWEEN_QUESTIONS)
-        else:
-            lanes.wait()  # for a worker
+            continue
+        for finished in lanes.wait():  # or for a worker
+            running.pop(finished.key).record(finished.key, finished)

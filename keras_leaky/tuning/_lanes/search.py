@@ -29,29 +29,54 @@ _OF_WORKERS = (
 )
 
 
-@dataclasses.dataclass
-class TrialWork:
-    """What all trials share, and what a worker keeps from one to the next. Called, it does one.
+@dataclasses.dataclass(kw_only=True)
+class FitWork:
+    """Arguments of `fit`, and the trainer that a process keeps from one job to the next.
 
     Attributes:
-        builder: `Builder` without a start.
         args, kwargs: For `fit`, or functions that load what is for `fit`.
-        callbacks: For `fit`; copied for each training.
-        objective, seed: Of the oracle.
-        n_executions, max_model_size: Of the tuner.
         trainer: Of this process, once it has trained.
     """
 
-    builder: Builder
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    trainer: Any = None
+
+    def get_trainer(self):
+        """The trainer. The first call loads the data, which then stay the same objects."""
+        if self.trainer is None:
+            self.trainer = Trainer()
+            self.args, self.kwargs = load_data(self.args, self.kwargs)
+        return self.trainer
+
+    def check_can_travel(self, **parts):
+        """Refuses `parts` and arguments of `fit` that cannot be pickled for the workers.
+
+        Raises:
+            ValueError: Names the part.
+        """
+        parts |= {f"fit argument {i}": value for i, value in enumerate(self.args)} | self.kwargs
+        for name, part in parts.items():
+            _check_can_travel(name, part)
+
+
+@dataclasses.dataclass(kw_only=True)
+class TrialWork(FitWork):
+    """What all trials of a search share. Called, it does the work of one.
+
+    Attributes:
+        builder: `Builder` without a start.
+        callbacks: For `fit`; copied for each training.
+        objective, seed: Of the oracle.
+        n_executions, max_model_size: Of the tuner.
+    """
+
+    builder: Builder
     callbacks: list[Any]
     objective: Any
     seed: int
     n_executions: int
     max_model_size: int | None
-
-    trainer: Any = None
 
     def __call__(self, hyperparameters, start, epochs):
         """Does the work of a trial.
@@ -64,13 +89,11 @@ class TrialWork:
         Returns:
             `Executions`.
         """
-        if self.trainer is None:  # the first on this worker: the data stay the same objects
-            self.trainer = Trainer()
-            self.args, self.kwargs = load_data(self.args, self.kwargs)
+        trainer = self.get_trainer()
 
         def train(execution, callbacks):
             return build_and_fit(
-                self.trainer,
+                trainer,
                 dataclasses.replace(self.builder, start=start),
                 self.builder.hypermodel,
                 hyperparameters,
@@ -115,7 +138,7 @@ class TrialSource:
         self._tuner, self._args, self._kwargs = tuner, args, kwargs
         self._has_workers = has_workers
         self.work = _work_of(tuner, args, {**kwargs, "verbose": 0}) if has_workers else None
-        self._running: dict[str, Any] = {}  # trials, by id
+        self._running: dict[Any, Any] = {}  # trials, by id
         # Trials of Hyperband that go on with one that is running, as after a resume.
         self._waiting: list[Any] = []
         self._is_stopped = False
@@ -136,15 +159,15 @@ class TrialSource:
         if "tuner/epochs" in values:  # Hyperband
             epochs["epochs"] = values["tuner/epochs"]
             epochs["initial_epoch"] = values["tuner/initial_epoch"]
-        before = values.get("tuner/trial_id")  # the trial that one of Hyperband goes on with
+        before = values.get("tuner/trial_id")  # a trial of Hyperband continues another
         start = None if before is None else self._tuner._project.read_checkpoint(before)
         return Job(trial.trial_id, (trial.hyperparameters, start, epochs))
 
     def perform(self, job: Job) -> None:
-        run_and_record(self._tuner, self._running[str(job)], *self._args, **self._kwargs)
+        run_and_record(self._tuner, self._running[job.name], *self._args, **self._kwargs)
 
     def record(self, job: Job, finished: Finished) -> None:
-        trial = self._running.pop(str(job))
+        trial = self._running.pop(job.name)
         if self._has_workers:
             self._take_over(trial, finished)
         elif finished.error is not None:
@@ -225,23 +248,21 @@ def _work_of(tuner, args, kwargs):
             f"common for its files. Received: {callbacks}"
         )
     builder = Builder(tuner.hypermodel, tuner.optimizer, tuner.loss, tuner.metrics)
-    parts = {"hypermodel": builder, "callbacks": callbacks}
-    parts |= {f"fit argument {i}": value for i, value in enumerate(args)} | kwargs
-    for name, part in parts.items():
-        check_can_travel(name, part)
-    return TrialWork(
-        builder,
-        args,
-        kwargs,
-        callbacks,
-        tuner.oracle.objective,
-        tuner.oracle.seed,
-        tuner.executions_per_trial,
-        tuner.max_model_size,
+    work = TrialWork(
+        builder=builder,
+        args=args,
+        kwargs=kwargs,
+        callbacks=callbacks,
+        objective=tuner.oracle.objective,
+        seed=tuner.oracle.seed,
+        n_executions=tuner.executions_per_trial,
+        max_model_size=tuner.max_model_size,
     )
+    work.check_can_travel(hypermodel=builder, callbacks=callbacks)
+    return work
 
 
-def check_can_travel(name, part):
+def _check_can_travel(name, part):
     import cloudpickle
 
     leaves = keras.tree.flatten(part)

@@ -58,7 +58,6 @@ class Project:
     def __init__(self, oracle, folder):
         self._oracle, self.folder = oracle, str(folder)
         self._files = {}  # trial id -> name -> SHA-256
-        self._before = {}  # trial id -> that of the trial before it
         self._revision = 0  # counts what is written, so that the newest state is known
         self._last_written = {}  # path -> checksum
         self._seen = None  # oracle.json as we left it
@@ -108,13 +107,12 @@ class Project:
         oracle = self._oracle
         state = oracle.get_state()
         self._revision += 1
-        if trial.trial_id not in self._before and len(oracle.start_order) > 1:
-            self._before[trial.trial_id] = oracle.start_order[-2]  # it has just begun
-        before = oracle.trials.get(self._before.get(trial.trial_id))
+        begun = _place_in(oracle.start_order, trial.trial_id)
+        before = oracle.start_order[begun - 2 : begun - 1] if begun > 1 else []
         ours = {
-            "before": {before.trial_id: before.hyperparameters.values} if before else {},
+            "before": {name: oracle.trials[name].hyperparameters.values for name in before},
             "files": self._files.get(trial.trial_id, {}),
-            "n_ended": len(oracle.end_order),
+            "n_ended": _place_in(oracle.end_order, trial.trial_id) if is_finished(trial) else 0,
             "n_runs": state["run_times"].get(trial.trial_id, 0),
             "objective": describe_objective(oracle),
             "oracle": {key: value for key, value in state.items() if key not in OF_TRIALS},
@@ -247,7 +245,7 @@ class Project:
             return self._reload()
 
     def _reload(self):
-        self._seen, self._last_written, self._before = self._stat(), {}, {}
+        self._seen, self._last_written = self._stat(), {}
         if self._can_repair and not is_distributed():  # nobody else is writing
             remove_leftovers(self.folder)
         found = read_project(self.folder, self._oracle.get_state(), self._set_aside)
@@ -275,8 +273,6 @@ class Project:
             for name, trial in self._oracle.trials.items()
             if is_finished(trial) and name in found.records
         }
-        for name, record in found.records.items():
-            self._before[name] = next(iter(record.ours.get("before", {})), None)
         for trial in new:
             if self._can_repair and is_finished(trial):
                 self.save_trial(trial)
@@ -326,6 +322,11 @@ class Project:
 
     def _path(self, *names):
         return os.path.join(self.folder, *names)
+
+
+def _place_in(names, name):
+    """The place of a name, from 1, or 0. Searched from the end: most names asked for are new."""
+    return next((place for place in range(len(names), 0, -1) if names[place - 1] == name), 0)
 
 
 def _remove_checkpoint(folder):

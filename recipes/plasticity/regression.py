@@ -149,51 +149,68 @@ class Regression:
 
 @partial(jax.jit, donate_argnums=0)
 def _train(state, constants, slow, numbers, targets):
-    """All nets through one task."""
-    n, n_runs = numbers.shape
-    fast = numbers[:, None, :] >> jnp.arange(N_FAST, dtype="uint8")[:, None] & 1
-    ones = jnp.ones((n, 1, n_runs), "float32")
-    slow = jnp.broadcast_to(slow.astype("float32"), (n, N_SLOW, n_runs))
-    inputs = jnp.concatenate([slow, fast.astype("float32"), ones], axis=1)
+    """All nets through one task.
+
+    Inputs that stay 1 for a task move their weights by the same amount, and those that stay 0 not
+    at all. So within the task only the sum of the weights of the former is kept.
+    """
+    always = jnp.concatenate([slow, jnp.ones_like(slow[:1])]).astype("float32")[:, None, None]
+    weights = jnp.concatenate([state["hidden"][:N_SLOW], state["hidden"][-1:]])
+    sum_before = (weights * always).sum(0)
+    n_always = always.sum(0)
+    carry = {
+        "fast": [*state["hidden"][N_SLOW:N_INPUTS]],
+        "always": sum_before,
+        "out": state["out"],
+        "out_bias": state["out_bias"],
+        "slope": state["slope"],
+    }
     shape = state["out"].shape
     statistics = {
         "squares": jnp.zeros(shape[1:]),
         "highest": jnp.full(shape, -jnp.inf),
         "size": jnp.zeros(shape),
     }
+    fast = (numbers[:, None, :] >> jnp.arange(N_FAST, dtype="uint8")[:, None] & 1).astype("float32")
 
     def train(carry, example):
-        state, statistics = carry
-        x, y = example
-        return step(state, statistics, constants, x, y), None
+        nets, statistics = carry
+        return step(nets, statistics, constants, n_always, *example), None
 
-    (state, statistics), _ = jax.lax.scan(train, (state, statistics), (inputs, targets), unroll=4)
+    (carry, statistics), _ = jax.lax.scan(train, (carry, statistics), (fast, targets), unroll=4)
+    weights -= always * (sum_before - carry["always"]) / n_always
+    state = {
+        "hidden": jnp.concatenate([weights[:-1], jnp.stack(carry.pop("fast")), weights[-1:]]),
+        **{name: carry[name] for name in ("out", "out_bias", "slope")},
+    }
     return state, statistics
 
 
-def step(state, statistics, constants, x, y):
-    """A step of SGD of every net on one example of its run: x (21, runs), y (runs)."""
-    x, is_elu = x[:, None, None, :], constants["is_elu"] > 0
-    # Sums, not matrix products: those of a GPU would round the factors.
-    z = (state["hidden"] * x).sum(0)
-    h = rectify(z, state["slope"], is_elu)
-    error = (state["out"] * h).sum(0) + state["out_bias"] - y
+def step(nets, statistics, constants, n_always, x, y):
+    """A step of SGD of every net on one example of its run: fast bits x (5, runs), y (runs)."""
+    is_elu = constants["is_elu"] > 0
+    # Sums written out: matrix products of a GPU would round the factors.
+    z = sum((w * bit for w, bit in zip(nets["fast"], x, strict=True)), nets["always"])
+    h = rectify(z, nets["slope"], is_elu)
+    products = nets["out"] * h
+    error = sum((products[unit] for unit in range(N_HIDDEN)), nets["out_bias"]) - y
     moved = 2 * constants["rate"] * error
-    moved_h = moved * state["out"]
-    moved_z = moved_h * derivative(z, state["slope"], is_elu)
+    moved_h = moved * nets["out"]
+    moved_z = moved_h * derivative(z, nets["slope"], is_elu)
     moved_slope = constants["is_learned"] * moved_h * jnp.minimum(z, 0)
-    new_state = {
-        "hidden": state["hidden"] - x * moved_z,
-        "out": state["out"] - moved * h,
-        "out_bias": state["out_bias"] - moved,
-        "slope": state["slope"] - moved_slope,
+    new_nets = {
+        "fast": [w - bit * moved_z for w, bit in zip(nets["fast"], x, strict=True)],
+        "always": nets["always"] - n_always * moved_z,
+        "out": nets["out"] - moved * h,
+        "out_bias": nets["out_bias"] - moved,
+        "slope": nets["slope"] - moved_slope,
     }
     statistics = {
         "squares": statistics["squares"] + error**2,
         "highest": jnp.maximum(statistics["highest"], z),
         "size": statistics["size"] + jnp.abs(h),
     }
-    return new_state, statistics
+    return new_nets, statistics
 
 
 @jax.jit

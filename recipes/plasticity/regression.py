@@ -157,10 +157,9 @@ def _train(state, constants, slow, numbers, targets):
     always = jnp.concatenate([slow, jnp.ones_like(slow[:1])]).astype("float32")[:, None, None]
     weights = jnp.concatenate([state["hidden"][:N_SLOW], state["hidden"][-1:]])
     sum_before = (weights * always).sum(0)
-    n_always = always.sum(0)
+    n_always = always.sum(0)[0, 0]
     carry = {
-        "fast": [*state["hidden"][N_SLOW:N_INPUTS]],
-        "always": sum_before,
+        "hidden": jnp.concatenate([state["hidden"][N_SLOW:N_INPUTS], sum_before[None]]),
         "out": state["out"],
         "out_bias": state["out_bias"],
         "slope": state["slope"],
@@ -171,16 +170,17 @@ def _train(state, constants, slow, numbers, targets):
         "highest": jnp.full(shape, -jnp.inf),
         "size": jnp.zeros(shape),
     }
-    fast = (numbers[:, None, :] >> jnp.arange(N_FAST, dtype="uint8")[:, None] & 1).astype("float32")
+    fast = numbers[:, None, :] >> jnp.arange(N_FAST, dtype="uint8")[:, None] & 1
+    fast = fast.astype("float32")
 
     def train(carry, example):
         nets, statistics = carry
         return step(nets, statistics, constants, n_always, *example), None
 
-    (carry, statistics), _ = jax.lax.scan(train, (carry, statistics), (fast, targets), unroll=4)
-    weights -= always * (sum_before - carry["always"]) / n_always
+    (carry, statistics), _ = jax.lax.scan(train, (carry, statistics), (fast, targets))
+    weights -= always * (sum_before - carry["hidden"][-1]) / n_always
     state = {
-        "hidden": jnp.concatenate([weights[:-1], jnp.stack(carry.pop("fast")), weights[-1:]]),
+        "hidden": jnp.concatenate([weights[:-1], carry["hidden"][:-1], weights[-1:]]),
         **{name: carry[name] for name in ("out", "out_bias", "slope")},
     }
     return state, statistics
@@ -190,17 +190,18 @@ def step(nets, statistics, constants, n_always, x, y):
     """A step of SGD of every net on one example of its run: fast bits x (5, runs), y (runs)."""
     is_elu = constants["is_elu"] > 0
     # Sums written out: matrix products of a GPU would round the factors.
-    z = sum((w * bit for w, bit in zip(nets["fast"], x, strict=True)), nets["always"])
+    z = sum((nets["hidden"][i] * x[i] for i in range(N_FAST)), nets["hidden"][N_FAST])
     h = rectify(z, nets["slope"], is_elu)
+    z, h = jax.lax.optimization_barrier((z, h))  # else XLA computes them again for every use
     products = nets["out"] * h
     error = sum((products[unit] for unit in range(N_HIDDEN)), nets["out_bias"]) - y
     moved = 2 * constants["rate"] * error
     moved_h = moved * nets["out"]
     moved_z = moved_h * derivative(z, nets["slope"], is_elu)
+    moved, moved_h, moved_z = jax.lax.optimization_barrier((moved, moved_h, moved_z))
     moved_slope = constants["is_learned"] * moved_h * jnp.minimum(z, 0)
     new_nets = {
-        "fast": [w - bit * moved_z for w, bit in zip(nets["fast"], x, strict=True)],
-        "always": nets["always"] - n_always * moved_z,
+        "hidden": nets["hidden"] - jnp.concatenate([x, n_always[None]])[:, None, None] * moved_z,
         "out": nets["out"] - moved * h,
         "out_bias": nets["out_bias"] - moved,
         "slope": nets["slope"] - moved_slope,

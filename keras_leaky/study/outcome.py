@@ -204,9 +204,9 @@ class Outcome:
 
     def best_model(self, custom_objects: dict[str, Any] | None = None) -> Any:
         """The model of the arm that is recommended, from best.keras. It is not compiled."""
-        import keras_leaky
+        from keras_leaky.saving import load_model
 
-        return keras_leaky.load_model(self.best_keras, custom_objects=custom_objects)
+        return load_model(self.best_keras, custom_objects=custom_objects)
 
     def to_optuna(self, storage: Any = None) -> "optuna.Study":
         """All trials as one study of Optuna, such as for optuna-dashboard.

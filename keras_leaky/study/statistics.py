@@ -79,7 +79,7 @@ def compare(
             f"Received: {len(ours)} and {len(baseline)} numbers"
         )
     kept = [
-        i for i, pair in enumerate(zip(ours, baseline, strict=True)) if all(map(_is_good, pair))
+        i for i, pair in enumerate(zip(ours, baseline, strict=True)) if all(map(is_finite, pair))
     ]
     if not kept:
         raise ValueError(
@@ -129,7 +129,8 @@ def correct(differences: Mapping[str, Difference], metric: Metric) -> dict[str, 
     return found
 
 
-def _is_good(value: float | None) -> bool:
+def is_finite(value: float | None) -> bool:
+    """Whether there is a number that can be averaged."""
     return value is not None and math.isfinite(value)
 
 

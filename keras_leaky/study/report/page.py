@@ -11,10 +11,10 @@ from keras_leaky import storage
 from keras_leaky.study.errors import InputError
 from keras_leaky.study.importance import MIN_TRIALS
 from keras_leaky.study.outcome import ArmOutcome, Outcome
-from keras_leaky.study.report import plots
-from keras_leaky.study.report.plots import Picture, View
+from keras_leaky.study.report import result_plots, search_plots
 from keras_leaky.study.report.style import color_classes, file_style, page_style
 from keras_leaky.study.report.table import arm_cells, format_fraction, format_value
+from keras_leaky.study.report.view import MAX_TOLD, Picture, View, metric_title
 from keras_leaky.study.statistics import MIN_SEEDS
 
 _MAX_FAILURES = 100  # rows; trials.csv has them all
@@ -41,6 +41,7 @@ def write_report(outcome: Outcome) -> Path:
     """
     view = View(outcome)
     sections = [section for section in _sections(view) if section.pictures]
+    failures = failure_rows([outcome])
     html = _render(
         "page.html.j2",
         title=outcome.title or "Study",
@@ -52,8 +53,8 @@ def write_report(outcome: Outcome) -> Path:
         table=_arm_table(outcome),
         layers=_layer_table(view),
         budget_note=_budget_note(outcome),
-        failures=failure_rows([outcome])[:_MAX_FAILURES],
-        n_failures=len(failure_rows([outcome])),
+        failures=failures[:_MAX_FAILURES],
+        n_failures=len(failures),
         model_path=repr(str(outcome.best_keras)),
         recommended=outcome.arms[outcome.recommended].title if outcome.recommended else None,
         settings=flatten(outcome.settings),
@@ -82,14 +83,14 @@ def write_joint_report(outcomes: Mapping[str, Outcome], directory: Path, title: 
     directory = Path(directory)
     arms = {name: arm for outcome in outcomes.values() for name, arm in outcome.arms.items()}
     views = {
-        net: View(outcome, f"{i}_", plots.MAX_TOLD // len(outcomes), arms)
+        net: View(outcome, f"{i}_", MAX_TOLD // len(outcomes), arms)
         for i, (net, outcome) in enumerate(outcomes.items())
     }
     colors = list(color_classes(arms.values()).values())
     drawn = [
         (
             net,
-            [p for p in (plots.draw_differences(view), plots.draw_seeds(view)) if p],
+            [p for p in (result_plots.draw_differences(view), result_plots.draw_seeds(view)) if p],
             _joint(view),
         )
         for net, view in views.items()
@@ -114,14 +115,14 @@ def write_joint_report(outcomes: Mapping[str, Outcome], directory: Path, title: 
 
 
 def _joint(view: View) -> list[Picture]:
-    found = [plots.draw_learning_rates(view), plots.draw_dead_units(view)]
+    found = [search_plots.draw_learning_rates(view), result_plots.draw_dead_units(view)]
     return [picture for picture in found if picture]
 
 
 def _sections(view: View) -> Iterable[Section]:
     """The sections with pictures, in the order of the page."""
     outcome, arms = view.outcome, view.arms
-    metric = outcome.metric.name.replace("_", " ")
+    metric = metric_title(outcome.metric)
     others = [arm for arm in arms if not arm.is_baseline] or arms
 
     def drawn(*pictures: Picture | None) -> list[Picture]:
@@ -132,7 +133,7 @@ def _sections(view: View) -> Iterable[Section]:
         "Mark: mean over the seeds, filled where the difference is shown. Thick line: 95 % "
         "interval over seeds. Thin line: over seeds and test examples. Ticks: one pair of "
         "trainings from the same seed each.",
-        drawn(plots.draw_differences(view), plots.draw_seeds(view)),
+        drawn(result_plots.draw_differences(view), result_plots.draw_seeds(view)),
     )
     below = (
         f" {view.n_below} trials lie beyond the edge and are drawn on it." if view.n_below else ""
@@ -152,37 +153,47 @@ def _sections(view: View) -> Iterable[Section]:
             *(
                 draw(view, arm)
                 for arm in others
-                for draw in (plots.draw_alpha, plots.draw_learning_rate)
+                for draw in (search_plots.draw_alpha, search_plots.draw_learning_rate)
             )
         ),
     )
+    note = (
+        "Color: the score, from dark (worst) to yellow (best). Dashed box: points as good as the "
+        "best. Ring: the chosen point."
+    )
+    if view.importance is None:
+        note += " Which hyperparameter decides is missing: Optuna is not installed."
+    elif view.importance:
+        note += (
+            " Importance: how much each hyperparameter decides whether a trial is among the best "
+            f"of its arm (PED-ANOVA by Optuna, for arms with at least {MIN_TRIALS} trials)."
+        )
     yield Section(
         "Alpha and learning rate together",
-        "Color: the score, from dark (worst) to yellow (best). Dashed box: points as good as the "
-        "best. Ring: the chosen point.",
-        drawn(*(plots.draw_plane(view, arm) for arm in others)),
+        note,
+        drawn(
+            *(search_plots.draw_plane(view, arm) for arm in others),
+            search_plots.draw_importance(view),
+        ),
     )
     yield Section(
         "Learning curves",
         "The final retrainings of the chosen points. Thin: one seed. Thick: the mean.",
-        drawn(plots.draw_curves(view, "loss"), plots.draw_curves(view, outcome.metric.objective)),
+        drawn(
+            result_plots.draw_curves(view, "loss"),
+            result_plots.draw_curves(view, outcome.metric.objective),
+        ),
     )
     shown = [arm for arm in arms if arm.is_baseline or arm.name == outcome.recommended]
     shown += [arm for arm in arms if arm not in shown]
-    layers = [plots.draw_layers(view, arm) for arm in shown[:_MAX_LAYER_PICTURES]]
+    layers = [result_plots.draw_layers(view, arm) for arm in shown[:_MAX_LAYER_PICTURES]]
     n_samples = max((row.n_samples for row in outcome.dead_units), default=0)
     yield Section(
         "Dead units",
         f"Of the final retrainings, on {n_samples:,} validation examples. Inactive: the unit fires "
         "on none of them. Dead: it also receives no gradient. In the pictures by layer, box: "
         "quartiles of the units, line: the least to the most active one.",
-        drawn(plots.draw_dead_units(view), *layers),
-    )
-    yield Section(
-        "What matters",
-        "How much each hyperparameter decides whether a trial is among the best of its arm "
-        f"(PED-ANOVA by Optuna, from {MIN_TRIALS} trials on).",
-        drawn(plots.draw_importance(view)),
+        drawn(result_plots.draw_dead_units(view), *layers),
     )
 
 
@@ -216,15 +227,12 @@ def _arm_table(outcome: Outcome) -> list[dict[str, Any]]:
     rows = [arm_cells(outcome, arm) for arm in outcome.arms.values()]
     columns = [column for column in rows[0] if any(row[column] for row in rows)]
     # What decides comes first.
-    first = ["arm", "difference", "95 % interval", "p (Holm)", "mean", "std"]
+    first = ["arm", "result", "difference", "95 % interval", "p (Holm)", "mean", "std"]
     columns.sort(key=lambda column: first.index(column) if column in first else len(first))
     return [
         {
             "cells": {titles.get(column, column): row[column] for column in columns},
             "failure": arm.failure,
-            "direction": outcome.differences[arm.name].direction
-            if arm.name in outcome.differences
-            else 0,
         }
         for row, arm in zip(rows, outcome.arms.values(), strict=True)
     ]
@@ -243,7 +251,7 @@ def _layer_table(view: View) -> list[tuple[str, ...]]:
             str(row.n_seeds),
         )
         for arm in view.arms
-        for row in plots.layer_rows(view.outcome.dead_units, arm.name)
+        for row in result_plots.layer_rows(view.outcome.dead_units, arm.name)
     ]
     columns = ("arm", "layer", "activation", "units", "dead", "inactive", "n")
     return [columns, *rows] if rows else []

@@ -94,7 +94,8 @@ def log_scale(
     pad = (high / low) ** margin
     low, high = low / pad, high * pad
     write = label or (lambda value: f"{value:.3g}")
-    for digits, every in ((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 4), ((1,), 10):
+    dense = (1, 1.5, 2, 3, 4, 5, 6, 8)
+    for digits, every in (dense, 1), ((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 4), ((1,), 10):
         values = [
             digit * 10.0**power
             for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -7,14 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_leaky.study.outcome import ArmOutcome, Outcome
-from keras_leaky.study.report.plots import format_score
-from keras_leaky.study.verdict import format_change, format_interval, format_number
+from keras_leaky.study.report.view import format_score
+from keras_leaky.study.wording import format_change, format_interval, format_number
+
+RESULTS = {1: "helps", -1: "hurts", 0: ""}
 
 
 def result_table(outcome: Outcome) -> Table:
     """The results in at most 80 columns, one row an arm."""
     kind = "test" if outcome.has_test else "validation"
-    columns = ["arm", "alpha", "rate", kind, "difference", "95 % interval", "p (Holm)"]
+    columns = ["arm", "alpha", "rate", kind, "difference", "95 % interval", "result"]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in columns:
         is_first = column == "arm"
@@ -28,8 +30,9 @@ def result_table(outcome: Outcome) -> Table:
     for arm in outcome.arms.values():
         cells = arm_cells(outcome, arm)
         row = [cells["alpha"], cells["learning rate"], cells["mean"] or "no result"]
-        row += [cells["difference"], cells["95 % interval"], cells["p (Holm)"]]
-        table.add_row(Text(arm.title), *map(Text, row))
+        shown = outcome.differences[arm.name].direction if cells["difference"] else 0
+        row += [cells["difference"], cells["95 % interval"], RESULTS[shown]]
+        table.add_row(Text(arm.title), *map(Text, row), style="bold" if shown else "")
     return table
 
 
@@ -56,13 +59,14 @@ def arm_cells(outcome: Outcome, arm: ArmOutcome) -> dict[str, str]:
         "interval of the mean": " to ".join(format_score(end, metric) for end in final.ci95)
         if final and final.ci95 else "",
         "n": str(final.n) if final else "",
-        "difference": format_change(difference.mean, difference.ci95, metric).split(" ")[0]
+        "difference": format_change(difference, metric)
         if difference else "",
         "95 % interval": format_interval(difference.ci95, metric)
         if difference and difference.ci95 else "",
         "with examples": format_interval(difference.ci95_examples, metric)
         if difference and difference.ci95_examples else "",
         "pairs won": f"{difference.win_fraction:.0%}" if difference else "",
+        "result": RESULTS[difference.direction] if difference else "",
         "p (Holm)": format_p_value(difference.p_holm) if difference else "",
         "dead": format_fraction(arm.dead_fraction),
         "inactive": format_fraction(arm.inactive_fraction),

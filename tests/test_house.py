@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "saving": {"layers"},
     "storage": set(),
     "tuning": {"rectifiers", "layers", "storage"},
+    "study": {"rectifiers", "layers", "diagnostics", "surgery", "saving", "storage", "tuning"},
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner.
     "__init__": {"ops", "initializers", "layers", "diagnostics", "surgery", "saving"},
 }
@@ -60,6 +61,12 @@ ONLY_IN = {
     "cloudpickle": {"tuning"},
     "filelock": {"storage"},
     "matplotlib": {"diagnostics"},
+    "scipy": {"study"},
+    "statsmodels": {"study"},
+    "optuna": {"study"},
+    "pandas": {"study"},
+    "jinja2": {"study"},
+    "rich": {"study"},
 }
 
 # What only `storage` may call, as it alone writes durably and locks: functions of os, methods of a

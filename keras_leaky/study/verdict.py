@@ -216,6 +216,6 @@ def _budgets(arms: Mapping[str, ArmOutcome], trials: Sequence[TrialRow]) -> Iter
     least, most = min(counts, key=lambda a: counts[a]), max(counts, key=lambda a: counts[a])
     if counts[least] < counts[most]:
         yield (
-            f"Budgets differ: {counts[least]:,} trials for {arms[least].title}, {counts[most]:,} for "
-            f"{arms[most].title}."
+            f"Budgets differ: {counts[least]:,} trials for {arms[least].title}, "
+            f"{counts[most]:,} for {arms[most].title}."
         )

@@ -34,7 +34,7 @@ def load_build(path: Path) -> Callable[..., Any]:
     sys.path.insert(0, str(path.parent))  # as `python FILE.py` does
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    _pickle_by_value([module, *_modules_beside(path, set(sys.modules) - before)])
+    pickle_by_value(module, *_modules_beside(path, set(sys.modules) - before))
     build = getattr(module, "build", None)
     if not callable(build):
         raise InputError(
@@ -68,7 +68,8 @@ def _modules_beside(path: Path, names: set[str]) -> list[ModuleType]:
     return [m for m, file in files if file and folder in Path(file).resolve().parents]
 
 
-def _pickle_by_value(modules: list[ModuleType]) -> None:
+def pickle_by_value(*modules: ModuleType) -> None:
+    """Has what these modules define travel to workers as it is, which cannot import it there."""
     try:
         import cloudpickle
     except ImportError:  # comes with Dask, without which there are no workers

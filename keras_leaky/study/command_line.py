@@ -100,6 +100,7 @@ def run_study(
     Returns:
         The outcome; None for a dry run, which prints the plan.
     """
+    _prepare([study])
     kwargs = {"batch_size": flags.batch_size, **kwargs}
     if flags.dry_run:
         _print_plan(study.plan(x, y, **kwargs), study.about.warning)
@@ -124,6 +125,7 @@ def run_nets(
     """
     from keras_leaky.study import run_studies
 
+    _prepare(list(studies.values()))
     kwargs = {"batch_size": flags.batch_size, **kwargs}
     if flags.dry_run:
         kwargs.pop("title", None)
@@ -133,6 +135,17 @@ def run_nets(
         return None
     with _ways_on(flags, directory), _lanes(flags) as lanes:
         return run_studies(studies, x, y, directory=directory, **lanes, **kwargs)
+
+
+def _prepare(studies: "Sequence[Study]") -> None:
+    """Says what the data are, and lets the nets of a checkout travel to workers."""
+    from keras_leaky.study._user_file import pickle_by_value
+
+    print(f"Data: {studies[0].about.data_source}")
+    for study in studies:
+        module = getattr(study.build, "__module__", "").partition(".")[0]
+        if module not in ("", "__main__", "keras_leaky"):
+            pickle_by_value(sys.modules[module])
 
 
 def exit_code(work: Callable[[], None]) -> int:

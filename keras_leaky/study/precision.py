@@ -24,24 +24,26 @@ MakeBuild = Callable[[str], Callable[..., keras.Model]]
 
 
 def choose_precision(
-    make_build: MakeBuild, arm: Arm, x: Any, y: Any, *, batch_size: int, is_remote: bool
+    asked: str, make_build: MakeBuild, x: Any, y: Any, *, batch_size: int, is_remote: bool
 ) -> tuple[str, str]:
-    """The precision to train in and the reason, for a person.
+    """The precision to train in, and the reason, for a person.
 
-    mixed_bfloat16 is taken where the processor or an accelerator multiplies it natively and a
-    short training of the net is clearly faster with it.
+    Where it is open, mixed_bfloat16 is taken if the processor or an accelerator multiplies it
+    natively and a short training of the baseline is clearly faster with it.
 
     Args:
-        make_build: From a precision, a name of a Keras dtype policy, to `build(hp, rectifier)`.
-        arm: Whose net is measured.
+        asked: A name of a Keras dtype policy, or "auto".
+        make_build: From a precision to `build(hp, rectifier)`.
         x, y: Of training; the first few are used.
         is_remote: Whether other machines train.
     """
+    if asked != "auto":
+        return asked, "as asked for"
     if is_remote:
         return "float32", "workers on other machines are not measured"
     if not multiplies_bfloat16():
         return "float32", "this machine does not multiply bfloat16 natively"
-    seconds = measure_step_seconds(make_build, arm, x, y, batch_size)
+    seconds = measure_step_seconds(make_build, x, y, batch_size)
     low, full = seconds["mixed_bfloat16"], seconds["float32"]
     gain = median(b / a for a, b in zip(low, full, strict=True))  # steady beside other work
     return (
@@ -63,12 +65,12 @@ def multiplies_bfloat16() -> bool:
 
 
 def measure_step_seconds(
-    make_build: MakeBuild, arm: Arm, x: Any, y: Any, batch_size: int
+    make_build: MakeBuild, x: Any, y: Any, batch_size: int
 ) -> dict[str, list[float]]:
     """Seconds of a training step, by precision, measured in turns."""
     n = min(N_STEPS * batch_size, len(x))
     trainers = {name: Trainer() for name in PRECISIONS}
-    models = {name: ArmModel(make_build(name), arm) for name in PRECISIONS}
+    models = {name: ArmModel(make_build(name), Arm("relu")) for name in PRECISIONS}
     times: dict[str, list[float]] = {name: [] for name in PRECISIONS}
     quiet: Any = 0
     for _ in range(1 + N_TIMES):  # the first compiles

@@ -113,7 +113,7 @@ def problem_of(top, part, module, name):
         if top != "benchmarks":
             return "only tests know the benchmarks"
     elif parts[0] == "recipes":
-        if parts[1:2] != ("common",):
+        if parts[1:2] not in (("common",), (part,)):
             return "only recipes.common is for others"
     elif parts[0] == "keras_leaky" and not is_public(module, name):
         return "not a public name"

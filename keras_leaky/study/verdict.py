@@ -64,7 +64,7 @@ def recommend(
         ]
     else:
         sentences = [*_keep(choice, point, arms, differences, n_seeds, is_finished)]
-    sentences += _others(choice, baseline, arms, differences, words, lost)
+    sentences += _others(arms, differences, words, lost, [arm.name for arm in helping])
     if differences and not has_test:
         sentences.append(
             "There are no test data: this rests on the validation data that also chose the points."
@@ -107,17 +107,16 @@ def _keep(
 
 
 def _others(
-    choice: ArmOutcome,
-    baseline: ArmOutcome,
     arms: Mapping[str, ArmOutcome],
     differences: Mapping[str, Difference],
     words: Words,
     lost: Mapping[str, int],
+    helping: Sequence[str],
 ) -> Iterable[str]:
     """What became of the arms that are not recommended."""
     hurting = {name: d for name, d in differences.items() if d.direction < 0}
     open_ = {name: d for name, d in differences.items() if d.direction == 0 and d.ci95 is not None}
-    diverging = [name for name, d in differences.items() if d.direction > 0 and choice is baseline]
+    diverging = [n for n, d in differences.items() if d.direction > 0 and n not in helping]
     for name in diverging:
         yield (
             f"{arms[name].title} is better where it trains, but more of its retrainings diverged: "
@@ -216,6 +215,6 @@ def _budgets(arms: Mapping[str, ArmOutcome], trials: Sequence[TrialRow]) -> Iter
     least, most = min(counts, key=lambda a: counts[a]), max(counts, key=lambda a: counts[a])
     if counts[least] < counts[most]:
         yield (
-            f"Budgets differ: {counts[least]:,} trials for {arms[least].title}, {counts[most]:,} for "
-            f"{arms[most].title}."
+            f"Budgets differ: {counts[least]:,} trials for {arms[least].title}, "
+            f"{counts[most]:,} for {arms[most].title}."
         )

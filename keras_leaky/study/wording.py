@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from keras_leaky.rectifiers import TABLE, entry_of
 from keras_leaky.study.outcome import ArmOutcome, Difference, Metric
 
@@ -21,8 +23,7 @@ def format_number(value: float, digits: int = 2) -> str:
     """A number with a few significant digits, without an exponent where it stays short."""
     text = f"{value:.{digits}g}"
     if "e" in text and 1e-5 <= abs(value) < 1e6:
-        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        text = f"{value:.{decimals}f}"
+        return np.format_float_positional(float(text), trim="-")
     return text
 
 

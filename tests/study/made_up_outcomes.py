@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -88,6 +89,7 @@ def make_outcome(
     sign = 1 if metric.direction == "max" else -1
     trials, epochs, retrainings, dead_units, outcomes = [], [], [], [], {}
     shared = 0.002 * rng.normal(size=n_seeds)  # what a seed does to all arms
+    difficulty = rng.random(n_examples)
     for arm in arms:
         rows = make_trials(arm, metric, np.random.default_rng(seed + 1), n_epochs)
         trials += rows
@@ -103,7 +105,7 @@ def make_outcome(
                     make_score(metric, quality - 0.002) if has_test and not lost else None,
                     None if lost else n_epochs, 2.0,
                     "training loss became nan in epoch 1" if lost else "",
-                    test_examples=rng.random(n_examples) < make_score(metric, quality - 0.002)
+                    test_examples=difficulty < make_score(metric, quality - 0.002)
                     if has_test and metric.is_fraction and not lost else None,
                 )
             )  # fmt: skip
@@ -210,4 +212,5 @@ def make_differences(arms, retrainings, metric, has_test):
         for arm in arms
         if arm != "relu" and rows[arm] and rows["relu"]
     }
-    return correct(compared, metric)
+    with mock.patch("gc.collect"):  # statsmodels calls it, which takes longer than all the rest
+        return correct(compared, metric)

@@ -47,20 +47,17 @@ class Scale:
         low, high: Values at the ends. Others are drawn at the nearer end.
         transform: Monotone; what is linear along the axis.
         ticks: Values with their labels.
-        flip: Whether `low` is at 1.
     """
 
     low: float
     high: float
     transform: Callable[[float], float]
     ticks: Ticks
-    flip: bool = False
 
     def place(self, value: float) -> float:
         low, high = self.transform(self.low), self.transform(self.high)
         value = self.transform(min(max(value, self.low), self.high))
-        share = (value - low) / (high - low)
-        return 1 - share if self.flip else share
+        return (value - low) / (high - low)
 
 
 def linear_scale(
@@ -85,7 +82,6 @@ def log_scale(
     low: float,
     high: float,
     label: Callable[[float], str] | None = None,
-    flip: bool = False,
     margin: float = 0.04,
 ) -> Scale:
     """A logarithmic axis; both ends are above 0."""
@@ -106,7 +102,7 @@ def log_scale(
             break
     if len(values) < 2:
         values = [value for value, _ in linear_scale(low, high, margin=0).ticks]
-    return Scale(low, high, math.log, [(value, write(value)) for value in values], flip)
+    return Scale(low, high, math.log, [(value, write(value)) for value in values])
 
 
 def _round_step(raw: float) -> float:

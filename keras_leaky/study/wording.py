@@ -9,6 +9,8 @@ import numpy as np
 from keras_leaky.rectifiers import TABLE, entry_of
 from keras_leaky.study.outcome import ArmOutcome, Difference, Metric
 
+_ACRONYMS = {"auc", "iou", "mae", "mape", "mse", "msle", "rmse"}
+
 MAX_NAMED = 3  # arms that one sentence lists
 
 
@@ -17,6 +19,16 @@ def list_names(names: Sequence[str], limit: int = MAX_NAMED) -> str:
     if len(names) > limit + 1:
         return f"{', '.join(names[:limit])} and {len(names) - limit} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def metric_title(metric: Metric) -> str:
+    """The name of a metric, such as "MAE" or "top k categorical accuracy"."""
+    return metric.name.upper() if metric.name in _ACRONYMS else metric.name.replace("_", " ")
+
+
+def capitalize(text: str) -> str:
+    """With a large first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def format_number(value: float, digits: int = 2) -> str:
@@ -51,8 +63,7 @@ class Words:
 
     @property
     def name(self) -> str:
-        name = self.metric.name.replace("_", " ")
-        return f"{'test' if self.has_test else 'validation'} {name}"
+        return f"{'test' if self.has_test else 'validation'} {metric_title(self.metric)}"
 
     @property
     def scale(self) -> float:

@@ -148,11 +148,11 @@ def test_a_metric_of_which_less_is_better():
         [make_arm(mean=2.6), make_leaky(mean=2.5)], {"leaky_relu": better}, metric=metric
     )
     assert recommended == "leaky_relu"
-    assert verdict.endswith("-0.12 in test mae (95 % interval -0.16 to -0.08, n = 5).")
+    assert verdict.endswith("-0.12 in test MAE (95 % interval -0.16 to -0.08, n = 5).")
     assert "point" not in verdict
     none = make_difference(-0.002, (-0.0118, 0.1), 0)
     verdict, _ = say([make_arm(), make_leaky()], {"leaky_relu": none}, metric=metric)
-    assert "drops of the test mae by more than 0.012 are ruled out" in verdict
+    assert "drops of the test MAE by more than 0.012 are ruled out" in verdict
 
 
 def test_few_seeds_claim_nothing():

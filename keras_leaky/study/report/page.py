@@ -14,8 +14,9 @@ from keras_leaky.study.outcome import ArmOutcome, Outcome
 from keras_leaky.study.report import result_plots, search_plots
 from keras_leaky.study.report.style import color_classes, file_style, page_style
 from keras_leaky.study.report.table import arm_cells, format_fraction, format_value
-from keras_leaky.study.report.view import MAX_TOLD, Picture, View, metric_title
+from keras_leaky.study.report.view import MAX_TOLD, Picture, View
 from keras_leaky.study.statistics import MIN_SEEDS
+from keras_leaky.study.wording import capitalize, metric_title
 
 _MAX_FAILURES = 100  # rows; trials.csv has them all
 _MAX_LAYER_PICTURES = 4
@@ -140,14 +141,14 @@ def _sections(view: View) -> Iterable[Section]:
     )
     reading = (
         "One mark is one trial of the search. Ring: the chosen point. Shaded: the range of points "
-        "as good as the best. Dashed: the score that such points reach. A trial below it in the "
+        "as good as the best. Dashed: the score that such points reach. A worse trial in the "
         "shade has another value that is not as good. Open: stopped as hopeless. Crosses: no "
         f"score. Point at a mark to read it.{below}"
     )
     if outcome.metric.is_fraction and outcome.metric.direction == "max":
         reading += " The distance to 100 % is on a logarithmic axis."
     yield Section(
-        f"{metric.capitalize()} against alpha and learning rate",
+        f"{capitalize(metric)} against alpha and learning rate",
         reading,
         drawn(
             *(
@@ -223,7 +224,7 @@ def _duration(seconds: float) -> str:
 def _arm_table(outcome: Outcome) -> list[dict[str, Any]]:
     """Rows of the table of arms, without columns that are empty for all."""
     kind = "test" if outcome.has_test else "validation"
-    titles = {"mean": f"{kind} mean", "search": "score in the search"}
+    titles = {"mean": f"{kind} mean", "search": "search score"}
     rows = [arm_cells(outcome, arm) for arm in outcome.arms.values()]
     columns = [column for column in rows[0] if any(row[column] for row in rows)]
     # What decides comes first.

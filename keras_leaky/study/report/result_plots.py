@@ -14,13 +14,19 @@ from keras_leaky.study.report.view import (
     View,
     final_results,
     format_score,
-    metric_title,
     percent_scale,
     score_scale,
 )
 from keras_leaky.study.rows import DeadUnitRow, EpochRow
 from keras_leaky.study.statistics import is_finite
-from keras_leaky.study.wording import format_change, format_interval, format_number, tell_change
+from keras_leaky.study.wording import (
+    capitalize,
+    format_change,
+    format_interval,
+    format_number,
+    metric_title,
+    tell_change,
+)
 
 _MAX_CURVE_POINTS = 12_000
 _MAX_LAYERS = 24
@@ -117,13 +123,13 @@ def draw_seeds(view: View) -> Picture | None:
     label = (lambda value: f"{100 * value:.4g} %") if metric.is_fraction else None
     kind = "test" if outcome.has_test else "validation"
     panel = Panel(
-        f"{kind.capitalize()} {metric_title(metric)} of every seed",
+        f"{capitalize(kind)} {metric_title(metric)} of every seed",
         linear_scale(min(ends), max(ends), label),
         f"{kind} {metric_title(metric)}",
         height=86 + _ROW * len(shown),
         left=14,
     )
-    sentences = [f"{kind.capitalize()} {metric_title(metric)} of the final retrainings."]
+    sentences = [f"{capitalize(kind)} {metric_title(metric)} of the final retrainings."]
     for i, arm in enumerate(shown):
         y, summary = 66 + _ROW * i, summaries[arm.name]
         panel.text(panel.left, y - 14, shorten(arm.title, WIDTH - 170))
@@ -171,7 +177,7 @@ def draw_curves(view: View, column: str) -> Picture | None:
         legend=view.legend(shown),
     )
     stride = max(1, math.ceil(len(rows) / _MAX_CURVE_POINTS))
-    sentences = [f"{label.capitalize()} of the final retrainings by epoch."]
+    sentences = [f"{capitalize(label)} of the final retrainings by epoch."]
     for arm in shown:
         ours = [row for row in rows if row.arm == arm.name]
         for seed, curve in _by_seed(ours).items():

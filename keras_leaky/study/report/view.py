@@ -189,10 +189,6 @@ def format_ends(ends: Sequence[float], between: str = " to ") -> str:
     return between.join(format_number(end) for end in ends)
 
 
-def metric_title(metric: Metric) -> str:
-    return metric.name.replace("_", " ")
-
-
 def _choose_told(
     arms: Iterable[Sequence[TrialRow]], metric: Metric, n_told: int
 ) -> set[tuple[str, str]]:

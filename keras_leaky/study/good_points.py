@@ -88,7 +88,7 @@ def find_good_points(
 
 def is_scored(row: TrialRow) -> bool:
     """Whether a trial has a score that counts."""
-    return row.status in ("COMPLETED", "STOPPED") and row.score is not None
+    return row.status in ("COMPLETED", "STOPPED") and is_finite(row.score)
 
 
 def is_searched(space: Range | None) -> bool:

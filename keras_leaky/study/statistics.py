@@ -6,12 +6,13 @@ neither of them resamples two axes at once.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_leaky.study.outcome import Difference, Metric, Summary
+from keras_leaky.study.rows import RetrainingRow
 
 LEVEL = 0.05
 MIN_SEEDS = 5  # fewer have no interval: Student's is so wide that it only confuses
@@ -46,6 +47,41 @@ def summarize(values: Sequence[float], is_fraction: bool) -> Summary:
     if is_fraction:
         low, high = max(low, 0.0), min(high, 1.0)
     return Summary(mean, std, n, (low, high))
+
+
+def compare_arms(
+    retrainings: Iterable[RetrainingRow],
+    arms: Sequence[str],
+    baseline: str,
+    metric: Metric,
+    has_test: bool,
+) -> dict[str, Difference]:
+    """Compares all arms of a study with its baseline, by the seeds of their final retrainings.
+
+    Args:
+        arms: Names, with or without that of the baseline.
+        has_test: Whether test scores are compared; else validation scores are.
+
+    Returns:
+        The differences, corrected for the number of arms. Arms are left out that have no seed with
+        a score in both.
+    """
+    rows: dict[str, dict[int, RetrainingRow]] = {}
+    for row in retrainings:
+        if row.stage == "final":
+            rows.setdefault(row.arm, {})[row.seed] = row
+    found = {}
+    for arm in arms:
+        ours, theirs = rows.get(arm, {}), rows.get(baseline, {})
+        seeds = [seed for seed in ours if seed in theirs]
+        name = "test_score" if has_test else "val_score"
+        scores = [[getattr(row[seed], name) for seed in seeds] for row in (ours, theirs)]
+        pairs = zip(*scores, strict=True)
+        if arm == baseline or not any(is_finite(a) and is_finite(b) for a, b in pairs):
+            continue
+        examples = [[row[seed].test_examples for seed in seeds] for row in (ours, theirs)]
+        found[arm] = compare(*scores, *(examples if has_test else ()), direction=metric.direction)
+    return correct(found, metric)
 
 
 def compare(

@@ -10,7 +10,7 @@ import numpy as np
 from keras_leaky.rectifiers import entry_of
 from keras_leaky.study.outcome import ArmOutcome, Best, Metric, Outcome, Range, Rows
 from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
-from keras_leaky.study.statistics import compare, correct, summarize
+from keras_leaky.study.statistics import compare_arms, summarize
 from keras_leaky.study.verdict import recommend
 
 ACCURACY = Metric("val_accuracy", "accuracy", "max", True)
@@ -128,7 +128,8 @@ def make_outcome(
                     )
                 )  # fmt: skip
         outcomes[arm.name] = make_arm(arm, chosen, retrainings, dead_units, metric)
-    differences = make_differences(outcomes, retrainings, metric, has_test)
+    with mock.patch("gc.collect"):  # statsmodels calls it, which takes longer than all the rest
+        differences = compare_arms(retrainings, list(outcomes), "relu", metric, has_test)
     verdict, recommended = recommend(
         outcomes,
         differences,
@@ -195,22 +196,3 @@ def make_arm(arm, chosen, retrainings, dead_units, metric):
         epoch_seconds=0.4 if chosen else None,
         failure="" if chosen else "every trial diverged",
     )
-
-
-def make_differences(arms, retrainings, metric, has_test):
-    name = "test_score" if has_test else "val_score"
-    rows = {arm: [row for row in retrainings if row.arm == arm] for arm in arms}
-
-    def scores(arm):
-        return [getattr(row, name) for row in rows[arm]]
-
-    def examples(arm):
-        return [row.test_examples for row in rows[arm]]
-
-    compared = {
-        arm: compare(scores(arm), scores("relu"), examples(arm), examples("relu"), metric.direction)
-        for arm in arms
-        if arm != "relu" and rows[arm] and rows["relu"]
-    }
-    with mock.patch("gc.collect"):  # statsmodels calls it, which takes longer than all the rest
-        return correct(compared, metric)

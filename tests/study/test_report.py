@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import math
 import os
+import random
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -12,12 +14,13 @@ import rich.console
 
 from keras_leaky.rectifiers import TABLE
 from keras_leaky.study.errors import InputError
-from keras_leaky.study.outcome import Range
+from keras_leaky.study.outcome import Metric, Range
 from keras_leaky.study.report import result_table, write_joint_report, write_report
 from keras_leaky.study.report.page import flatten
 from keras_leaky.study.report.style import DARK, LIGHT, color_classes
 from keras_leaky.study.report.svg import linear_scale, log_scale, shorten, text_width
 from keras_leaky.study.report.view import View, format_score, score_scale
+from keras_leaky.study.verdict import recommend
 from tests.study.made_up_outcomes import ACCURACY, LEAKY, MAE, RELU, MadeUpArm, make_outcome
 
 BETTER = MadeUpArm("leaky_relu", effect=0.01)
@@ -235,6 +238,53 @@ def test_budgets_that_differ_are_told(tmp_path):
     arms = (RELU, MadeUpArm("leaky_relu", n_trials=5))
     assert "different numbers of trials" in write(tmp_path, arms=arms)[1].source
     assert "different numbers of trials" not in write(tmp_path)[1].source
+
+
+@pytest.mark.parametrize(("rate", "is_told"), [(1.1e-4, True), (0.095, True), (3e-3, False)])
+def test_a_chosen_point_at_an_end_of_its_range_is_told(tmp_path, rate, is_told):
+    outcome = make_outcome(tmp_path / "run")
+    arm = outcome.arms["relu"]
+    best = dataclasses.replace(arm.best, hyperparameters={"learning_rate": rate})
+    arms = {**outcome.arms, "relu": dataclasses.replace(arm, best=best)}
+    source = write_report(dataclasses.replace(outcome, arms=arms)).read_text()
+    assert ("was searched: ReLU (learning rate)" in source) == is_told
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_odd_values_do_no_harm(tmp_path, seed):
+    draw = random.Random(seed)
+    scores = [0.0, -1.0, 3e38, -3e38, math.inf, -math.inf, math.nan, None, 1.0]
+    points = [None, 0.0, -1.0, 1e-9, 1e4]
+    metric = draw.choice([ACCURACY, MAE, Metric("val_r2", "r2", "max", False)])
+    outcome = make_outcome(tmp_path / "run", arms=(RELU, LEAKY, FAILED), metric=metric)
+
+    def change(row, names, values):
+        changes = {name: draw.choice(values) for name in names if draw.random() < 0.15}
+        return dataclasses.replace(row, **changes)
+
+    trials = [
+        change(change(row, ["alpha", "learning_rate"], points), ["score"], scores)
+        for row in outcome.trials
+    ]
+    retrainings = [change(r, ["val_score", "test_score"], scores) for r in outcome.retrainings]
+    epochs = [
+        dataclasses.replace(
+            r, metrics={k: draw.choice([v, v, *scores]) for k, v in r.metrics.items()}
+        )
+        for r in outcome.epochs
+    ]
+    arms = outcome.arms
+    verdict, _ = recommend(arms, outcome.differences, trials, retrainings, metric, True)
+    assert not re.search(r"\b(nan|inf)\b", verdict)
+    outcome = dataclasses.replace(
+        outcome, trials=trials, retrainings=retrainings, epochs=epochs, verdict=verdict
+    )
+    Page(write_report(outcome))
+    result_table(outcome)
+    for path in (outcome.directory / "plots").iterdir():
+        svg = path.read_text()
+        ET.fromstring(svg)
+        assert not re.search(r'="[^"]*\b(nan|inf)\b', svg.split("</style>")[1])
 
 
 def test_without_optuna_the_page_says_so(tmp_path, monkeypatch):

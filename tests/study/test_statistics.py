@@ -8,7 +8,8 @@ from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
 from keras_leaky.study.outcome import Difference, Metric
-from keras_leaky.study.statistics import compare, correct, summarize
+from keras_leaky.study.rows import RetrainingRow
+from keras_leaky.study.statistics import compare, compare_arms, correct, summarize
 from tests.study.made_up_outcomes import ACCURACY, MAE
 
 SCORES = [0.971, 0.974, 0.969, 0.975, 0.970]
@@ -176,6 +177,31 @@ def test_direction_needs_both_intervals(metric, ci95, ci95_examples, direction):
     assert correct({"a": difference}, metric)["a"].direction == direction
     not_shown = dataclasses.replace(difference, p_value=0.06)
     assert correct({"a": not_shown}, metric)["a"].direction == 0
+
+
+def test_arms_are_paired_by_seed():
+    rng = np.random.default_rng(0)
+    draws = rng.permutation([("a", 1), ("relu", 0)] * 7).tolist()
+    rows, scores = [], {"a": {}, "relu": {}}
+    for arm, _ in draws:
+        seed = len(scores[arm])
+        scores[arm][seed] = rng.normal(0.9, 0.01)
+        examples = rng.random(40) < 0.9
+        row = RetrainingRow(
+            arm, "0", "final", seed, 0.5, scores[arm][seed], 3, 1.0, "", test_examples=examples
+        )
+        rows += [row, dataclasses.replace(row, stage="finalist", test_score=None)]
+    lost = dataclasses.replace(rows[0], seed=99)  # a seed that the other arm does not have
+    broken = dataclasses.replace(rows[0], arm="b", test_score=None)
+    found = compare_arms([*rows, lost, broken], ["relu", "a", "b"], "relu", ACCURACY, True)
+    assert list(found) == ["a"]
+    expected = [scores["a"][seed] - scores["relu"][seed] for seed in range(7)]
+    assert found["a"].mean == pytest.approx(np.mean(expected))
+    assert (found["a"].n, found["a"].p_holm) == (7, found["a"].p_value)
+    assert found["a"].ci95_examples is not None
+    by_validation = compare_arms(rows, ["a"], "relu", ACCURACY, False)
+    assert (by_validation["a"].mean, by_validation["a"].ci95_examples) == (0.0, None)
+    assert compare_arms([], ["relu", "a"], "relu", ACCURACY, True) == {}
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():

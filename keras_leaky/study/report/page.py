@@ -9,14 +9,15 @@ from typing import Any
 
 from keras_leaky import storage
 from keras_leaky.study.errors import InputError
+from keras_leaky.study.good_points import is_searched
 from keras_leaky.study.importance import MIN_TRIALS
 from keras_leaky.study.outcome import ArmOutcome, Outcome
 from keras_leaky.study.report import result_plots, search_plots
 from keras_leaky.study.report.style import color_classes, file_style, page_style
 from keras_leaky.study.report.table import arm_cells, format_fraction, format_value
-from keras_leaky.study.report.view import MAX_TOLD, Picture, View
+from keras_leaky.study.report.view import MAX_TOLD, Picture, View, space_scale
 from keras_leaky.study.statistics import MIN_SEEDS
-from keras_leaky.study.wording import capitalize, metric_title
+from keras_leaky.study.wording import capitalize, list_names, metric_title
 
 _MAX_FAILURES = 100  # rows; trials.csv has them all
 _MAX_LAYER_PICTURES = 4
@@ -54,6 +55,7 @@ def write_report(outcome: Outcome) -> Path:
         table=_arm_table(outcome),
         layers=_layer_table(view),
         budget_note=_budget_note(outcome),
+        edge_note=_edge_note(view),
         failures=failures[:_MAX_FAILURES],
         n_failures=len(failures),
         model_path=repr(str(outcome.best_keras)),
@@ -219,6 +221,26 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _edge_note(view: View) -> str:
+    """Names the arms whose chosen point lies at an end of what was searched."""
+    found = []
+    for arm in view.arms:
+        own = arm.best.hyperparameters if arm.best else {}
+        for name, space in arm.space.items():
+            value = own.get(name)
+            if not isinstance(value, int | float) or not is_searched(space):
+                continue
+            place = space_scale([], [space]).place(value)
+            if not 0.07 < place < 0.93:  # the axis itself is longer by a margin
+                found.append(f"{arm.title} ({name.replace('_', ' ')})")
+    if not found:
+        return ""
+    return (
+        f"Chosen at an end of the range that was searched: {list_names(found, 5)}. Better points "
+        "may lie beyond it."
+    )
 
 
 def _arm_table(outcome: Outcome) -> list[dict[str, Any]]:

@@ -238,11 +238,14 @@ def draw_dead_units(view: View) -> Picture | None:
 
 def draw_layers(view: View, arm: ArmOutcome) -> Picture | None:
     """How active the units of each layer are: least, quartiles and most."""
-    layers = layer_rows(view.outcome.dead_units, arm.name)[:_MAX_LAYERS]
+    all_layers = layer_rows(view.outcome.dead_units, arm.name)
+    layers = all_layers[:_MAX_LAYERS]
     if not layers:
         return None
+    is_cut = len(layers) < len(all_layers)
+    cut = f" (first {len(layers)} of {len(all_layers)} layers)" if is_cut else ""
     panel = Panel(
-        f"{arm.title}: how active the units are",
+        f"{arm.title}: how active the units are{cut}",
         Scale(-0.02, 1.02, float, [(v / 4, f"{25 * v} %") for v in range(5)]),
         "share of examples on which a unit fires",
         height=82 + 34 * len(layers),

@@ -15,6 +15,7 @@ from keras_leaky.study.report.view import (
     space_scale,
 )
 from keras_leaky.study.rows import TrialRow
+from keras_leaky.study.statistics import is_finite
 from keras_leaky.study.wording import alpha_title, capitalize, format_number, metric_title
 
 
@@ -115,7 +116,7 @@ def tell_trial(row: TrialRow, arm: ArmOutcome, metric: Metric) -> str:
         for name, v in values.items()
         if v is not None
     ]
-    if row.score is not None:
+    if is_finite(row.score):
         parts.append(f"{metric.objective} {format_score(row.score, metric)}")
     if row.best_epoch is not None:
         parts.append(f"best epoch {row.best_epoch}")

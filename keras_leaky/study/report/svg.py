@@ -90,13 +90,14 @@ def log_scale(
     pad = (high / low) ** margin
     low, high = low / pad, high * pad
     write = label or (lambda value: f"{value:.3g}")
-    dense = (1, 1.5, 2, 3, 4, 5, 6, 8)
-    for digits, every in (dense, 1), ((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 4), ((1,), 10):
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = math.ceil(len(powers) / 7)
+    for digits, step in ((1, 1.5, 2, 3, 4, 5, 6, 8), 1), ((1, 2, 5), 1), ((1,), every):
         values = [
             digit * 10.0**power
-            for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            for power in powers
             for digit in digits
-            if power % every == 0 and low <= digit * 10.0**power <= high
+            if power % step == 0 and low <= digit * 10.0**power <= high
         ]
         if len(values) <= 7:
             break

@@ -46,14 +46,12 @@ def make_trials(arm, metric, rng, n_epochs):
         alpha = arm.alpha
         if isinstance(alpha, tuple):
             alpha = float(np.exp(rng.uniform(*np.log(alpha))))
-        worse = 0.03 * math.log(rate / arm.best_rate) ** 2
-        if isinstance(arm.alpha, tuple):
-            worse += 0.004 * math.log(alpha / arm.best_alpha) ** 2
-        score = make_score(metric, arm.effect - worse / 10 + arm.noise * rng.normal())
+        worse = loss_at(arm, alpha, rate)
+        score = make_score(metric, arm.effect - worse + arm.noise * rng.normal())
         status, reason = "COMPLETED", ""
         if arm.fails or rate > 0.07:
             status, score, reason = "DIVERGED", None, "training loss became nan in epoch 1"
-        elif worse > 0.35:
+        elif worse > 0.035:
             status, reason = "STOPPED", "hopeless after epoch 2"
         rows.append(
             TrialRow(
@@ -63,6 +61,14 @@ def make_trials(arm, metric, rng, n_epochs):
             )
         )  # fmt: skip
     return rows
+
+
+def loss_at(arm, alpha, rate):
+    """How much worse a point is than the best of its arm."""
+    loss = 0.003 * math.log(rate / arm.best_rate) ** 2
+    if isinstance(arm.alpha, tuple):
+        loss += 0.0004 * math.log(alpha / arm.best_alpha) ** 2
+    return loss
 
 
 def make_score(metric, quality):
@@ -96,7 +102,8 @@ def make_outcome(
         scored = [row for row in rows if row.status == "COMPLETED"]
         chosen = max(scored, key=lambda row: sign * row.score, default=None)
         for i in range(n_seeds if chosen else 0):
-            quality = arm.effect + shared[i] + arm.noise * rng.normal()
+            quality = arm.effect - loss_at(arm, chosen.alpha, chosen.learning_rate)
+            quality += shared[i] + arm.noise * rng.normal()
             lost = i < arm.n_diverged
             retrainings.append(
                 RetrainingRow(

@@ -23,7 +23,7 @@ from keras_leaky.study.report.view import View, format_score, score_scale
 from keras_leaky.study.verdict import recommend
 from tests.study.made_up_outcomes import ACCURACY, LEAKY, MAE, RELU, MadeUpArm, make_outcome
 
-BETTER = MadeUpArm("leaky_relu", effect=0.01)
+BETTER = MadeUpArm("leaky_relu", effect=0.025)
 ATTACK = MadeUpArm("<script>alert(1)</script>", None, "<script>alert(1)</script>", alpha=None)
 LONG = MadeUpArm("gelü/../x", None, "ガウス誤差線形ユニット " * 8, alpha=None)
 FAILED = MadeUpArm("elu", "elu", fails=True)
@@ -164,7 +164,7 @@ def test_alt_texts_say_what_the_picture_shows(tmp_path):
 
 
 def test_marks_are_filled_where_a_difference_is_shown(tmp_path):
-    for effect, css in ((0.01, "dot"), (0.0, "open")):
+    for effect, css in ((0.025, "dot"), (0.0, "open")):
         outcome, _ = write(tmp_path, arms=(RELU, MadeUpArm("leaky_relu", effect=effect)))
         svg = (outcome.directory / "plots" / "differences.svg").read_text()
         assert (outcome.differences["leaky_relu"].direction == 1) == (css == "dot")

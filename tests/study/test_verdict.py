@@ -249,19 +249,19 @@ def test_threshold_is_a_prediction_interval(sign):
     scores = [0.90, 0.91, 0.92, 0.93, 0.94]
     retrainings = [make_final(i, sign * score) for i, score in enumerate(scores)]
     found = find_good_points(make_arm(), [make_trial(0, sign * 0.95)], retrainings, metric)
-    # Student's 95 % quantile with 4 degrees of freedom; std 0.0158, one more of 5.
-    assert found.threshold == pytest.approx(sign * (0.92 - 2.131847 * 0.0158114 * np.sqrt(1.2)))
+    # Student's 80 % quantile with 4 degrees of freedom; std 0.0158, one more of 5.
+    assert found.threshold == pytest.approx(sign * (0.92 - 0.940965 * 0.0158114 * np.sqrt(1.2)))
     assert found.trial_ids == {"0"}
 
 
-def test_a_point_as_good_as_the_best_is_seldom_missed():
+def test_a_point_as_good_as_the_best_is_found_four_times_of_five():
     rng = np.random.default_rng(0)
     kept = 0
     for _ in range(500):
         retrainings = [make_final(i, score) for i, score in enumerate(rng.normal(0.9, 0.01, 5))]
         trials = [make_trial(0, 1.0), make_trial(1, rng.normal(0.9, 0.01), 0.02)]
         kept += "1" in find_good_points(make_arm(), trials, retrainings, ACCURACY).trial_ids
-    assert kept / 500 == pytest.approx(0.95, abs=0.03)
+    assert kept / 500 == pytest.approx(0.8, abs=0.055)
 
 
 def test_noise_of_few_retrainings_is_pooled():
@@ -269,7 +269,7 @@ def test_noise_of_few_retrainings_is_pooled():
     trials = [make_trial(0, 0.9)]
     found = find_good_points(make_arm(), trials, few, ACCURACY)
     pooled = 0.01 / np.sqrt(2)
-    assert found.threshold == pytest.approx(0.905 - 2.131847 * pooled * np.sqrt(1.5))
+    assert found.threshold == pytest.approx(0.905 - 0.940965 * pooled * np.sqrt(1.5))
     assert find_good_points(make_arm(), trials, few[:6], ACCURACY) is None
 
 

@@ -165,7 +165,8 @@ def draw_curves(view: View, column: str) -> Picture | None:
         y = log_scale(min(values), max(values)) if fits else linear_scale(min(values), max(values))
         label = {"loss": "training loss"}.get(column, column)
     last = max(row.epoch for row in rows)
-    step = max(1, math.ceil(last / 6))
+    steps = (digit * 10**power for power in range(9) for digit in (1, 2, 5))
+    step = next(step for step in steps if last / step <= 6)
     ticks = [(float(epoch), str(epoch)) for epoch in range(step, last + 1, step)]
     shown = [arm for arm in view.arms if any(row.arm == arm.name for row in rows)]
     panel = Panel(
@@ -258,8 +259,8 @@ def draw_layers(view: View, arm: ArmOutcome) -> Picture | None:
             float(v) for v in np.quantile(layer.active_fraction, [0, 0.25, 0.5, 0.75, 1])
         )
         told = (
-            f"{layer.layer}: median {middle:.0%}, quartiles {low:.0%} to {high:.0%}, "
-            f"range {least:.0%} to {most:.0%}"
+            f"{layer.layer}: median {_percent(middle)}, quartiles {_percent(low)} to "
+            f"{_percent(high)}, range {_percent(least)} to {_percent(most)}"
         )
         panel.text(panel.left, y - 8, shorten(layer.layer, WIDTH - 200))
         text = f"{layer.n_units} units, {100 * layer.dead_fraction:.1f} % dead"
@@ -321,6 +322,10 @@ def _tell_summary(summary: Summary, metric: Metric, short: bool = False) -> str:
         low, high = (format_score(end, metric) for end in summary.ci95)
         text += f", 95 % interval {low} to {high}"
     return text if short else f"{text}, n = {summary.n}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %"
 
 
 def _by_seed(rows: Sequence[EpochRow]) -> dict[int, list[EpochRow]]:

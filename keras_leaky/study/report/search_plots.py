@@ -261,9 +261,9 @@ def draw_importance(view: View) -> Picture | None:
         y += 20
         panel.text(panel.left, y, shorten(arm.title, WIDTH - 30), css=view.css("full", arm))
         for name, share in shares[arm.name].items():
-            told = f"{arm.title}: {name.replace('_', ' ')} {share:.0%}"
+            told = f"{arm.title}: {name.replace('_', ' ')} {100 * share:.0f} %"
             panel.text(panel.left + 8, y + 16, shorten(name.replace("_", " "), WIDTH - 100))
-            panel.text(panel.right, y + 16, f"{share:.0%}", "end")
+            panel.text(panel.right, y + 16, f"{100 * share:.0f} %", "end")
             start = panel.to_x(0.0)
             panel.box(start, y + 20, panel.to_x(share) - start, 7, view.css("full", arm), told)
             sentences.append(f"{told}.")

@@ -19,7 +19,7 @@ MIN_SEEDS = 5  # fewer have no interval: Student's is so wide that it only confu
 N_RESAMPLES = 9_999
 
 # Metrics are float32: two equal differences of them differ by the rounding of the values.
-_ROUNDING = 5e-7
+ROUNDING = 5e-7
 _MAX_DRAWS = 20_000_000  # of one bootstrap, less than a second
 _DRAWS_AT_ONCE = 4_000_000  # what is in memory
 
@@ -126,7 +126,7 @@ def compare(
     b = np.array([baseline[i] for i in kept], float)
     pairs, scale = a - b, max(np.abs(a).max(), np.abs(b).max())
     better = pairs if direction == "max" else -pairs
-    wins = np.where(np.abs(pairs) <= _ROUNDING * scale, 0.5, better > 0)
+    wins = np.where(np.abs(pairs) <= ROUNDING * scale, 0.5, better > 0)
     n, mean, win_fraction = len(pairs), float(pairs.mean()), float(wins.mean())
     if n < MIN_SEEDS or not _has_spread(pairs, scale):
         return Difference(mean, None, None, n, win_fraction, None, None, 0)
@@ -172,7 +172,7 @@ def is_finite(value: float | None) -> bool:
 
 def _has_spread(values: np.ndarray, scale: float) -> bool:
     """Whether values differ by more than the rounding of numbers of size `scale`."""
-    return float(np.ptp(values)) > _ROUNDING * scale
+    return float(np.ptp(values)) > ROUNDING * scale
 
 
 def _student_interval(values: np.ndarray) -> tuple[float, float]:

@@ -320,9 +320,16 @@ def test_a_point_that_is_alone_has_no_range():
 
 
 def test_a_chosen_trial_below_the_threshold_stays_in_the_box():
-    trials = [(1, 1, None), (0, 2, None), (1, 3, None)]
+    trials = [(1, 1, None), (0, 2, None), (0, 3, None), (1, 4, None)]
     assert find_range(trials, chosen=1).learning_rate is None
-    assert find_range([*trials, (1, 4, None)], chosen=1).learning_rate == (1, 4)
+    assert find_range([*trials, (1, 5, None)], chosen=1).learning_rate == (1, 5)
+
+
+def test_without_noise_an_equal_score_is_as_good():
+    assert np.mean([0.92] * 5) > 0.92  # the rounding of a sum
+    retrainings = [make_final(i, 0.92) for i in range(5)]
+    trials = [make_trial(0, 0.92), make_trial(1, 0.9199)]
+    assert find_good_points(make_arm(), trials, retrainings, ACCURACY).trial_ids == {"0"}
 
 
 def test_the_longest_training_of_a_point_counts():

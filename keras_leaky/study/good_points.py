@@ -72,18 +72,21 @@ def find_good_points(
     threshold = mean - margin - ROUNDING * abs(mean)
     # Hyperband trains a point again and again: the longest training counts.
     longest: dict[str, TrialRow] = {}
+    chosen_point = None
     for row in sorted(trials, key=lambda row: row.epochs):
         if row.arm == arm.name and is_scored(row):
-            point = (row.alpha, row.learning_rate, sorted(row.hyperparameters.items()))
-            longest[repr(point)] = row
+            point = repr((row.alpha, row.learning_rate, sorted(row.hyperparameters.items())))
+            longest[point] = row
+            if row.trial_id == chosen.trial_id:
+                chosen_point = point
     rows = list(longest.values())
     good_ids = frozenset(row.trial_id for row in rows if sign * (row.score or 0.0) >= threshold)
     names = [name for name in ("alpha", "learning_rate") if is_searched(arm.space.get(name))]
     names = [name for name in names if all(getattr(row, name) is not None for row in rows)]
     points = np.array([[getattr(row, name) for name in names] for row in rows], float)
-    best = next((i for i, row in enumerate(rows) if row.trial_id == chosen.trial_id), None)
     box: dict[str, tuple[float, float]] = {}
-    if names and best is not None:
+    if names and chosen_point is not None:
+        best = list(longest).index(chosen_point)
         is_good = np.array([row.trial_id in good_ids for row in rows])
         ends = _shrink_box(points, is_good, best)
         box = {

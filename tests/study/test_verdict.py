@@ -328,7 +328,7 @@ def test_a_chosen_trial_below_the_threshold_stays_in_the_box():
 def test_without_noise_an_equal_score_is_as_good():
     assert np.mean([0.92] * 5) > 0.92  # the rounding of a sum
     retrainings = [make_final(i, 0.92) for i in range(5)]
-    trials = [make_trial(0, 0.92), make_trial(1, 0.9199)]
+    trials = [make_trial(0, 0.92), make_trial(1, 0.9199, 0.02)]
     assert find_good_points(make_arm(), trials, retrainings, ACCURACY).trial_ids == {"0"}
 
 
@@ -340,6 +340,9 @@ def test_the_longest_training_of_a_point_counts():
     found = find_good_points(arm, rungs, retrainings, ACCURACY)
     assert found.learning_rate == (2.0, 3.0)
     assert found.trial_ids == {"1", "2"}
+    again = make_trial(3, 1.0, 2.0, epochs=9)  # of the chosen point
+    found = find_good_points(arm, [*rungs, again], retrainings, ACCURACY)
+    assert found.learning_rate == (2.0, 3.0)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,21 @@ Importing this package registers every class with Keras, so that `keras.models.l
 finds them without `custom_objects`.
 """
 
-from keras_leaky import diagnostics, initializers, layers, ops
-from keras_leaky.saving import load_model
-from keras_leaky.surgery import replace_activations, to_keras
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_leaky import diagnostics, initializers, layers, ops, study
+    from keras_leaky.saving import load_model
+    from keras_leaky.study import Study
+    from keras_leaky.surgery import replace_activations, to_keras
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Study",
     "__version__",
     "diagnostics",
     "initializers",
@@ -18,5 +26,50 @@ __all__ = [
     "load_model",
     "ops",
     "replace_activations",
+    "study",
     "to_keras",
 ]
+
+# Public name -> its module, and its name there; "" for the module itself.
+_NAMES = {
+    "diagnostics": ("diagnostics", ""),
+    "initializers": ("initializers", ""),
+    "layers": ("layers", ""),
+    "load_model": ("saving", "load_model"),
+    "ops": ("ops", ""),
+    "replace_activations": ("surgery", "replace_activations"),
+    "to_keras": ("surgery", "to_keras"),
+}
+# Imported on first use: they cost the import of keras_tuner and more.
+_LATE = {"Study": ("study", "Study"), "study": ("study", "")}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES and name not in _LATE:
+        raise AttributeError(f"module 'keras_leaky' has no attribute {name!r}")
+    part, attribute = (_NAMES | _LATE)[name]
+    module = importlib.import_module(f"keras_leaky.{part}")
+    return getattr(module, attribute) if attribute else module
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def register() -> None:
+    """Imports all that importing the package registers with Keras. Only a command line waits."""
+    for name in _NAMES:
+        globals()[name] = __getattr__(name)
+
+
+def is_command_line() -> bool:
+    """Whether this is `keras-leaky` or a recipe: `--help` and a wrong flag do not wait for Keras.
+
+    They call `register` once they need it.
+    """
+    path = Path(getattr(sys.modules.get("__main__"), "__file__", None) or "")
+    return path.stem == "keras-leaky" or Path(__file__).parents[1] / "recipes" in path.parents
+
+
+if not is_command_line():
+    register()

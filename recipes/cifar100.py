@@ -1,9 +1,39 @@
 """Search alpha and learning rate on CIFAR-100: `python -m recipes.cifar100 --help`."""
 
 import sys
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from recipes.common.main import main
-from recipes.common.search_options import Cifar100Options
+from keras_leaky.study.command_line import run_program
+from recipes.flags import SearchFlags
+
+
+@dataclass(frozen=True)
+class Cifar100Flags(SearchFlags):
+    """Which alpha, which learning rate, and does it help? Searched on CIFAR-100.
+
+    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
+    same budget, trains the best points of both again with new seeds, evaluates them once on the
+    held-out test split, and writes a page with pictures and a verdict.
+
+    Example: python -m recipes.cifar100 --activation leaky_relu --trials 20 --output runs/cifar100
+
+    Attributes:
+        data: auto takes CIFAR-100, synthetic takes made-up images, to try the machinery.
+    """
+
+    program: ClassVar[str] = "python -m recipes.cifar100"
+    data: Literal["auto", "cifar100", "synthetic"] = "auto"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    def work(flags: Cifar100Flags) -> None:
+        from recipes.image_search import search  # after the flags: it waits for Keras
+
+        search("cifar100", flags)
+
+    return run_program(Cifar100Flags, work, arguments)
+
 
 if __name__ == "__main__":
-    sys.exit(main(Cifar100Options, "cifar100"))
+    sys.exit(main())

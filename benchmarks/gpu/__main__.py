@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks.gpu.airbench import list_airbench_jobs
 from benchmarks.gpu.arms import list_arm_jobs
 from benchmarks.gpu.layers import list_layer_jobs
+from benchmarks.gpu.long import list_long_jobs
 from benchmarks.gpu.recipe import list_recipe_jobs
 from benchmarks.gpu.searches import list_search_jobs
 from benchmarks.gpu.together import list_together_jobs
@@ -31,6 +32,7 @@ PARTS = {  # the most valuable first
     "airbench": list_airbench_jobs,
     "recipe": list_recipe_jobs,
     "arms": list_arm_jobs,
+    "long": list_long_jobs,
 }
 
 
@@ -42,7 +44,8 @@ class Options:
     KerasTuner's and Optuna's with PyTorch. together: many trainings in one program by `jax.vmap`.
     airbench: a small net in PyTorch that is known for its speed on CIFAR-10, and recipe:
     `recipes.cifar10 --model vgg` from start to page, on the same data.
-    arms: seven rectifiers on CIFAR-10 with ten seeds.
+    arms: seven rectifiers on CIFAR-10 with ten seeds. long: six of them in a larger net, trained
+    for 24 epochs.
 
     Each part is a file of JSON in `out`, written after each of its jobs. Run the command again with
     the same folder to go on where it stopped.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
+from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow, flatten_row
 
 if TYPE_CHECKING:
     import optuna
@@ -133,17 +133,6 @@ class Rows(list):
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows as dicts, hyperparameters and metrics as columns of their own."""
         return [flatten_row(row) for row in self]
-
-
-def flatten_row(row: Any) -> dict[str, Any]:
-    """A row as it stands in its table: nested dicts become columns, large arrays are left out."""
-    flat: dict[str, Any] = {}
-    for name, value in vars(row).items():
-        if name in ("hyperparameters", "metrics"):
-            flat |= value
-        elif name != "test_examples":
-            flat[name] = value
-    return flat
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def run(*flags):
 
 
 def test_parts_are_files_and_what_is_there_is_not_measured_again(tmp_path):
-    parts = ("layers",)
+    parts = ("layers", "long")
     flags = ("--small", "--out", tmp_path, "--parts", *parts)
     done = run(*flags)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras_leaky
+from keras_leaky import is_command_line
 from keras_leaky.study.errors import InputError, StudyFailedError
 
 if TYPE_CHECKING:  # at run time they would bring in Keras, or tyro, which takes a moment
@@ -151,7 +151,7 @@ def _prepare(studies: "Sequence[Study]") -> None:
 def exit_code(work: Callable[[], None]) -> int:
     """Runs `work`; our own errors become one sentence and a code, others keep their traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes are not for our users
-    if signal.getsignal(signal.SIGINT) is keras_leaky._end_quietly:
+    if is_command_line() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         work()
@@ -334,12 +334,14 @@ def _dead_units(arguments: Sequence[str]) -> None:
     if not flags.model.is_file():
         raise InputError(f"`MODEL` must be a .keras or .h5 file. Received: {flags.model}")
     _start_keras()
+    from keras_leaky.diagnostics import dead_units
+    from keras_leaky.saving import load_model
     from keras_leaky.study.data_files import fits, read_inputs
 
     name, x = read_inputs(flags.data)
     x = x[: flags.examples]
     try:
-        model = keras_leaky.load_model(flags.model, compile=False)
+        model = load_model(flags.model, compile=False)
     except (ValueError, TypeError, OSError) as error:
         raise InputError(f"`MODEL` cannot be loaded: {error}. Received: {flags.model}") from error
     shape = getattr(model, "input_shape", None)
@@ -348,7 +350,7 @@ def _dead_units(arguments: Sequence[str]) -> None:
             f"`{name}` must have the shape that the model takes, {shape}. Received: {x.shape}"
         )
     try:
-        report = keras_leaky.diagnostics.dead_units(model, x, batch_size=flags.batch_size)
+        report = dead_units(model, x, batch_size=flags.batch_size)
     except ValueError as error:
         raise InputError(f"The units of {flags.model} cannot be counted: {error}") from error
     print(f"{flags.model} on the first {len(x):,} examples of {name} in {flags.data}\n")

@@ -45,7 +45,7 @@ def read_table(folder, targets, **changes):
         ({"y_train": np.arange(400) % 9}, "`y_test` must hold labels that `y_train` has.* 9"),
         (
             {"y_test": np.full(100, "3")},
-            "`y_test` must hold labels of type int, as y_train. Received: str",
+            "labels of type int, as y_train.* str",
         ),
         ({"y_train": np.arange(400)}, "400 different whole numbers in 400 .* save them as floats"),
         ({"source": np.array(["a", "b"])}, "`source` must be one string"),
@@ -69,7 +69,7 @@ def test_broken_file_is_refused(tmp_path, content):
 
 
 def test_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="must be an .npz file. .* which does not exist"):
+    with pytest.raises(InputError, match=r"must be an \.npz file\. .* which does not exist"):
         read_data(tmp_path / "data.npz")
 
 
@@ -162,7 +162,7 @@ def test_parts_that_are_there_are_taken(tmp_path):
 def test_a_class_too_small_to_split_is_named(tmp_path, n):
     targets = CLASSES.copy()
     targets[:n] = 9
-    with pytest.raises(InputError, match="at least 3 examples of each class.* 1 left of 9. Leave"):
+    with pytest.raises(InputError, match=r"at least 3 examples of each class.* 1 left of 9\. Le"):
         read_table(tmp_path, targets)
 
 

@@ -207,7 +207,7 @@ def test_runs_of_others_are_refused_by_name(tmp_path):
     with pytest.raises(InputError, match=r"a run of `python -m recipes\.mnist`"):
         parse(*resume, cls=Cifar10Flags)
     write_json(tmp_path / "study.json", {"version": 1, "options": None})
-    with pytest.raises(InputError, match="a study that a script made. Run that script again"):
+    with pytest.raises(InputError, match=r"a study that a script made\. Run that script again"):
         parse(*resume)
     (tmp_path / "study.json").unlink()
     (tmp_path / "config.json").write_text(json.dumps({"format": "keras_leaky run 3"}))
@@ -219,14 +219,14 @@ def test_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious.txt").write_text("mine")
     output = ["--output", str(tmp_path / "full")]
-    with pytest.raises(InputError, match="`--output` must be empty. .* which holds other files"):
+    with pytest.raises(InputError, match=r"`--output` must be empty\. .* which holds other files"):
         parse(*output)
-    with pytest.raises(InputError, match="`--overwrite` deletes only a run. .* Nothing was del"):
+    with pytest.raises(InputError, match=r"`--overwrite` deletes only a run\. .* Nothing was del"):
         parse(*output, "--overwrite")
     (tmp_path / "run").mkdir()
     write_run(tmp_path / "run", MnistFlags())
     output = ["--output", str(tmp_path / "run")]
-    with pytest.raises(InputError, match="which holds a run. Go on with it by `--resume`"):
+    with pytest.raises(InputError, match=r"which holds a run\. Go on with it by `--resume`"):
         parse(*output)
     assert parse(*output, "--overwrite").overwrite
     assert parse("--output", str(tmp_path / "new" / "run")).output == tmp_path / "new" / "run"

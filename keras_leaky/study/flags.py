@@ -32,6 +32,7 @@ __all__ = [
     "ReportFlags",
     "StudyFlags",
     "parse_flags",
+    "parse_plain",
     "require",
 ]
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
+from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow, flatten_row
+
+if TYPE_CHECKING:
+    import optuna
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,6 @@ class Rows(list):
         return [flatten_row(row) for row in self]
 
 
-def flatten_row(row: Any) -> dict[str, Any]:
-    """A row as it stands in its table: nested dicts become columns, large arrays are left out."""
-    flat: dict[str, Any] = {}
-    for name, value in vars(row).items():
-        if name in ("hyperparameters", "metrics"):
-            flat |= value
-        elif name != "test_examples":
-            flat[name] = value
-    return flat
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What came out of a study.
@@ -201,6 +193,20 @@ class Outcome:
 
     def best_model(self, custom_objects: dict[str, Any] | None = None) -> Any:
         """The model of the arm that is recommended, from best.keras. It is not compiled."""
-        import keras_leaky
+        from keras_leaky.saving import load_model
 
-        return keras_leaky.load_model(self.best_keras, custom_objects=custom_objects)
+        return load_model(self.best_keras, custom_objects=custom_objects)
+
+    def to_optuna(self, storage: Any = None) -> "optuna.Study":
+        """All trials as one study of Optuna, such as for optuna-dashboard.
+
+        Args:
+            storage: As `optuna.create_study` takes it, such as "sqlite:///study.db". None keeps
+                the study in memory.
+
+        Raises:
+            InputError: Optuna is not installed, or the storage holds a study of this name.
+        """
+        from keras_leaky.study.importance import to_optuna
+
+        return to_optuna(self, storage)

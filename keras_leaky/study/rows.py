@@ -100,3 +100,14 @@ class DeadUnitRow:
     n_dead: int
     n_inactive: int
     active_fraction: list[float]
+
+
+def flatten_row(row: Any) -> dict[str, Any]:
+    """A row as it stands in its table: nested dicts become columns, large arrays are left out."""
+    flat: dict[str, Any] = {}
+    for name, value in vars(row).items():
+        if name in ("hyperparameters", "metrics"):
+            flat |= value
+        elif name != "test_examples":
+            flat[name] = value
+    return flat

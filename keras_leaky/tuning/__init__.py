@@ -2,6 +2,7 @@
 
 from keras_leaky.tuning._engine.out_of_memory import is_out_of_memory
 from keras_leaky.tuning._lanes.local_workers import local_workers
+from keras_leaky.tuning._lanes.training import Trained
 from keras_leaky.tuning._lanes.worker_outcome import SchedulerLostError, WorkerLostError
 from keras_leaky.tuning._lanes.worker_pool import WorkerPool
 from keras_leaky.tuning.bayesian_optimization import (
@@ -11,9 +12,10 @@ from keras_leaky.tuning.bayesian_optimization import (
 from keras_leaky.tuning.grid_search import GridSearch, GridSearchOracle
 from keras_leaky.tuning.hyperband import Hyperband
 from keras_leaky.tuning.random_search import RandomSearch
+from keras_leaky.tuning.read_trials import TrialRecord, read_trials
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
 from keras_leaky.tuning.scaled_schedule import ScaledSchedule
-from keras_leaky.tuning.train_all import Trained, train_all
+from keras_leaky.tuning.train_all import train_all
 from keras_leaky.tuning.trainer import Trainer
 
 __all__ = [
@@ -28,9 +30,11 @@ __all__ = [
     "SchedulerLostError",
     "Trained",
     "Trainer",
+    "TrialRecord",
     "WorkerLostError",
     "WorkerPool",
     "is_out_of_memory",
     "local_workers",
+    "read_trials",
     "train_all",
 ]

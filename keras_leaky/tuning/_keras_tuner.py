@@ -7,6 +7,7 @@ Seen in keras-tuner 1.4.8. What a subclass overrides stands in the subclass, whi
 import functools
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
@@ -15,6 +16,7 @@ from keras_leaky.storage import WriteError
 
 Trial = keras_tuner.engine.trial.Trial
 TrialStatus = keras_tuner.engine.trial.TrialStatus
+_N_COLLISIONS = 100  # proposals in a row that were tried before, until a search ends
 
 
 class FatalWriteError(keras_tuner.errors.FatalError, WriteError):
@@ -27,6 +29,25 @@ def record_values(oracle: keras_tuner.Oracle, trial: Any) -> None:
     `create_trial` does so for a new trial; for one that is read or made here nothing public does.
     """
     oracle._record_values(trial)
+
+
+def propose_by(oracle: Any, propose: Callable[[Any, int], dict[str, Any] | None]) -> None:
+    """Has an oracle take from `propose(space, index)` what it would draw at random.
+
+    That is every trial of a random search, the first points of a Bayesian one and the first rungs
+    of Hyperband. None ends the search. Nothing public reaches all three. The index goes into
+    `_seed_state`, which the oracle saves, so that a resumed search goes on with the next one.
+    """
+
+    def draw() -> dict[str, Any] | None:
+        for _ in range(_N_COLLISIONS):
+            values = propose(oracle.hyperparameters.space, oracle._seed_state - oracle.seed)
+            oracle._seed_state += 1
+            if values is None or not oracle._duplicate(values):
+                return values
+        return None
+
+    oracle._random_values = draw
 
 
 def replace_files(oracle: keras_tuner.Oracle, save: Any, save_trial: Any, reload: Any) -> None:

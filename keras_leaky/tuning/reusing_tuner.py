@@ -18,8 +18,9 @@ from keras_leaky.tuning._keras_tuner import (
     tuner_path,
 )
 from keras_leaky.tuning._lanes.crashes import Crashes
-from keras_leaky.tuning._lanes.search import load_data, search
-from keras_leaky.tuning._project.data_digest import DataSeen, digest_of
+from keras_leaky.tuning._lanes.search import search
+from keras_leaky.tuning._lanes.workplace import load_data
+from keras_leaky.tuning._project.data_digest import DataSeen
 from keras_leaky.tuning._project.objectives import check_objective, describe_objective
 from keras_leaky.tuning._project.project import Project, is_distributed
 from keras_leaky.tuning._project.search_space import check_space
@@ -153,17 +154,13 @@ class ReusingTuner(keras_tuner.Tuner):
             SchedulerLostError: If the scheduler has gone away. What has finished is kept.
         """
         self._trainer.forget_data()  # it may have changed since the last search
-        with self._project.searching(self.reload):
-            if client is None:
+        if is_distributed():
+            with self._project.searching(self.reload):
                 fit_args, fit_kwargs = load_data(fit_args, fit_kwargs)
-            if not is_distributed():
-                now = digest_of(fit_args, fit_kwargs)
-                self._data_seen.add(now, self.project_dir, self._has_results())
-            self.save()
-            if is_distributed():
+                self.save()
                 super().search(*fit_args, **fit_kwargs)
-            else:
-                search(self, client, retries, trial_timeout, fit_args, fit_kwargs)
+        else:
+            search(self, client, retries, trial_timeout, fit_args, fit_kwargs)
         self._crashes.raise_if_too_many()  # in the chief of KerasTuner's own workers
 
     def run_trial(self, trial, *args, **kwargs):
@@ -285,6 +282,14 @@ class ReusingTuner(keras_tuner.Tuner):
 
     def _keep(self, trial, executions):
         """Writes the checkpoint of `Executions`; returns what KerasTuner takes as results."""
+        seed = self._own_oracle.seed
+        log = {
+            "histories": executions.histories,
+            "seeds": [derive_seed(seed, i) for i in range(max(1, len(executions.histories)))],
+            "has_diverged": executions.has_diverged,
+            "seconds": executions.seconds,
+        }
+        self._project.keep_log(trial.trial_id, log)
         if executions.failure:
             self._diverged[trial.trial_id] = executions.failure
             raise keras_tuner.errors.FailedTrialError(executions.failure)
@@ -292,6 +297,9 @@ class ReusingTuner(keras_tuner.Tuner):
         if executions.checkpoint and overrides(self, "get_trial_dir", "_get_checkpoint_fname"):
             executions.checkpoint.write_for(self, trial.trial_id)
         return executions.results
+
+    def _see_data(self, digest):
+        self._data_seen.add(digest, self.project_dir, self._has_results())
 
     def _has_results(self):
         return any(trial.score is not None for trial in self.oracle.trials.values())

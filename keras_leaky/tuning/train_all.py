@@ -1,42 +1,17 @@
 """Many trainings that are no search: every point from every seed."""
 
 import contextlib
-import copy
 import dataclasses
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 
-from keras_leaky.tuning._engine.out_of_memory import describe_out_of_memory, is_out_of_memory
-from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss
 from keras_leaky.tuning._lanes.local_workers import local_workers
 from keras_leaky.tuning._lanes.scheduler import Job, open_lanes, run_jobs
-from keras_leaky.tuning._lanes.search import FitWork
+from keras_leaky.tuning._lanes.training import Trained, TrainingWork
 from keras_leaky.tuning._lanes.worker_outcome import Finished, WorkerLostError
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """What became of one training of `train_all`.
-
-    Attributes:
-        point: That `build` was called with.
-        seed: That everything random derives from.
-        history: Metric -> its value in each epoch; the epochs before it failed.
-        examined: What `examine` returned; None without it, or after a failure.
-        failure: That the loss was not finite, that memory ran out, or that workers were lost; None
-            if the training came to its end.
-        seconds: Of the training, its model's building and `examine`.
-    """
-
-    point: Any
-    seed: int
-    history: dict[str, list[float]]
-    examined: Any
-    failure: str | None
-    seconds: float
+from keras_leaky.tuning._lanes.workplace import Workplace
 
 
 def train_all(
@@ -104,58 +79,37 @@ def train_all(
         raise ValueError(
             f"`workers` must be left out where a `client` is given. Received: {workers=}"
         )
-    work = _TrainingWork(args=fit_args, kwargs=fit_kwargs, build=build, examine=examine)
+    fit_kwargs = {**fit_kwargs, "verbose": 0}
+    callbacks = fit_kwargs.pop("callbacks", None)
+    place = Workplace(fit_args, fit_kwargs)
+    work = TrainingWork(place, build, callbacks, _Examine(examine) if examine else None)
     pairs = [(point, seed) for point in points for seed in seeds]
     bar = keras.utils.Progbar(len(pairs), unit_name="training") if verbose and pairs else None
     with contextlib.ExitStack() as stack:
         if workers:
             client = stack.enter_context(local_workers(workers))
         if client is not None:
-            work.check_can_travel(build=build, examine=examine)
+            place.check_can_travel(build=build, examine=examine, callbacks=callbacks)
         source = _TrainingSource(work, pairs, bar)
         lanes = stack.enter_context(open_lanes([source], client, retries=retries, timeout=timeout))
         run_jobs([source], lanes)
     return [source.trained[number] for number in range(len(pairs))]
 
 
-@dataclasses.dataclass(kw_only=True)
-class _TrainingWork(FitWork):
-    """What all trainings share. Called, it does one."""
+@dataclasses.dataclass(frozen=True)
+class _Examine:
+    """`examine` of the model alone."""
 
-    build: Callable[[Any], keras.Model]
-    examine: Callable[[keras.Model], Any] | None
+    function: Callable[[keras.Model], Any]
 
-    def __call__(self, point: Any, seed: int) -> Trained:
-        trainer = self.get_trainer()
-        start = time.perf_counter()
-        finite_loss, history = FiniteLoss(), keras.callbacks.History()
-        given = copy.deepcopy(self.kwargs.get("callbacks") or [])
-        callbacks = [*keras.tree.flatten(given), finite_loss, history]
-        examined, failure = None, None
-        try:
-            model, _ = trainer.train(
-                trainer.build(lambda: self.build(point), seed),
-                *self.args,
-                seed=seed,
-                **{**self.kwargs, "callbacks": callbacks, "verbose": 0},
-            )
-            failure = finite_loss.failure
-            if failure is None and self.examine is not None:
-                examined = self.examine(model)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            failure = describe_out_of_memory(error)
-            self.trainer = None  # frees its programs
-        values = getattr(history, "history", {})
-        seconds = time.perf_counter() - start
-        return Trained(point, seed, values, examined, failure, round(seconds, 3))
+    def __call__(self, model: keras.Model, point: Any, history: Any) -> Any:
+        return self.function(model)
 
 
 class _TrainingSource:
     """Trainings as jobs for lanes."""
 
-    def __init__(self, work: _TrainingWork, pairs: Sequence[Any], bar: Any) -> None:
+    def __init__(self, work: TrainingWork, pairs: Sequence[Any], bar: Any) -> None:
         self.work, self.trained = work, {}
         self._pairs, self._bar, self._n_begun = pairs, bar, 0
 

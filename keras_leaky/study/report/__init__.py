@@ -1,1 +1,6 @@
-"""The page of a study."""
+"""What people see of a study: the page with its pictures, and the table in the terminal."""
+
+from keras_leaky.study.report.page import write_joint_report, write_report
+from keras_leaky.study.report.table import result_table
+
+__all__ = ["result_table", "write_joint_report", "write_report"]

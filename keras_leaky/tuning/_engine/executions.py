@@ -3,11 +3,13 @@
 import copy
 import dataclasses
 import math
+import time
 from functools import partial
 from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 from keras_leaky.tuning._engine.out_of_memory import describe_out_of_memory, is_out_of_memory
 from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss, SaveBestEpoch
@@ -27,12 +29,19 @@ class Executions:
         failure: Why the trial diverged, or that memory ran out; None if neither.
         hyperparameters: `keras_tuner.HyperParameters`, with those that building and training
             asked for on the way.
+        histories: One an execution, also of the one that failed: metric -> its value in each epoch.
+            Empty where `HyperModel.fit` returned something else.
+        has_diverged: Whether a loss or an objective that was not finite is the failure.
+        seconds: Of all executions.
     """
 
     results: list[Any]
     checkpoint: Checkpoint | None
     failure: str | None
     hyperparameters: keras_tuner.HyperParameters
+    histories: list[dict[str, list[float]]] = dataclasses.field(default_factory=list)
+    has_diverged: bool = False
+    seconds: float = 0.0
 
 
 @dataclasses.dataclass
@@ -91,7 +100,8 @@ def run_executions(train, hyperparameters, *, callbacks, objective, n_executions
     Raises:
         keras_tuner.errors.FatalValueError: If the objective is not among what was logged.
     """
-    best, results = SaveBestEpoch(objective), []
+    best, start = SaveBestEpoch(objective), time.perf_counter()
+    done = Executions([], None, None, hyperparameters)
     for execution in range(n_executions):
         finite_loss = FiniteLoss()
         try:
@@ -99,13 +109,19 @@ def run_executions(train, hyperparameters, *, callbacks, objective, n_executions
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            return Executions(results, None, describe_out_of_memory(error), hyperparameters)
-        failure = finite_loss.failure or best.failure
-        if failure:
-            return Executions(results, None, failure, hyperparameters)
+            done.failure = describe_out_of_memory(error)
+            break
+        done.histories.append(_numbers_of(result))
+        done.failure = finite_loss.failure or best.failure
+        if done.failure:
+            done.has_diverged = True
+            break
         check_logged(result, objective)
-        results.append(_without_model(result))
-    return Executions(results, best.checkpoint(), None, hyperparameters)
+        done.results.append(_without_model(result))
+    else:
+        done.checkpoint = best.checkpoint()
+    done.seconds = round(time.perf_counter() - start, 3)
+    return done
 
 
 def build_and_fit(
@@ -170,6 +186,17 @@ def _build(build, hyperparameters, data_shape, max_model_size):
             f"The model has {n_parameters} parameters, more than `max_model_size`: {max_model_size}"
         )
     return model
+
+
+def _numbers_of(result):
+    """What JSON can keep of a History."""
+    if not isinstance(result, keras.callbacks.History):
+        return {}
+    return {
+        name: [float(value) for value in values]
+        for name, values in getattr(result, "history", {}).items()
+        if all(np.ndim(value) == 0 for value in values)
+    }
 
 
 def _without_model(result):

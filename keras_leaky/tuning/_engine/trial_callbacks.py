@@ -101,6 +101,13 @@ class SaveBestEpoch(keras.callbacks.Callback):
             return None
         return f"The objective became {self._value} in every epoch: {self.objective.name}"
 
+    def restore(self):
+        """The model as its best epoch left it. None if there is no epoch with a value."""
+        if self._value is None or math.isnan(self._value) or self._best_model is None:
+            return None
+        self._best_model.set_weights(self._weights)
+        return self._best_model
+
     def checkpoint(self):
         """The `Checkpoint` of the best epoch, None if no epoch was seen.
 

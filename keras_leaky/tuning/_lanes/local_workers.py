@@ -4,10 +4,12 @@ import contextlib
 import functools
 import logging
 import os
+from multiprocessing import spawn
 
 from keras_leaky.tuning._lanes.worker_setup import worker_environment
 
 _NEVER = 10**9  # seconds
+_NAME_OF_WORKERS = "Dask Worker process (from Nanny)"
 _N_TRIES = 3
 _LEAST_MEMORY = 1e9  # bytes; TensorFlow alone takes half of it
 _MEMORY_FRACTION = 0.9  # of the machine's, for all workers; the rest is for this process
@@ -21,8 +23,8 @@ def local_workers(n_workers):
     interface alone. A process that takes more than its share of the memory is killed and started
     anew, as one that dies in any way.
 
-    A script that calls this needs `if __name__ == "__main__":` around its work, because each
-    process imports it.
+    The processes do not import the main module of this one, so a script needs no
+    `if __name__ == "__main__":`. Functions and classes of the script travel with the work.
 
     Args:
         n_workers: int >= 1.
@@ -34,9 +36,8 @@ def local_workers(n_workers):
     Example:
 
     ```python
-    if __name__ == "__main__":
-        with local_workers(4) as client:
-            tuner.search(x, y, validation_split=0.2, epochs=2, client=client)
+    with local_workers(4) as client:
+        tuner.search(x, y, validation_split=0.2, epochs=2, client=client)
     ```
     """
     if isinstance(n_workers, bool) or not isinstance(n_workers, int) or n_workers < 1:
@@ -65,7 +66,7 @@ def local_workers(n_workers):
             "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
         ],
     }
-    with _environment(worker_environment()), config.set(settings):
+    with _environment(worker_environment()), _without_main_module(), config.set(settings):
         start = functools.partial(
             LocalCluster,
             n_workers=n_workers,
@@ -90,12 +91,35 @@ def _tried(start):
 
 
 @contextlib.contextmanager
+def _without_main_module():
+    """Keeps Python from importing the main module of this process in the workers.
+
+    It would run a script again that has no guard, and again in every worker that is replaced. A
+    process that the script itself starts meanwhile is left alone.
+    """
+    prepare = spawn.get_preparation_data
+
+    def prepare_without_main(name):
+        data = prepare(name)
+        if name == _NAME_OF_WORKERS:
+            data.pop("init_main_from_name", None)
+            data.pop("init_main_from_path", None)
+        return data
+
+    spawn.get_preparation_data = prepare_without_main
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = prepare
+
+
+@contextlib.contextmanager
 def _environment(variables):
     """Sets environment variables of this process for those that it starts, and takes them back.
 
-    They have to be there before a worker process imports the main module of this one, which may
-    import TensorFlow. Dask's own way to that, `distributed.nanny.pre-spawn-environ`, sets them here
-    too and leaves them, and lets what is set here already stand.
+    They have to be there before a worker process imports TensorFlow. Dask's own way to that,
+    `distributed.nanny.pre-spawn-environ`, sets them here too and leaves them, and lets what is set
+    here already stand.
     """
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -105,6 +105,11 @@ class WorkerLanes:
     def start(self, source: Source, job: Job) -> None:
         self._pool.submit(job, self._sources.index(source), job.arguments)
 
+    @property
+    def running(self) -> Any:
+        """Job and seconds so far of every worker that is busy."""
+        return self._pool.running
+
     def wait(self) -> list[Finished]:
         return self._pool.wait()
 

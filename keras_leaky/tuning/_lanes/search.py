@@ -1,12 +1,11 @@
 """The search of a tuner: it proposes and records, lanes train."""
 
 import dataclasses
-from functools import partial
-from types import FunctionType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_leaky.tuning._engine.executions import (
     Builder,
@@ -17,10 +16,11 @@ from keras_leaky.tuning._engine.executions import (
 )
 from keras_leaky.tuning._engine.seeding import derive_seed
 from keras_leaky.tuning._engine.trial_callbacks import overrides
-from keras_leaky.tuning._keras_tuner import TrialStatus, run_and_record
+from keras_leaky.tuning._keras_tuner import TrialStatus, propose_by, run_and_record
 from keras_leaky.tuning._lanes.scheduler import Job, open_lanes, run_jobs
 from keras_leaky.tuning._lanes.worker_outcome import Finished, WorkerLostError
-from keras_leaky.tuning.trainer import Trainer
+from keras_leaky.tuning._lanes.workplace import Workplace
+from keras_leaky.tuning._project.data_digest import digest_of
 
 _OF_WORKERS = (
     *("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"),
@@ -30,47 +30,18 @@ _OF_WORKERS = (
 
 
 @dataclasses.dataclass(kw_only=True)
-class FitWork:
-    """Arguments of `fit`, and the trainer that a process keeps from one job to the next.
-
-    Attributes:
-        args, kwargs: For `fit`, or functions that load what is for `fit`.
-        trainer: Of this process, once it has trained.
-    """
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    trainer: Any = None
-
-    def get_trainer(self):
-        """The trainer. The first call loads the data, which then stay the same objects."""
-        if self.trainer is None:
-            self.trainer = Trainer()
-            self.args, self.kwargs = load_data(self.args, self.kwargs)
-        return self.trainer
-
-    def check_can_travel(self, **parts):
-        """Refuses `parts` and arguments of `fit` that cannot be pickled for the workers.
-
-        Raises:
-            ValueError: Names the part.
-        """
-        parts |= {f"fit argument {i}": value for i, value in enumerate(self.args)} | self.kwargs
-        for name, part in parts.items():
-            _check_can_travel(name, part)
-
-
-@dataclasses.dataclass(kw_only=True)
-class TrialWork(FitWork):
+class TrialWork:
     """What all trials of a search share. Called, it does the work of one.
 
     Attributes:
+        place: `Workplace`.
         builder: `Builder` without a start.
         callbacks: For `fit`; copied for each training.
         objective, seed: Of the oracle.
         n_executions, max_model_size: Of the tuner.
     """
 
+    place: Workplace
     builder: Builder
     callbacks: list[Any]
     objective: Any
@@ -89,7 +60,7 @@ class TrialWork(FitWork):
         Returns:
             `Executions`.
         """
-        trainer = self.get_trainer()
+        trainer = self.place.get_trainer()
 
         def train(execution, callbacks):
             return build_and_fit(
@@ -97,8 +68,8 @@ class TrialWork(FitWork):
                 dataclasses.replace(self.builder, start=start),
                 self.builder.hypermodel,
                 hyperparameters,
-                self.args,
-                {**self.kwargs, **epochs, "callbacks": callbacks},
+                self.place.args,
+                {**self.place.kwargs, **epochs, "callbacks": callbacks},
                 objective=self.objective,
                 seed=derive_seed(self.seed, execution),
                 max_model_size=self.max_model_size,
@@ -113,35 +84,36 @@ class TrialWork(FitWork):
         )
 
 
-def load_data(args, kwargs):
-    """Arguments of `fit`, with what the functions among them return in their place."""
-
-    def load(part):
-        return part() if isinstance(part, FunctionType | partial) else part
-
-    return tuple(map(load, args)), {name: load(part) for name, part in kwargs.items()}
-
-
 class TrialSource:
     """The trials of a tuner, as jobs for lanes.
 
     Args:
         tuner: `ReusingTuner`.
-        args, kwargs: For `fit`.
+        place: `Workplace` with what is for `fit`, of workers or of this process.
+        callbacks: For `fit`.
         has_workers: Whether workers do the jobs; else the tuner's own `run_trial` does.
 
     Raises:
         ValueError: If something of the search cannot leave this process and has to.
     """
 
-    def __init__(self, tuner: Any, args: Any, kwargs: Any, has_workers: bool) -> None:
-        self._tuner, self._args, self._kwargs = tuner, args, kwargs
+    def __init__(self, tuner: Any, place: Workplace, callbacks: Any, has_workers: bool) -> None:
+        self._tuner, self._place, self._callbacks = tuner, place, callbacks
         self._has_workers = has_workers
-        self.work = _work_of(tuner, args, {**kwargs, "verbose": 0}) if has_workers else None
+        self.work = _work_of(tuner, place, list(callbacks or [])) if has_workers else None
         self._running: dict[Any, Any] = {}  # trials, by id
         # Trials of Hyperband that go on with one that is running, as after a resume.
         self._waiting: list[Any] = []
         self._is_stopped = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the oracle has no other trial."""
+        return self._is_stopped
+
+    def log_of(self, trial_id: str) -> dict[str, Any]:
+        """How the trainings of a trial went, as the file of the trial has it."""
+        return self._tuner._project.log_of(trial_id)
 
     @property
     def is_done(self) -> bool:
@@ -164,7 +136,8 @@ class TrialSource:
         return Job(trial.trial_id, (trial.hyperparameters, start, epochs))
 
     def perform(self, job: Job) -> None:
-        run_and_record(self._tuner, self._running[job.name], *self._args, **self._kwargs)
+        args, kwargs = self._place.args, {**self._place.kwargs, "callbacks": self._callbacks}
+        run_and_record(self._tuner, self._running[job.name], *args, **kwargs)
 
     def record(self, job: Job, finished: Finished) -> None:
         trial = self._running.pop(job.name)
@@ -210,6 +183,38 @@ class TrialSource:
         trial.message = trial.message or "; ".join(finished.lost) or None
 
 
+@contextmanager
+def open_search(
+    tuner: Any,
+    place: Workplace,
+    callbacks: Any,
+    has_workers: bool,
+    propose: Callable[[Any, int], dict[str, Any] | None] | None = None,
+) -> Iterator[TrialSource]:
+    """The trials of a tuner, whose project is held until the block ends.
+
+    Args:
+        tuner, place, callbacks, has_workers: As of `TrialSource`.
+        propose: As of `propose_by`; None leaves it to the oracle.
+
+    Raises:
+        ValueError: If another process searches in the project, or something of the search cannot
+            leave this process and has to.
+    """
+    if propose is not None:
+        propose_by(tuner.oracle, propose)
+    with tuner._project.searching(tuner.reload):
+        if not has_workers:
+            place.get_trainer()
+            tuner._trainer = place.trainer
+        tuner._see_data(digest_of(place.args, place.kwargs))
+        tuner.save()
+        source = TrialSource(tuner, place, callbacks, has_workers)
+        tuner.on_search_begin()
+        yield source
+        tuner.on_search_end()
+
+
 def search(
     tuner: Any, client: Any, retries: int, trial_timeout: float | None, args: Any, kwargs: Any
 ) -> None:
@@ -224,24 +229,27 @@ def search(
         ValueError: If something of the search cannot leave this process and has to.
         SchedulerLostError: If the scheduler has gone away. What has finished is kept.
     """
+    kwargs = dict(kwargs)
+    callbacks = kwargs.pop("callbacks", None)
     if "verbose" in kwargs:
         tuner.oracle.verbose = kwargs["verbose"]
-    source = TrialSource(tuner, args, kwargs, has_workers=client is not None)
-    with open_lanes([source], client, retries=retries, timeout=trial_timeout) as lanes:
-        tuner.on_search_begin()
+    if client is not None:
+        kwargs["verbose"] = 0
+    place = Workplace(args, kwargs, None if client is not None else tuner._trainer)
+    with (
+        open_search(tuner, place, callbacks, client is not None) as source,
+        open_lanes([source], client, retries=retries, timeout=trial_timeout) as lanes,
+    ):
         run_jobs([source], lanes)
-        tuner.on_search_end()
 
 
-def _work_of(tuner, args, kwargs):
+def _work_of(tuner, place, callbacks):
     for name in _OF_WORKERS:
         if overrides(tuner, name):
             raise ValueError(
                 f"`client` must be left out for a tuner with a `{name}` of its own: workers have "
                 f"no tuner. A callback or a HyperModel can do the same. Received: {type(tuner)}"
             )
-    kwargs = dict(kwargs)
-    callbacks = list(kwargs.pop("callbacks", None) or [])
     if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
         raise ValueError(
             "`callbacks` must be without TensorBoard where workers train: they have no folder in "
@@ -249,29 +257,13 @@ def _work_of(tuner, args, kwargs):
         )
     builder = Builder(tuner.hypermodel, tuner.optimizer, tuner.loss, tuner.metrics)
     work = TrialWork(
+        place=place,
         builder=builder,
-        args=args,
-        kwargs=kwargs,
         callbacks=callbacks,
         objective=tuner.oracle.objective,
         seed=tuner.oracle.seed,
         n_executions=tuner.executions_per_trial,
         max_model_size=tuner.max_model_size,
     )
-    work.check_can_travel(hypermodel=builder, callbacks=callbacks)
+    place.check_can_travel(hypermodel=builder, callbacks=callbacks)
     return work
-
-
-def _check_can_travel(name, part):
-    import cloudpickle
-
-    leaves = keras.tree.flatten(part)
-    if all(isinstance(leaf, np.ndarray) for leaf in leaves):
-        return  # a copy would cost memory
-    try:
-        cloudpickle.dumps(part)
-    except Exception as error:
-        raise ValueError(
-            f"`{name}` must be something that can be pickled for the workers, such as arrays. "
-            f"Received: {part!r:.200} ({error})"
-        ) from error

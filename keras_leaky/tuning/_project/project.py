@@ -58,6 +58,7 @@ class Project:
     def __init__(self, oracle, folder):
         self._oracle, self.folder = oracle, str(folder)
         self._files = {}  # trial id -> name -> SHA-256
+        self._logs = {}  # trial id -> what `write_log` was given
         self._revision = 0  # counts what is written, so that the newest state is known
         self._last_written = {}  # path -> checksum
         self._seen = None  # oracle.json as we left it
@@ -112,6 +113,7 @@ class Project:
         ours = {
             "before": {name: oracle.trials[name].hyperparameters.values for name in before},
             "files": self._files.get(trial.trial_id, {}),
+            "log": self.log_of(trial.trial_id) if is_finished(trial) else {},
             "n_ended": _place_in(oracle.end_order, trial.trial_id) if is_finished(trial) else 0,
             "n_runs": state["run_times"].get(trial.trial_id, 0),
             "objective": describe_objective(oracle),
@@ -120,6 +122,19 @@ class Project:
         }
         path = self._path(f"trial_{trial.trial_id}", TRIAL_FILE)
         self._write(write_whole, path, encode_json({**trial.get_state(), OURS: ours}))
+
+    def keep_log(self, trial_id, log):
+        """Has the file of a trial, when it ends, tell how its trainings went.
+
+        Args:
+            trial_id: Of the trial.
+            log: Dict of what JSON keeps, as `read_trials` reads it.
+        """
+        self._logs[trial_id] = log
+
+    def log_of(self, trial_id):
+        """What `keep_log` was given for a trial, {} if there is none."""
+        return self._logs.get(trial_id, {})
 
     def write_checkpoint(self, trial_id, checkpoint):
         """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums.
@@ -250,7 +265,7 @@ class Project:
             remove_leftovers(self.folder)
         found = read_project(self.folder, self._oracle.get_state(), self._set_aside)
         if found.is_empty:
-            self._oracle.trials, self._files = {}, {}
+            self._oracle.trials, self._files, self._logs = {}, {}, {}
             return False
         objective, ours = describe_objective(self._oracle), found.newest
         if any(record.trial.score is not None for record in found.records.values()):
@@ -272,6 +287,11 @@ class Project:
             name: found.records[name].ours.get("files", {})
             for name, trial in self._oracle.trials.items()
             if is_finished(trial) and name in found.records
+        }
+        self._logs = {
+            name: record.ours["log"]
+            for name, record in found.records.items()
+            if "log" in record.ours
         }
         for trial in new:
             if self._can_repair and is_finished(trial):

@@ -98,6 +98,11 @@ def read_project(folder, oracle_keys, set_aside):
         set_aside: Function `(path, consequence)`, called for each damaged file; what follows is
             "" where `recover` says it.
     """
+    return Found(*_read_oracle(folder, oracle_keys, set_aside), read_records(folder, set_aside))
+
+
+def read_records(folder, set_aside):
+    """`Record` of each trial that has a file, by id; `set_aside` as of `read_project`."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     records = {}
     for name in sorted(name for name in names if name.startswith("trial_")):
@@ -105,7 +110,7 @@ def read_project(folder, oracle_keys, set_aside):
         record = _read_trial(os.path.join(folder, name), trial_id, set_aside)
         if record is not None:
             records[trial_id] = record
-    return Found(*_read_oracle(folder, oracle_keys, set_aside), records)
+    return records
 
 
 def _read_oracle(folder, keys, set_aside):

@@ -1,0 +1,290 @@
+"""From the records in a run folder to an outcome, its tables and summary.json."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from keras_leaky.study._folder import RetrainingRecord, StudyFolder, write_tables
+from keras_leaky.study._searching import count_epochs, make_trial_rows
+from keras_leaky.study.outcome import (
+    ArmOutcome,
+    Best,
+    Difference,
+    Metric,
+    Outcome,
+    Range,
+    Rows,
+    Summary,
+)
+from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
+from keras_leaky.study.statistics import compare, correct, summarize
+from keras_leaky.study.verdict import recommend
+
+_FRACTIONS = re.compile(
+    r"accuracy|auc|precision|recall|f1|f_?beta|iou|dice|sensitivity|specificity"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredArm:
+    """An arm as study.json has it.
+
+    Attributes:
+        fixed_alpha: Of every trial; None where it is searched or there is none.
+        space: What is searched, by hyperparameter: low, high, scale.
+    """
+
+    name: str
+    title: str
+    rectifier: str | None
+    is_baseline: bool
+    color: str
+    fixed_alpha: float | None
+    space: dict[str, list[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _ArmRecords:
+    """What the folder has of one arm.
+
+    Attributes:
+        finals: Of the chosen point and the seeds of the study, by seed.
+    """
+
+    arm: StoredArm
+    trials: list[TrialRow]
+    epochs: list[EpochRow]
+    retrainings: list[RetrainingRecord]
+    finals: dict[int, RetrainingRecord]
+
+
+def read_metric(objective: Mapping[str, str]) -> Metric:
+    """The metric of an objective as study.json has it."""
+    name = objective["name"].removeprefix("val_")
+    is_fraction = objective["direction"] == "max" and bool(_FRACTIONS.search(name))
+    return Metric(objective["name"], name, objective["direction"], is_fraction)
+
+
+def assemble(folder: StudyFolder) -> Outcome:
+    """The outcome of a study, finished or not, from its folder alone.
+
+    Raises:
+        InputError: If the folder holds no study, or study.json is damaged.
+    """
+    study = folder.read_study()
+    metric = read_metric(study["study"]["objective"])
+    objective = keras_tuner.Objective(metric.objective, metric.direction)
+    state, about = study["state"], study["about"]
+    has_test = study["has_test"]
+    arms = [
+        _read_arm(folder, StoredArm(**arm), objective, state, study["final_seeds"])
+        for arm in study["arms"]
+    ]
+    outcomes = {a.arm.name: _arm_outcome(a, metric, has_test, state) for a in arms}
+    differences = _differences(arms, metric, has_test)
+    trials = Rows(row for a in arms for row in a.trials)
+    retrainings = Rows(record.row for a in arms for record in a.retrainings)
+    notes = list(study["notes"])
+    verdict, recommended = recommend(
+        outcomes,
+        differences,
+        trials,
+        retrainings,
+        metric,
+        has_test=has_test,
+        is_finished=state["is_finished"],
+    )
+    return Outcome(
+        directory=folder.path,
+        title=about["title"],
+        metric=metric,
+        data_source=about["data_source"],
+        warning=about["warning"],
+        notes=notes,
+        verdict=verdict,
+        recommended=recommended,
+        is_finished=state["is_finished"],
+        arms=outcomes,
+        differences=differences,
+        trials=trials,
+        epochs=Rows(row for a in arms for row in a.epochs),
+        retrainings=retrainings,
+        dead_units=Rows(row for a in arms for record in a.retrainings for row in record.dead_units),
+        has_test=has_test,
+        n_test_looks=state["n_test_looks"],
+        seconds=round(sum(row.seconds for row in (*trials, *retrainings)), 1),
+        settings={**study["study"], **study["fit"], **(study["options"] or {})},
+        environment=folder.read_environment() or {},
+    )
+
+
+def write_results(folder: StudyFolder, outcome: Outcome) -> None:
+    """The tables, summary.json and best.keras of a folder."""
+    tables = outcome.trials, outcome.epochs, outcome.retrainings, outcome.dead_units
+    write_tables(folder, *tables)
+    if outcome.is_finished:
+        folder.write_summary(_summary(outcome))
+        _write_best(folder, outcome)
+
+
+def _read_arm(
+    folder: StudyFolder,
+    arm: StoredArm,
+    objective: keras_tuner.Objective,
+    state: Mapping[str, Any],
+    seeds: Sequence[int],
+) -> _ArmRecords:
+    records = folder.read_trials(arm.name)
+    epochs = [
+        row
+        for record in records
+        for seed, history in zip(record.seeds, record.histories, strict=False)
+        for row in _epoch_rows("search", arm.name, record.trial_id, seed, history)
+    ]
+    retrainings = folder.read_retrainings(arm.name)
+    retrainings.sort(key=lambda record: (record.row.stage, record.row.trial_id, record.row.seed))
+    for one in retrainings:
+        row = one.row
+        epochs += _epoch_rows(row.stage, arm.name, row.trial_id, row.seed, one.history)
+    chosen = state["chosen"].get(arm.name)
+    by_seed = {
+        record.row.seed: record
+        for record in retrainings
+        if record.row.stage == "final" and record.row.trial_id == chosen
+    }
+    finals = {seed: by_seed[seed] for seed in seeds if seed in by_seed}
+    trials = make_trial_rows(arm, records, objective)
+    return _ArmRecords(arm, trials, epochs, retrainings, finals)
+
+
+def _epoch_rows(
+    stage: Any, arm: str, trial_id: str, seed: int, history: Mapping[str, Sequence[float]]
+) -> list[EpochRow]:
+    return [
+        EpochRow(
+            stage,
+            arm,
+            trial_id,
+            seed,
+            epoch + 1,
+            {name: values[epoch] for name, values in history.items() if epoch < len(values)},
+        )
+        for epoch in range(count_epochs(dict(history)))  # type: ignore[arg-type]
+    ]
+
+
+def _arm_outcome(
+    records: _ArmRecords, metric: Metric, has_test: bool, state: Mapping[str, Any]
+) -> ArmOutcome:
+    arm, finals = records.arm, list(records.finals.values())
+    chosen = state["chosen"].get(arm.name)
+    trial = next((row for row in records.trials if row.trial_id == chosen), None)
+    best = None
+    if trial is not None and trial.score is not None:
+        own = {"alpha": trial.alpha, "learning_rate": trial.learning_rate}
+        values = {**{k: v for k, v in own.items() if v is not None}, **trial.hyperparameters}
+        best = Best(trial.trial_id, values, trial.score)
+    units = [row for record in finals for row in record.dead_units]
+    seconds = [r.row.seconds / max(1, count_epochs(r.history)) for r in finals]
+    return ArmOutcome(
+        name=arm.name,
+        title=arm.title,
+        rectifier=arm.rectifier,
+        is_baseline=arm.is_baseline,
+        color=arm.color,
+        space={name: Range(*ends) for name, ends in arm.space.items()},
+        best=best,
+        validation=_summary_of([r.row.val_score for r in finals], metric),
+        test=_summary_of([r.row.test_score for r in finals], metric) if has_test else None,
+        dead_fraction=_fraction(units, "n_dead"),
+        inactive_fraction=_fraction(units, "n_inactive"),
+        epoch_seconds=round(float(np.median(seconds)), 3) if seconds else None,
+        failure=state["failed"].get(arm.name, ""),
+    )
+
+
+def _summary_of(values: Sequence[float | None], metric: Metric) -> Summary | None:
+    known = [value for value in values if value is not None]
+    return summarize(known, metric.is_fraction) if known else None
+
+
+def _fraction(units: Sequence[DeadUnitRow], kind: str) -> float | None:
+    n_units = sum(row.n_units for row in units)
+    return sum(getattr(row, kind) for row in units) / n_units if n_units else None
+
+
+def _differences(
+    arms: Sequence[_ArmRecords], metric: Metric, has_test: bool
+) -> dict[str, Difference]:
+    baseline = arms[0].finals
+    found = {}
+    for one in arms[1:]:
+        pairs = [
+            (record.row, baseline[seed].row)
+            for seed, record in one.finals.items()
+            if seed in baseline
+            and _score(record.row, has_test) is not None
+            and _score(baseline[seed].row, has_test) is not None
+        ]
+        if not pairs:
+            continue
+        ours, theirs = zip(*pairs, strict=True)
+        examples: Any = (None, None)
+        if has_test and all(row.test_examples is not None for pair in pairs for row in pair):
+            examples = [np.stack([row.test_examples for row in rows]) for rows in (ours, theirs)]
+        scores = [[_score(row, has_test) for row in rows] for rows in (ours, theirs)]
+        found[one.arm.name] = compare(*scores, *examples, direction=metric.direction)  # type: ignore[arg-type]
+    return correct(found, metric)
+
+
+def _score(row: RetrainingRow, has_test: bool) -> float | None:
+    return row.test_score if has_test else row.val_score
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    def plain(thing: Any) -> Any:
+        return None if thing is None else dataclasses.asdict(thing)
+
+    return {
+        "title": outcome.title,
+        "objective": {"name": outcome.metric.objective, "direction": outcome.metric.direction},
+        "data_source": outcome.data_source,
+        "n_trials": len(outcome.trials),
+        "n_failed": sum(row.status in ("DIVERGED", "FAILED") for row in outcome.trials),
+        "n_stopped": sum(row.status == "STOPPED" for row in outcome.trials),
+        "n_test_looks": outcome.n_test_looks,
+        "seconds": outcome.seconds,
+        "arms": [
+            {
+                "arm": arm.name,
+                "title": arm.title,
+                "is_baseline": arm.is_baseline,
+                "best": plain(arm.best),
+                "validation": plain(arm.validation),
+                "test": plain(arm.test),
+                "difference": plain(outcome.differences.get(arm.name)),
+                "dead_fraction": arm.dead_fraction,
+                "inactive_fraction": arm.inactive_fraction,
+                "epoch_seconds": arm.epoch_seconds,
+                "failure": arm.failure,
+            }
+            for arm in outcome.arms.values()
+        ],
+        "recommended": outcome.recommended,
+        "verdict": outcome.verdict,
+        "warning": outcome.warning,
+        "notes": outcome.notes,
+    }
+
+
+def _write_best(folder: StudyFolder, outcome: Outcome) -> None:
+    """best.keras: the best retraining of the arm that is recommended, if it could be saved."""
+    if outcome.recommended is None:
+        return
+    path = folder.model_file(outcome.recommended)
+    if path.exists():
+        folder.write_best(path.read_bytes())

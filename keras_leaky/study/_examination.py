@@ -1,0 +1,157 @@
+"""What is looked at in a model that was retrained: its test score, its dead units."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_leaky.diagnostics import NanPreActivation, dead_units
+from keras_leaky.tuning import Trainer
+
+N_DEAD_UNIT_EXAMPLES = 2000  # the first of the validation data
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the search space to train again.
+
+    Attributes:
+        stage: finalist or final.
+        values: Of the hyperparameters.
+    """
+
+    stage: str
+    trial_id: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found in the model of a final retraining.
+
+    Attributes:
+        test_score: None without test data.
+        test_examples: Of every test example, where the metric is a mean of them; else None.
+        layers: Of the report of dead units.
+        model: Content of a .keras file; None if the model cannot be saved.
+        problem: Why not; empty if it can.
+    """
+
+    test_score: float | None
+    test_examples: np.ndarray | None
+    layers: list[dict[str, Any]]
+    n_samples: int
+    model: bytes | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Function of a trained model, its point and its history. It travels to workers.
+
+    Attributes:
+        build: Function from the values of the hyperparameters to a new model.
+        metric: Name of the metric that is tested.
+        test_data: As `fit` takes `validation_data`, or None.
+        sample: What the dead units are looked for in, or None.
+        batch_size: For arrays.
+    """
+
+    build: Callable[[dict[str, Any]], keras.Model]
+    metric: str
+    test_data: Any
+    sample: Any
+    batch_size: int
+
+    def __call__(self, model: keras.Model, point: Point, history: Any) -> Examined | None:
+        if point.stage != "final":
+            return None
+        score, examples = None, None
+        if self.test_data is not None:
+            score, examples = evaluate(model, self.test_data, self.metric, self.batch_size)
+        layers, n_samples = _count_dead_units(model, self.sample)
+        content, problem = _save(model, partial(self.build, point.values))
+        return Examined(score, examples, layers, n_samples, content, problem)
+
+
+def evaluate(
+    model: Any, data: Any, metric: str, batch_size: int
+) -> tuple[float, np.ndarray | None]:
+    """The metric of a model on data, and of every example where it is a mean of these.
+
+    Keras sums up in float32. Where examples have values of their own, the score is their mean in
+    float64: an accuracy is then a whole number of examples exactly.
+    """
+    quiet: Any = 0  # Keras's annotation knows "auto" alone
+    if isinstance(data, tuple) and len(data) == 2 and not keras.tree.is_nested(data[1]):
+        function = _function_of_examples(model, metric)
+        if function is not None:
+            predictions = model.predict(data[0], batch_size=batch_size, verbose=quiet)
+            labels = keras.ops.convert_to_tensor(data[1])
+            outputs = keras.ops.convert_to_tensor(predictions)
+            if len(labels.shape) < len(outputs.shape) and not _is_sparse(metric, function):
+                labels = keras.ops.expand_dims(labels, -1)
+            values = np.asarray(keras.ops.convert_to_numpy(function(labels, outputs)), "float64")
+            values = values.reshape(len(predictions), -1).mean(axis=1)
+            return float(values.mean()), values
+    x, *rest = data if isinstance(data, tuple) else (data,)
+    y, weights = (*rest, None, None)[:2]
+    arguments = {} if y is None else {"y": y, "sample_weight": weights, "batch_size": batch_size}
+    found: Any = model.evaluate(x, **arguments, verbose=quiet, return_dict=True)
+    return float(found[metric]), None
+
+
+def _function_of_examples(model: Any, metric: str) -> Any:
+    """Function `(labels, predictions)` to the metric of every example; None if there is none."""
+    if metric == "loss":
+        return None  # it has regularization, and weights of outputs
+    found = [m for m in _flatten_metrics(model.metrics) if m.name == metric]
+    if len(found) != 1 or not isinstance(found[0], keras.metrics.MeanMetricWrapper):
+        return None
+    # Keras gives no public way to the function of a metric that is a mean of examples.
+    function, arguments = getattr(found[0], "_fn", None), getattr(found[0], "_fn_kwargs", {})
+    return None if function is None else partial(function, **arguments)
+
+
+def _flatten_metrics(metrics: Any) -> list[Any]:
+    """Metrics, also those within `CompileMetrics`, which has them as `metrics`."""
+    found = []
+    for one in metrics:
+        inner = getattr(one, "metrics", None)
+        found += _flatten_metrics(inner) if inner else [one]
+    return found
+
+
+def _is_sparse(metric: str, function: Any) -> bool:
+    return "sparse" in metric or "sparse" in getattr(function.func, "__name__", "")
+
+
+def _count_dead_units(model: keras.Model, sample: Any) -> tuple[list[dict[str, Any]], int]:
+    if sample is None:
+        return [], 0
+    # A net of NaN has no dead units to count, and one without activations no units.
+    with contextlib.suppress(NanPreActivation, ValueError):
+        report = dead_units(model, sample).to_dict()
+        return report["layers"], report["n_samples"]
+    return [], 0
+
+
+def _save(trained: keras.Model, build: Callable[[], keras.Model]) -> tuple[bytes | None, str]:
+    """The content of a .keras file of a model, without its optimizer and loss."""
+    try:
+        model = Trainer().copy(trained, build)
+        model.compiled = False  # a schedule or loss of the user's would be needed to load it
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.keras")
+            model.save(path)
+            return path.read_bytes(), ""
+    except OSError:
+        raise
+    except Exception as error:  # whatever a config of the user's raises
+        return None, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"

@@ -1,0 +1,270 @@
+"""The run folder of a study.
+
+    study.json          what is studied, how, and what must not change
+    environment.json    machine and versions, of every session
+    search/ARM/         KerasTuner's projects
+    retrainings/ARM/    a record a retraining, and the best model of the arm
+    *.csv summary.json  tables, made from these
+    best.keras report.html plots/
+
+The projects and the records are the truth; they hold checksums. Everything else is made from them.
+"""
+
+import base64
+import csv
+import dataclasses
+import io
+import json
+import logging
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from keras_leaky import storage
+from keras_leaky.study.errors import InputError
+from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow, flatten_row
+from keras_leaky.tuning import TrialRecord, read_trials
+
+_logger = logging.getLogger(__name__)
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrainingRecord:
+    """What is kept of a retraining.
+
+    Attributes:
+        history: Metric -> its value in each epoch.
+        dead_units: Of a final one, a row a rectifier layer.
+        model_sha256: Of the arm's model file, if this retraining is the one that it is of.
+    """
+
+    row: RetrainingRow
+    history: dict[str, list[float]]
+    dead_units: list[DeadUnitRow]
+    model_sha256: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.row.stage, self.row.trial_id, self.row.seed
+
+    def to_json(self) -> dict[str, Any]:
+        row = {**vars(self.row), "test_examples": _pack(self.row.test_examples)}
+        units = [vars(one) for one in self.dead_units]
+        return {
+            "row": row,
+            "history": self.history,
+            "dead_units": units,
+            "model_sha256": self.model_sha256,
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "RetrainingRecord":
+        row = content["row"]
+        return cls(
+            RetrainingRow(**{**row, "test_examples": _unpack(row["test_examples"])}),
+            content["history"],
+            [DeadUnitRow(**one) for one in content["dead_units"]],
+            content["model_sha256"],
+        )
+
+
+class StudyFolder:
+    """The files of a study.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study_file = path / "study.json"
+        self.page = path / "report.html"
+        self.best_keras = path / "best.keras"
+
+    @property
+    def holds_study(self) -> bool:
+        return self.study_file.exists()
+
+    def check_free(self) -> None:
+        """Refuses a folder that holds something else than a study.
+
+        Raises:
+            InputError: Names the folder.
+        """
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise InputError(
+                    f"`directory` must be a folder. Received: directory={str(self.path)!r}, a file"
+                )
+            if self.path.exists() and not self.holds_study and not storage.is_empty(self.path):
+                raise InputError(
+                    "`directory` must be new, empty, or hold a study. Received: "
+                    f"directory={str(self.path)!r}, which holds other files"
+                )
+        except OSError as error:
+            raise InputError(
+                f"`directory` cannot be read: {error}. Received: directory={str(self.path)!r}"
+            ) from error
+
+    def project(self, arm: str) -> Path:
+        """The folder of an arm's search."""
+        return self.path / "search" / quote_name(arm)
+
+    def model_file(self, arm: str) -> Path:
+        """The best model of an arm's final retrainings."""
+        return self.path / "retrainings" / quote_name(arm) / "best.keras"
+
+    def read_study(self) -> dict[str, Any]:
+        """What study.json holds.
+
+        Raises:
+            InputError: If it is missing, damaged, or of a later version.
+        """
+        try:
+            content = storage.read_json(self.study_file)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path} holds no study: there is no study.json.") from error
+        except storage.DamagedFileError as error:
+            raise InputError(
+                f"{error}. It has no second copy, so this study cannot be resumed: start a new one "
+                "in another folder."
+            ) from error
+        if content.get("version") != VERSION:
+            raise InputError(
+                f"{self.study_file} is of version {content.get('version')} of the format, and this "
+                f"keras_leaky reads version {VERSION}."
+            )
+        return content
+
+    def write_study(self, content: dict[str, Any]) -> None:
+        storage.write_json(self.study_file, {"version": VERSION, **content}, readable=True)
+
+    def read_environment(self) -> dict[str, Any] | None:
+        """None if it is missing or damaged: nothing depends on it."""
+        try:
+            return storage.read_json(self.path / "environment.json")
+        except (FileNotFoundError, storage.DamagedFileError):
+            return None
+
+    def write_environment(self, content: dict[str, Any]) -> None:
+        storage.write_json(self.path / "environment.json", content, readable=True)
+
+    def read_trials(self, arm: str) -> list[TrialRecord]:
+        return read_trials(self.project(arm))
+
+    def read_retrainings(self, arm: str, repair: bool = False) -> list[RetrainingRecord]:
+        """The records of an arm, in the order of stage, trial and seed.
+
+        Args:
+            repair: Set damaged files aside; without it they are left out.
+        """
+        records = []
+        for path in sorted(self.model_file(arm).parent.glob("*.json")):
+            try:
+                records.append(RetrainingRecord.from_json(storage.read_json(path)))
+            except FileNotFoundError:
+                continue
+            except (storage.DamagedFileError, KeyError, TypeError, ValueError) as error:
+                if repair:
+                    aside = storage.set_aside(path).name
+                    _logger.warning("%s is damaged and now called %s: %s", path, aside, error)
+        return records
+
+    def write_retraining(self, record: RetrainingRecord) -> None:
+        row = record.row
+        name = f"{row.stage}-{row.trial_id}-{row.seed}.json"
+        storage.write_json(self.model_file(row.arm).parent / name, record.to_json())
+
+    def write_model(self, arm: str, content: bytes) -> str:
+        """Writes the best model of an arm; returns its SHA-256."""
+        storage.write_whole(self.model_file(arm), content)
+        return storage.checksum_of(content)
+
+    def write_best(self, content: bytes) -> None:
+        storage.write_whole(self.best_keras, content)
+
+    def has_model(self, record: RetrainingRecord) -> bool:
+        """Whether the model of a record is there, and whole."""
+        path = self.model_file(record.row.arm)
+        try:
+            return storage.checksum_of_file(path) == record.model_sha256
+        except FileNotFoundError:
+            return False
+
+    def write_table(self, name: str, rows: Iterable[Any], first: Sequence[str]) -> None:
+        """Writes NAME.csv.
+
+        Args:
+            rows: Of one kind, from `rows`.
+            first: Columns it has also without rows, in their order. Others follow, but for
+                `reason`, which comes last.
+        """
+        flat = [flatten_row(row) for row in rows]
+        others = dict.fromkeys(key for row in flat for key in row if key not in first)
+        columns = [*(c for c in first if c != "reason"), *others]
+        columns += ["reason"] if "reason" in first else []
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        for row in flat:
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+        storage.write_whole(self.path / f"{name}.csv", text.getvalue().encode())
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+        storage.write_whole(self.path / "summary.json", text.encode())
+
+
+TRIAL_COLUMNS = (
+    *("arm", "trial_id", "status", "alpha", "learning_rate", "seed", "score", "best_epoch"),
+    *("epochs", "seconds", "reason"),
+)
+EPOCH_COLUMNS = ("stage", "arm", "trial_id", "seed", "epoch")
+RETRAINING_COLUMNS = (
+    *("arm", "trial_id", "stage", "seed", "val_score", "test_score", "best_epoch", "seconds"),
+    "reason",
+)
+DEAD_UNIT_COLUMNS = tuple(field.name for field in dataclasses.fields(DeadUnitRow))
+
+
+def write_tables(
+    folder: StudyFolder,
+    trials: Sequence[TrialRow],
+    epochs: Sequence[EpochRow],
+    retrainings: Sequence[RetrainingRow],
+    dead_units: Sequence[DeadUnitRow],
+) -> None:
+    """Writes the four tables of a study."""
+    folder.write_table("trials", trials, TRIAL_COLUMNS)
+    folder.write_table("epochs", epochs, EPOCH_COLUMNS)
+    folder.write_table("retrainings", retrainings, RETRAINING_COLUMNS)
+    folder.write_table("dead_units", dead_units, DEAD_UNIT_COLUMNS)
+
+
+def quote_name(name: str) -> str:
+    """The name of an arm as that of a folder."""
+    quoted = quote(name, safe="=+-_.,() ")
+    return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return json.dumps(value)
+    return "" if value is None else value
+
+
+def _pack(values: Any) -> str | None:
+    if values is None:
+        return None
+    return base64.b64encode(zlib.compress(np.asarray(values, "float32").tobytes())).decode()
+
+
+def _unpack(text: str | None) -> np.ndarray | None:
+    if text is None:
+        return None
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "float32")

@@ -1,0 +1,64 @@
+"""A study whose data and models have been checked, and which can begin."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import keras_tuner
+
+from keras_leaky.study._checks import FitData, Probe
+from keras_leaky.study._proposals import Grid, count_trials
+from keras_leaky.study._retraining import N_FINALIST_SEEDS
+from keras_leaky.study.arms import Arm
+
+if TYPE_CHECKING:
+    from keras_leaky.study.study import Study
+
+
+@dataclasses.dataclass
+class Prepared:
+    """A study, and what `run` was given.
+
+    Attributes:
+        fit_kwargs: For `fit`, without callbacks.
+        probes: By arm.
+        content: Of study.json, but for the state.
+        points: Of a grid, on each range; None with another tuner.
+        notes: What is to be known about data and model.
+    """
+
+    study: "Study"
+    data: FitData
+    fit_kwargs: dict[str, Any]
+    callbacks: list[Any]
+    objective: keras_tuner.Objective
+    probes: dict[str, Probe]
+    content: dict[str, Any]
+    points: int | None
+    notes: list[str]
+
+    @property
+    def epochs(self) -> int:
+        return self.fit_kwargs.get("epochs", 1)
+
+    def n_trials_and_epochs(self, arm: Arm) -> tuple[int, int]:
+        n_points = None
+        if self.points is not None:
+            grid, space = Grid(self.points), self.probes[str(arm.name)].space
+            n_points = next(i for i in range(10**9) if grid(space, i) is None)
+        n, n_epochs = count_trials(self.study.tuner, self.study.trials, self.epochs, n_points)
+        return n, n_epochs * self.study.executions
+
+    def n_runs_and_epochs(self) -> tuple[int, int]:
+        """Trials and retrainings of all arms, and their epochs."""
+        n_runs = n_epochs = 0
+        for arm in self.study.arms:
+            n, epochs = self.n_trials_and_epochs(arm)
+            n_again = self.n_retrainings(n)
+            n_runs += n + n_again
+            n_epochs += epochs + n_again * self.epochs
+        return n_runs, n_epochs
+
+    def n_retrainings(self, n_trials: int) -> int:
+        """Of an arm: of its finalists, and of its chosen point."""
+        n_finalists = min(self.study.finalists, n_trials)
+        return self.study.seeds + (n_finalists * N_FINALIST_SEEDS if n_finalists > 1 else 0)

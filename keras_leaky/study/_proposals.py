@@ -1,0 +1,202 @@
+"""What proposes the trials of an arm: KerasTuner's oracles, with points that all arms share."""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from scipy.stats import qmc
+
+from keras_leaky.study.errors import InputError
+from keras_leaky.tuning import BayesianOptimizationOracle, Hyperband, ReusingTuner
+
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+DEFAULT_TRIALS = 20
+N_INITIAL = 6  # points of a Bayesian search that are the same in all arms
+_FACTOR = 3  # of Hyperband
+
+
+class Spread:
+    """Points that are spread evenly, the same ones in every arm for what arms have in common.
+
+    Each hyperparameter takes its values from one dimension of a scrambled Halton sequence: any
+    number of points covers the range without large gaps, which a few independent draws would leave
+    to luck. So all arms try the same learning rates, whatever else they search.
+
+    References:
+        Bousquet, Gelly, Kurach, Teytaud and Vincent, 2017, "Critical Hyper-Parameters: No Random,
+        No Cry".
+    """
+
+    def __init__(self, names: Sequence[str], seed: int) -> None:
+        first = ("learning_rate", "alpha")
+        self._dimensions = [*first, *sorted(set(names) - set(first))]
+        self._sampler = qmc.Halton(len(self._dimensions), scramble=True, rng=seed)
+        self._points = np.empty((0, len(self._dimensions)))
+        self._seed = seed
+
+    def __call__(self, space: Sequence[Any], index: int) -> dict[str, Any]:
+        hp = keras_tuner.HyperParameters()
+        for one in space:
+            hp.merge([one])
+            if hp.is_active(one):
+                hp.values[one.name] = one.prob_to_value(self._fraction(one.name, index))
+        return hp.values
+
+    def _fraction(self, name: str, index: int) -> float:
+        """Where in its range the value lies, in [0, 1)."""
+        if name not in self._dimensions:  # one that `build` asks for under a condition alone
+            return float(np.random.default_rng([self._seed, index, *name.encode()]).random())
+        if index >= len(self._points):
+            self._points = np.vstack([self._points, self._sampler.random(64 + index)])
+        return float(self._points[index, self._dimensions.index(name)])
+
+
+class Grid:
+    """The points of a grid: `n` on each range, both ends among them, and all choices."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __call__(self, space: Sequence[Any], index: int) -> dict[str, Any] | None:
+        axes = [_values_of(one, self.n) for one in space]
+        shape = [len(values) for values in axes]
+        if index >= math.prod(shape):
+            return None
+        places = np.unravel_index(index, shape)
+        return {
+            one.name: values[place] for one, values, place in zip(space, axes, places, strict=True)
+        }
+
+
+def grid_size(spaces: dict[str, Sequence[Any]], trials: int) -> int:
+    """Points on each range, for grids of at most `trials` points; the same in all arms.
+
+    Raises:
+        InputError: If not even two fit, or a hyperparameter depends on another.
+    """
+    for arm, space in spaces.items():
+        conditional = [one.name for one in space if one.conditions]
+        if conditional:
+            raise InputError(
+                "`tuner` must not be 'grid' where a hyperparameter depends on another. Received: "
+                f"{', '.join(conditional)} in arm {arm!r}"
+            )
+
+    def largest(n: int) -> int:
+        return max(math.prod(len(_values_of(one, n)) for one in s) for s in spaces.values())
+
+    if largest(2) > trials:
+        raise InputError(
+            f"`trials` must be at least {largest(2)} for a grid with two points on each range. "
+            f"Received: trials={trials}"
+        )
+    n = 2
+    while n < trials and largest(n + 1) <= trials and largest(n + 1) > largest(n):
+        n += 1
+    return n
+
+
+def _values_of(one: Any, n: int) -> list[Any]:
+    if isinstance(one, keras_tuner.engine.hyperparameters.Float) and one.step is None:
+        return [one.prob_to_value(fraction) for fraction in np.linspace(0, 1, n)]
+    values = list(one.values)
+    if isinstance(one, keras_tuner.engine.hyperparameters.Choice) or len(values) <= n:
+        return values
+    return [values[round(place)] for place in np.linspace(0, len(values) - 1, n)]
+
+
+def make_tuner(
+    kind: str | Callable[..., keras_tuner.Oracle],
+    hypermodel: keras_tuner.HyperModel,
+    folder: Path,
+    *,
+    objective: keras_tuner.Objective,
+    trials: int,
+    executions: int,
+    epochs: int,
+    seed: int,
+) -> ReusingTuner:
+    """The tuner of an arm.
+
+    Args:
+        kind: One of `TUNERS`, or a function that returns an oracle.
+        folder: Of its project.
+        trials, executions, epochs, seed: Of the study; `epochs` is for Hyperband.
+    """
+    shared: dict[str, Any] = {"objective": objective, "seed": seed}
+    place: dict[str, Any] = {
+        "directory": str(folder.parent),
+        "project_name": folder.name,
+        "executions_per_trial": executions,
+    }
+    if kind == "hyperband":
+        tuner: Any = Hyperband(
+            hypermodel, max_epochs=epochs, factor=_FACTOR, hyperband_iterations=1, **shared, **place
+        )
+    else:
+        if kind == "bayesian":
+            oracle: Any = BayesianOptimizationOracle(
+                max_trials=trials, num_initial_points=min(N_INITIAL, trials), **shared
+            )
+        elif isinstance(kind, str):
+            oracle = keras_tuner.oracles.RandomSearchOracle(max_trials=trials, **shared)
+        else:
+            oracle = kind(max_trials=trials, **shared)
+            if not isinstance(oracle, keras_tuner.Oracle):
+                raise InputError(
+                    f"`tuner` must return a keras_tuner.Oracle. Received: {oracle!r} from {kind!r}"
+                )
+        tuner = ReusingTuner(oracle, hypermodel, **place)
+    tuner.oracle.verbose = 0
+    return tuner
+
+
+def count_trials(kind: Any, trials: int, epochs: int, points: int | None) -> tuple[int, int]:
+    """How many trials a search will have, and how many epochs they train in all.
+
+    Args:
+        points: Of the grid; None for another tuner.
+    """
+    if kind != "hyperband":
+        n_trials = trials if points is None else points
+        return n_trials, n_trials * epochs
+    # KerasTuner's Hyperband: bracket b starts many trials with few epochs, and each of its b
+    # promotions keeps a third of them and trains these up to three times as many.
+    n_brackets = 1
+    while epochs / _FACTOR**n_brackets >= 1:
+        n_brackets += 1
+    n_trials = n_trained = 0
+    for bracket in range(n_brackets):
+        last = math.ceil(1 + math.log(epochs, _FACTOR)) / (bracket + 1)
+        before = 0
+        for left in range(bracket, -1, -1):
+            size, until = math.ceil(last * _FACTOR**left), math.ceil(epochs / _FACTOR**left)
+            n_trials += size
+            n_trained += size * (until - before)
+            before = until
+    return n_trials, n_trained
+
+
+def check_tuner(kind: Any, trials: int | None) -> int:
+    """The number of trials of an arm.
+
+    Raises:
+        InputError: If `kind` is no tuner, or `trials` does not suit it.
+    """
+    if not (kind in TUNERS if isinstance(kind, str) else callable(kind)):
+        raise InputError(
+            f"`tuner` must be one of {', '.join(TUNERS)}, or a function that returns a KerasTuner "
+            f"oracle. Received: tuner={kind!r}"
+        )
+    if kind == "hyperband":
+        if trials is not None:
+            raise InputError(
+                "`trials` must be left out with hyperband, which derives their number from "
+                f"`epochs`. Received: trials={trials}"
+            )
+        return sys.maxsize
+    return DEFAULT_TRIALS if trials is None else trials

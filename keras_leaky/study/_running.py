@@ -1,0 +1,303 @@
+"""Running studies: their trials and retrainings on the same lanes, then tables and page."""
+
+import contextlib
+import dataclasses
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_leaky import storage
+from keras_leaky.study._assemble import assemble, write_results
+from keras_leaky.study._checks import FitData, sample_of
+from keras_leaky.study._environment import count_threads, describe_environment
+from keras_leaky.study._examination import N_DEAD_UNIT_EXAMPLES, Examination, Point
+from keras_leaky.study._fingerprint import check_same
+from keras_leaky.study._folder import StudyFolder
+from keras_leaky.study._prepared import Prepared
+from keras_leaky.study._progress import EpochProgress, Progress, make_console
+from keras_leaky.study._proposals import Grid, Spread, make_tuner
+from keras_leaky.study._retraining import N_FINALIST_SEEDS, ArmRetraining
+from keras_leaky.study._searching import ArmSearch, Clock, count_epochs
+from keras_leaky.study._seeds import FINAL, FINALISTS, SEARCH, derive_seed
+from keras_leaky.study.arms import Arm, ArmModel
+from keras_leaky.study.errors import InputError, StudyFailedError
+from keras_leaky.study.outcome import Outcome
+from keras_leaky.study.report import result_table, write_report
+from keras_leaky.tuning import local_workers
+from keras_leaky.tuning._lanes.scheduler import open_lanes, run_jobs
+from keras_leaky.tuning._lanes.search import open_search
+from keras_leaky.tuning._lanes.training import TrainingWork
+from keras_leaky.tuning._lanes.workplace import Workplace
+
+if TYPE_CHECKING:
+    from keras_leaky.study.study import Study
+
+_logger = logging.getLogger(__name__)
+
+
+def run_together(
+    studies: "Mapping[str, Study]",
+    x: Any,
+    y: Any = None,
+    *,
+    workers: str | int = "auto",
+    client: Any = None,
+    retries: int = 2,
+    trial_timeout: float | None = None,
+    max_seconds: float | None = None,
+    verbose: int = 1,
+    **fit_kwargs: Any,
+) -> dict[str, Outcome]:
+    """Runs several studies on the same data with one scheduler; as `Study.run` otherwise."""
+    n_workers = _check_workers(workers, client)
+    if max_seconds is not None and not max_seconds > 0:
+        raise InputError(f"`max_seconds` must be above 0, or None. Received: {max_seconds=}")
+    fit_kwargs.pop("verbose", None)
+    console = make_console(verbose)
+    with contextlib.ExitStack() as stack:
+        for study in studies.values():
+            stack.enter_context(_locked(study))
+        prepared = {name: study.prepare(x, y, **fit_kwargs) for name, study in studies.items()}
+        n_threads = count_threads(default=1 if n_workers or client is not None else None)
+        for one in prepared.values():
+            one.content["fingerprint"]["n_threads"] = n_threads
+            _open_folder(one, console)
+        if client is None and n_workers:
+            try:
+                client = stack.enter_context(local_workers(n_workers))
+            except ValueError as error:  # too many for the memory
+                raise InputError(f"`workers` cannot be {n_workers}: {error}") from error
+        try:
+            _run_all(list(prepared.values()), client, retries, trial_timeout, max_seconds, console)
+        finally:
+            outcomes = {}
+            for name, study in studies.items():
+                outcomes[name] = assemble(study.folder)
+                write_results(study.folder, outcomes[name])
+        for outcome in outcomes.values():
+            if outcome.recommended is None:
+                reasons = "; ".join(f"{a.title}: {a.failure}" for a in outcome.arms.values())
+                raise StudyFailedError(
+                    f"No arm has a result. {reasons}. The trials are in {outcome.directory}: "
+                    "lower the learning rates, or look at trials.csv"
+                )
+            if len(studies) == 1:
+                write_report(outcome)
+    return outcomes
+
+
+def _run_all(
+    prepared: Sequence[Prepared],
+    client: Any,
+    retries: int,
+    trial_timeout: float | None,
+    max_seconds: float | None,
+    console: Any,
+) -> None:
+    """The trials and retrainings of all arms of all studies, on the same lanes."""
+    totals = [one.n_runs_and_epochs() for one in prepared]
+    n_runs, n_epochs = (sum(part) for part in zip(*totals, strict=True))
+    progress = Progress(console, prepared[0].objective, n_runs, n_epochs)
+    n_retrainings = sum(
+        len(one.study.arms)
+        * (one.study.seeds + (one.study.finalists > 1) * one.study.finalists * 3)
+        for one in prepared
+    )
+    n_lanes = 1 if client is None else max(1, len(client.nthreads()))
+    clock = Clock(max_seconds, n_retrainings, n_lanes)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(progress)
+        sources: list[Any] = []  # arm after arm, so that an arm's programs are still there
+        retrainings: list[tuple[Prepared, ArmRetraining]] = []
+        first = prepared[0]
+        place = Workplace(_args_of(first.data), {**first.fit_kwargs, "verbose": 0})
+        for one in prepared:
+            for arm in one.study.arms:
+                search, retraining = _sources_of(one, arm, place, client, progress, clock, stack)
+                sources += [search, retraining]
+                retrainings.append((one, retraining))
+        if client is not None:
+            place.check_can_travel(
+                build=[one.study.build for one in prepared], callbacks=first.callbacks
+            )
+        lanes = stack.enter_context(
+            open_lanes(sources, client, retries=retries, timeout=trial_timeout)
+        )
+        if client is not None:
+            progress.watch_workers(lambda: lanes.running)  # type: ignore[attr-defined]
+        run_jobs(sources, lanes)
+    for one in prepared:
+        _write_state(one, [r for owner, r in retrainings if owner is one], clock)
+
+
+def _sources_of(
+    prepared: Prepared,
+    arm: Arm,
+    place: Workplace,
+    client: Any,
+    progress: Progress,
+    clock: Clock,
+    stack: contextlib.ExitStack,
+) -> tuple[ArmSearch, ArmRetraining]:
+    study, name = prepared.study, str(arm.name)
+    hypermodel = ArmModel(study.build, arm)
+    names = {one.name for probe in prepared.probes.values() for one in probe.space}
+    oracle_seed = derive_seed(study.seed, SEARCH)
+    tuner = make_tuner(
+        study.tuner,
+        hypermodel,
+        study.folder.project(name),
+        objective=prepared.objective,
+        trials=study.trials,
+        executions=study.executions,
+        epochs=prepared.epochs,
+        seed=oracle_seed,
+    )
+    propose: Any = None
+    if isinstance(study.tuner, str):
+        is_grid = prepared.points is not None
+        propose = Grid(prepared.points) if is_grid else Spread(sorted(names), oracle_seed)
+    callbacks = list(prepared.callbacks)
+    if client is None:
+        callbacks.append(EpochProgress(progress))
+    source = stack.enter_context(open_search(tuner, place, callbacks, client is not None, propose))
+    search = ArmSearch(arm, tuner, source, progress, clock)
+    for trial in tuner.oracle.trials.values():
+        if trial.trial_id in tuner.oracle.end_order:
+            histories = source.log_of(trial.trial_id).get("histories", [])
+            progress.trial_kept(arm, trial, sum(map(count_epochs, histories)))
+    batch_size = prepared.fit_kwargs.get("batch_size") or 32
+    examination = Examination(
+        hypermodel.build_point,
+        prepared.objective.name.removeprefix("val_"),
+        prepared.data.test_data,
+        sample_of(prepared.data, N_DEAD_UNIT_EXAMPLES),
+        batch_size,
+    )
+    work = TrainingWork(place, _PointBuild(hypermodel), callbacks, examination, prepared.objective)
+    retraining = ArmRetraining(
+        search,
+        work,
+        study.folder,
+        prepared.objective,
+        study.finalists,
+        [derive_seed(study.seed, FINALISTS, i) for i in range(N_FINALIST_SEEDS)],
+        [derive_seed(study.seed, FINAL, i) for i in range(study.seeds)],
+        progress,
+    )
+    return search, retraining
+
+
+@dataclasses.dataclass(frozen=True)
+class _PointBuild:
+    """Function from a `Point` to its model."""
+
+    hypermodel: ArmModel
+
+    def __call__(self, point: Point) -> keras.Model:
+        return self.hypermodel.build_point(point.values)
+
+
+@contextlib.contextmanager
+def _locked(study: "Study") -> Iterator[None]:
+    """Holds the folder of a study."""
+    try:
+        with storage.folder_lock(study.directory):
+            yield
+    except storage.FolderInUseError as error:
+        raise InputError(f"`directory` must not be in use by another run: {error}") from error
+    except storage.WriteError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"`directory` must be a folder that can be written: {error}. Received: "
+            f"directory={str(study.directory)!r}"
+        ) from error
+
+
+def _open_folder(prepared: Prepared, console: Any) -> None:
+    """Writes study.json of a new study, or checks that of one that is resumed."""
+    study, folder = prepared.study, prepared.study.folder
+    environment = describe_environment()
+    state = {"chosen": {}, "failed": {}, "is_finished": False, "n_test_looks": 0}
+    if study.overwrite:
+        _delete_study(folder)
+        study.overwrite = False
+    if folder.holds_study:
+        stored = folder.read_study()
+        study.check_settings(stored)
+        before, now = dict(stored["fingerprint"]), dict(prepared.content["fingerprint"])
+        now["models"] = {k: now["models"].get(k) for k in before["models"]}
+        check_same(before, now, folder.path)
+        state = {**stored["state"], "is_finished": False}
+        storage.remove_leftovers(folder.path)
+        began = folder.read_environment()
+        if began is not None:
+            for name in ("versions", "processor"):
+                if began.get(name) != environment[name]:
+                    _logger.warning("The study began with other %s: %s", name, began.get(name))
+            environment = {**began, "resumes": [*began.get("resumes", []), environment]}
+    folder.write_study({**prepared.content, "state": state})
+    folder.write_environment(environment)
+    console.print(f"Run folder: {folder.path}", markup=False)
+    for note in (study.about.warning, *prepared.notes):
+        if note:
+            console.print(f"Note: {note}", style="bold yellow", markup=False)
+
+
+def _delete_study(folder: StudyFolder) -> None:
+    """Deletes the files of a study, study.json last, so that what is left after a kill is one."""
+
+    for name in ("search", "retrainings", "plots"):
+        shutil.rmtree(folder.path / name, ignore_errors=True)
+    for path in sorted(folder.path.iterdir(), key=lambda p: p == folder.study_file):
+        if path.is_file() and path.name != storage.LOCK_NAME:
+            path.unlink()
+
+
+def _write_state(prepared: Prepared, retrainings: Sequence[ArmRetraining], clock: Clock) -> None:
+    """Records which points were chosen, once every retraining has ended."""
+    folder = prepared.study.folder
+    stored = folder.read_study()
+    state = stored["state"]
+    state["chosen"] = {str(r.arm.name): r.chosen for r in retrainings if r.chosen is not None}
+    state["failed"] = {str(r.arm.name): r.failure for r in retrainings if r.chosen is None}
+    has_looked = prepared.data.test_data is not None and any(r.n_tested for r in retrainings)
+    state["n_test_looks"] += has_looked
+    state["is_finished"] = True
+    if clock.is_over:
+        told = ", ".join(f"{len(s.tuner.oracle.trials)} of {s.arm.name}" for s in clock.searches)
+        stored["notes"].append(f"The time limit ended the searches after these trials: {told}.")
+    folder.write_study({k: v for k, v in stored.items() if k != "version"})
+
+
+def print_outcome(outcome: Outcome) -> None:
+    console = make_console(1)
+    console.print()
+    console.print(result_table(outcome), width=max(console.width, 80))
+    console.print()
+    if outcome.warning:
+        console.print(f"Note: {outcome.warning}", style="bold yellow", markup=False)
+    console.print(outcome.verdict, style="bold", markup=False)
+    console.print(f"Page: {outcome.page.resolve()}", markup=False)
+
+
+def _check_workers(workers: Any, client: Any) -> int:
+    if client is not None:
+        if workers not in ("auto", 0):
+            raise InputError(
+                f"`workers` must be left out where a `client` is given. Received: {workers=}"
+            )
+        return 0
+    if workers == "auto":
+        return 0
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise InputError(f"`workers` must be 'auto' or an int >= 0. Received: {workers=}")
+    return workers
+
+
+def _args_of(data: FitData) -> tuple[Any, ...]:
+    return (data.x,) if data.y is None else (data.x, data.y)

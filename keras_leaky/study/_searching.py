@@ -1,0 +1,177 @@
+"""The search of an arm, as jobs for the lanes that all arms share."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras_tuner
+
+from keras_leaky.study._progress import Progress
+from keras_leaky.study.arms import Arm
+from keras_leaky.study.rows import TrialRow
+from keras_leaky.tuning import TrialRecord
+from keras_leaky.tuning._lanes.scheduler import Job
+from keras_leaky.tuning._lanes.search import TrialSource
+from keras_leaky.tuning._lanes.worker_outcome import Finished
+
+
+@dataclass
+class Clock:
+    """When searches have to end, so that the retrainings end in time.
+
+    Attributes:
+        max_seconds: Of the whole run; None for as long as it takes.
+        n_retrainings: That follow.
+        searches: All of the run. Without `max_seconds` they run one after the other, so that an
+            arm's programs are still there; with it, trial by trial side by side, so that all arms
+            get the same number.
+    """
+
+    max_seconds: float | None
+    n_retrainings: int
+    n_lanes: int = 1
+    searches: list["ArmSearch"] = field(default_factory=list)
+    start: float = field(default_factory=time.monotonic)
+    _allowed: int = -1  # the last trial that may begin
+    is_over: bool = False
+
+    def allows(self, number: int) -> bool:
+        """Whether the arms may begin their trial of this number, from 0."""
+        if self.max_seconds is None or number <= self._allowed:
+            return True
+        if self.is_over or any(s.n_begun < number for s in self.searches if not s.is_exhausted):
+            return False
+        seconds = [s for search in self.searches for s in search.seconds]
+        elapsed = time.monotonic() - self.start
+        cost = sum(seconds) / len(seconds) if seconds else 0.0
+        n_left = (self.n_retrainings + len(self.searches)) / max(1, self.n_lanes)
+        if number > 0 and elapsed + cost * n_left > self.max_seconds:
+            self.is_over = True
+            return False
+        self._allowed = number
+        return True
+
+
+class ArmSearch:
+    """The trials of one arm.
+
+    Args:
+        arm: Of the study.
+        tuner: `ReusingTuner` of the arm.
+        source: Its trials.
+        progress: What a person sees.
+        clock: Of the run.
+    """
+
+    def __init__(
+        self, arm: Arm, tuner: Any, source: TrialSource, progress: Progress, clock: Clock
+    ) -> None:
+        self.arm, self.tuner, self.clock = arm, tuner, clock
+        self.work = source.work
+        self._source, self._progress = source, progress
+        self._n_running = 0
+        self.n_begun = len(tuner.oracle.trials)
+        self.seconds: list[float] = []
+        clock.searches.append(self)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no trial can begin any more."""
+        return self._source.is_stopped or self.clock.is_over
+
+    @property
+    def is_done(self) -> bool:
+        return (self._source.is_done or self.clock.is_over) and not self._n_running
+
+    def next_job(self) -> Job | None:
+        if not self.clock.allows(self.n_begun):
+            return None
+        job = self._source.next_job()
+        if job is not None:
+            self.n_begun += 1
+            self._n_running += 1
+            self._progress.begin()
+        return job
+
+    def perform(self, job: Job) -> None:
+        values = self.tuner.oracle.trials[job.name].hyperparameters.values
+        self._progress.show_trial(self.arm, job.name, values)
+        self._source.perform(job)
+
+    def record(self, job: Job, finished: Finished) -> None:
+        self._source.record(job, finished)
+        self._n_running -= 1
+        log = self._source.log_of(job.name)
+        self.seconds.append(log.get("seconds", 0.0))
+        trial = self.tuner.oracle.trials[job.name]
+        n_epochs = sum(count_epochs(history) for history in log.get("histories", []))
+        self._progress.trial_done(self.arm, trial, n_epochs, self.seconds[-1])
+
+    def best_trials(self, n: int) -> list[Any]:
+        """The best completed trials, the best first, each point once."""
+        objective = self.tuner.oracle.objective
+        completed = [t for t in self.tuner.oracle.trials.values() if t.status == "COMPLETED"]
+        completed.sort(key=lambda t: t.score, reverse=objective.direction == "max")  # stable
+        points: dict[str, Any] = {}
+        for trial in completed:
+            point = point_of(trial.hyperparameters.values)
+            points.setdefault(repr(sorted(point.items())), trial)
+        return list(points.values())[:n]
+
+
+def point_of(values: dict[str, Any]) -> dict[str, Any]:
+    """Hyperparameters without what Hyperband adds to them."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
+def count_epochs(history: dict[str, list[float]]) -> int:
+    return max(map(len, history.values()), default=0)
+
+
+def make_trial_rows(
+    arm: Arm, records: Sequence[TrialRecord], objective: keras_tuner.Objective
+) -> list[TrialRow]:
+    """The rows of an arm's trials that have ended."""
+    return [_make_row(arm, record, objective) for record in records]
+
+
+def _make_row(arm: Arm, record: TrialRecord, objective: keras_tuner.Objective) -> TrialRow:
+    values = point_of(record.hyperparameters)
+    alpha, rate = values.pop("alpha", arm.fixed_alpha), values.pop("learning_rate", None)
+    is_failed = record.score is None
+    diverged = "DIVERGED" if record.has_diverged else "FAILED"
+    best = best_epoch(record.histories, objective)
+    return TrialRow(
+        arm=str(arm.name),
+        trial_id=record.trial_id,
+        status=diverged if is_failed else "COMPLETED",
+        alpha=alpha,
+        learning_rate=rate,
+        hyperparameters=values,
+        seed=record.seeds[0] if record.seeds else 0,
+        score=record.score,
+        best_epoch=None if is_failed or best is None else best[0],
+        epochs=sum(map(count_epochs, record.histories)),
+        seconds=record.seconds,
+        reason=record.message.strip().splitlines()[-1] if record.message.strip() else "",
+    )
+
+
+def best_epoch(
+    histories: Sequence[dict[str, list[float]]], objective: keras_tuner.Objective
+) -> tuple[int, float] | None:
+    """The best epoch of trainings, from 1, and its value; None if there is none.
+
+    Epochs without a finite loss do not count.
+    """
+    best: tuple[int, float] | None = None
+    for history in histories:
+        losses = history.get("loss", [])
+        for epoch, value in enumerate(history.get(objective.name, [])):
+            loss = losses[epoch] if epoch < len(losses) else 0.0
+            if not (abs(loss) < float("inf") and value == value):
+                continue
+            if best is None or objective.better_than(value, best[1]):
+                best = epoch + 1, value
+    return best

@@ -1,0 +1,475 @@
+"""A study: every rectifier searched under one budget, the winners retrained, tested once."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_leaky.study._assemble import StoredArm
+from keras_leaky.study._checks import (
+    FitData,
+    check_data,
+    check_labels,
+    check_objective,
+    check_space,
+    digest_data,
+    probe_arm,
+)
+from keras_leaky.study._fingerprint import check_same, plain
+from keras_leaky.study._folder import StudyFolder
+from keras_leaky.study._prepared import Prepared
+from keras_leaky.study._proposals import check_tuner, grid_size
+from keras_leaky.study._running import print_outcome, run_together
+from keras_leaky.study._seeds import FINAL, SEARCH, derive_seed
+from keras_leaky.study.arms import Arm, color_arms, read_arms
+from keras_leaky.study.errors import InputError
+from keras_leaky.study.outcome import Outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a study is about, for people and for resumes.
+
+    Attributes:
+        title: Of the page, such as "MNIST".
+        data_source: Where the data come from.
+        warning: Said loudly, such as that the data are not those that were asked for.
+        options: What a command line was given, as JSON keeps it; `--config` reads it.
+    """
+
+    title: str = ""
+    data_source: str = ""
+    warning: str = ""
+    options: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run will do. `str(plan)` is a table.
+
+    Attributes:
+        rows: A dict an arm: arm, searched, trials, epochs.
+        n_trainings: Trials, finalists and final retrainings, each of all executions.
+        n_epochs: Of all of them.
+        notes: What is to be known about the data.
+    """
+
+    rows: list[dict[str, str]]
+    n_trainings: int
+    n_epochs: int
+    directory: Path
+    notes: list[str]
+
+    def __str__(self) -> str:
+        columns = list(self.rows[0])
+        widths = {c: max(len(c), *(len(row[c]) for row in self.rows)) for c in columns}
+        lines = ["  ".join(c.ljust(widths[c]) for c in columns).rstrip()]
+        lines += ["  ".join(row[c].ljust(widths[c]) for c in columns).rstrip() for row in self.rows]
+        lines.append(f"In all: {self.n_trainings} trainings, {self.n_epochs} epochs.")
+        lines.append(f"Run folder: {self.directory}")
+        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
+
+
+class Study:
+    """Searches alpha and learning rate for every rectifier, and tells which one helps.
+
+    Every arm is searched under the same budget, with the same learning rates, the same initial
+    draws of the weights and the same order of the data. The best points are trained again with
+    other seeds; the one chosen by these is trained `seeds` times and tested once each. What comes
+    out is a folder with tables, a page, the best model and a verdict.
+
+    A directory that holds this study is resumed by `run`: finished trainings are kept. More trials,
+    seeds or arms may be asked for; anything else that changes is refused.
+
+    Args:
+        build: Function `(hp, rectifier)` that returns a compiled model: KerasTuner's `build(hp)`,
+            which makes its activations by `rectifier()`. It must ask for
+            `hp.Float("learning_rate", ...)`. Whatever else it asks `hp` for is searched too.
+            `rectifier.initializer()` fits the layers in front, and `rectifier.alpha` is the number
+            that is tried.
+        arms: Names such as "leaky_relu" (searches alpha), "leaky_relu=0.1" (does not), or `Arm`s.
+            ReLU is the baseline of every study, whether it is named or not.
+        objective: Metric that `fit` logs, on validation data: "val_accuracy", "val_mae", ... Or a
+            `keras_tuner.Objective`, where the name does not tell the direction.
+        tuner: "random" (spread evenly, the same rates in all arms), "bayesian", "hyperband" or
+            "grid"; or a function that returns a `keras_tuner.Oracle`, called with `objective`,
+            `max_trials` and `seed`.
+        trials: int >= 1, of each arm. Defaults to 20. Leave it out with "hyperband".
+        executions: int >= 1. Trainings of a trial, each with its own seed; the score is their mean.
+        finalists: int >= 1. So many of an arm's best points are trained again with 3 seeds before
+            one is chosen; 1 takes the best trial as it is.
+        seeds: int >= 1. Final retrainings of each arm. Fewer than 5 give no intervals.
+        seed: int in [0, 2**32). Everything random derives from it.
+        directory: The run folder.
+        overwrite: Whether to delete a study that is there.
+        about: `About`, for the page.
+
+    Raises:
+        InputError: If an argument is out of range, or the directory holds something else.
+
+    Example:
+
+    >>> import keras, numpy as np, tempfile
+    >>> from keras_leaky import Study
+    >>> def build(hp, rectifier):
+    ...     layers = [
+    ...         keras.Input((4,)),
+    ...         keras.layers.Dense(8, kernel_initializer=rectifier.initializer()),
+    ...         rectifier(),
+    ...         keras.layers.Dense(1),
+    ...     ]
+    ...     model = keras.Sequential(layers)
+    ...     rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+    ...     model.compile(keras.optimizers.Adam(rate), "mse", metrics=["mae"])
+    ...     return model
+    >>> x = np.random.default_rng(0).normal(size=(90, 4))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = Study(
+    ...         build, arms=["leaky_relu"], objective="val_mae", trials=2, finalists=1, seeds=2,
+    ...         directory=f"{folder}/run"
+    ...     )
+    ...     outcome = study.run(
+    ...         x[:60], x[:60, 0], validation_data=(x[60:], x[60:, 0]), epochs=2, verbose=0
+    ...     )
+    >>> list(outcome.arms), len(outcome.trials), outcome.arms["relu"].validation.n
+    (['relu', 'leaky_relu'], 4, 2)
+    """
+
+    def __init__(
+        self,
+        build: Callable[..., keras.Model],
+        *,
+        arms: Iterable[str | Arm],
+        objective: str | keras_tuner.Objective = "val_accuracy",
+        tuner: str | Callable[..., keras_tuner.Oracle] = "random",
+        trials: int | None = None,
+        executions: int = 1,
+        finalists: int = 3,
+        seeds: int = 5,
+        seed: int = 0,
+        directory: str | os.PathLike[str],
+        overwrite: bool = False,
+        about: About | None = None,
+    ) -> None:
+        if not callable(build) or isinstance(build, keras.Model):
+            raise InputError(
+                "`build` must be a function (hp, rectifier) that returns a compiled model; for a "
+                f"model as it is use Study.from_model. Received: build={build!r}"
+            )
+        self.build, self.arms = build, read_arms(arms)
+        self.objective = _read_objective(objective)
+        counts = {"executions": executions, "finalists": finalists, "seeds": seeds}
+        if trials is not None:
+            counts["trials"] = trials
+        for name, value in counts.items():
+            _check_count(name, value)
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+            raise InputError(f"`seed` must be an int in [0, 2**32). Received: {seed=}")
+        self.tuner, self.trials = tuner, check_tuner(tuner, trials)
+        self.executions, self.finalists, self.seeds = executions, finalists, seeds
+        self.seed = seed
+        try:
+            os.fspath(directory).encode()
+        except (TypeError, UnicodeEncodeError) as error:
+            raise InputError(
+                f"`directory` must be a path that UTF-8 can write. Received: {directory!r}"
+            ) from error
+        self.directory = Path(os.path.expanduser(directory))
+        self.about = about or About()
+        self.folder = StudyFolder(self.directory)
+        self.folder.check_free()
+        self.overwrite = overwrite and self.folder.holds_study
+        if self.is_resumed:
+            self.check_settings(self.folder.read_study())
+
+    @classmethod
+    def from_model(
+        cls,
+        model: keras.Model,
+        *,
+        weights: str = "draw",
+        learning_rate_range: tuple[float, float] | None = None,
+        **kwargs: Any,
+    ) -> "Study":
+        """A study of a compiled Keras model as it is.
+
+        The baseline is the model with its own activations. Each arm has its rectifier in the place
+        of every ReLU, and of every ReLU6 too, whose cap is then gone.
+
+        Args:
+            model: Built and compiled `keras.Sequential` or functional model. It is not changed.
+            weights: "draw": each training starts from new weights, by the model's own initializers.
+                Frozen layers, and layers that were adapted, keep theirs. "keep": each starts from
+                the weights that the model has, as for transfer learning.
+            learning_rate_range: `(low, high)`. Defaults to a thirtieth of the compiled rate to 30
+                times that. A schedule is scaled so that its highest rate is the one tried.
+            **kwargs: As for `Study`.
+
+        Raises:
+            InputError: If the model has no ReLU, is not compiled, or cannot be copied.
+        """
+        from keras_leaky.study._from_model import make_build
+
+        build, notes = make_build(model, weights, learning_rate_range)
+        study = cls(build, **kwargs)
+        study._notes = notes
+        return study
+
+    _notes: Sequence[str] = ()
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the directory holds a study that `run` goes on with."""
+        return self.folder.holds_study and not self.overwrite
+
+    def plan(self, x: Any, y: Any = None, **kwargs: Any) -> Plan:
+        """Checks everything that `run` checks, and trains and writes nothing.
+
+        Args:
+            x, y, **kwargs: As for `run`.
+        """
+        kwargs = {k: v for k, v in kwargs.items() if k not in _OF_RUN}
+        prepared = self.prepare(x, y, **kwargs)
+        rows = []
+        for arm in self.arms:
+            n_trials, n_epochs = prepared.n_trials_and_epochs(arm)
+            space = prepared.probes[str(arm.name)].space
+            rows.append(
+                {
+                    "arm": str(arm.name),
+                    "trials": str(n_trials),
+                    "epochs": str(n_epochs),
+                    "searched": ", ".join(map(_describe_hyperparameter, space)),
+                }
+            )
+        return Plan(rows, *prepared.n_runs_and_epochs(), self.directory, prepared.notes)
+
+    def run(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        workers: str | int = "auto",
+        client: Any = None,
+        retries: int = 2,
+        trial_timeout: float | None = None,
+        max_seconds: float | None = None,
+        verbose: int = 1,
+        **fit_kwargs: Any,
+    ) -> Outcome:
+        """Runs the study, or what is left of it.
+
+        Interrupt it at any time: what has finished is kept, and `run` goes on from there.
+
+        Args:
+            x, y: As for `keras.Model.fit`: arrays, `tf.data`, PyDataset, several inputs.
+            workers: So many processes of one thread on this machine. "auto" and 0 train in this
+                process.
+            client: `distributed.Client` of a Dask cluster, in the place of `workers`.
+            retries: int >= 0. How often a training is made again whose worker was lost.
+            trial_timeout: Seconds after which a worker is taken for hung, or None.
+            max_seconds: No trial begins after that, less the time that the retrainings will take.
+                All arms get the same number of trials. None: every trial is made.
+            verbose: 1 for a progress display and the verdict, 0 for silence.
+            **fit_kwargs: As for `keras.Model.fit`, `validation_data` or `validation_split` among
+                them, and `test_data`: `(x, y)` or a data set that is used once, at the end.
+
+        Returns:
+            `Outcome`.
+
+        Raises:
+            InputError: If the data, `build` or an argument are wrong. Nothing was trained.
+            StudyFailedError: If no arm has a result.
+        """
+        [outcome] = run_together(
+            {"": self},
+            x,
+            y,
+            workers=workers,
+            client=client,
+            retries=retries,
+            trial_timeout=trial_timeout,
+            max_seconds=max_seconds,
+            verbose=verbose,
+            **fit_kwargs,
+        ).values()
+        if verbose:
+            print_outcome(outcome)
+        return outcome
+
+    def prepare(
+        self,
+        x: Any,
+        y: Any,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        test_data: Any = None,
+        sample_weight: Any = None,
+        callbacks: Any = None,
+        **fit_kwargs: Any,
+    ) -> Prepared:
+        """Checks everything, and trains nothing."""
+        for name in ("epochs", "batch_size"):
+            if fit_kwargs.get(name) is not None:
+                _check_count(name, fit_kwargs[name])
+        unknown = set(fit_kwargs) - _OF_FIT
+        if unknown:
+            raise InputError(
+                f"`run` must be given arguments of keras.Model.fit. Received: {sorted(unknown)[0]}"
+            )
+        data = FitData(x, y, sample_weight, validation_data, validation_split, test_data)
+        notes = [*self._notes, *check_data(data)]
+        seed = derive_seed(self.seed, SEARCH)
+        probes = {str(arm.name): probe_arm(self.build, arm, seed, data) for arm in self.arms}
+        check_space(probes, self.arms)
+        check_objective(self.objective, probes)
+        for probe in probes.values():
+            check_labels(data, probe.loss)
+        spaces = {name: probe.space for name, probe in probes.items()}
+        points = grid_size(spaces, self.trials) if self.tuner == "grid" else None
+        kwargs = {**fit_kwargs, "validation_data": validation_data}
+        if validation_split:
+            kwargs["validation_split"] = validation_split
+        if sample_weight is not None:
+            kwargs["sample_weight"] = sample_weight
+        callbacks = keras.tree.flatten(callbacks or [])
+        prepared = Prepared(
+            self, data, kwargs, callbacks, self.objective, probes, {}, points, notes
+        )
+        prepared.content = self._describe(prepared)
+        return prepared
+
+    def _describe(self, prepared: Prepared) -> dict[str, Any]:
+        """What study.json holds, but for the state."""
+        colors = color_arms(self.arms)
+        arms = [
+            StoredArm(
+                name=str(arm.name),
+                title=arm.title,
+                rectifier=arm.entry.name if arm.entry else None,
+                is_baseline=arm.is_baseline,
+                color=colors[str(arm.name)],
+                fixed_alpha=arm.fixed_alpha,
+                space={one.name: _range_of(one) for one in prepared.probes[str(arm.name)].space},
+            )
+            for arm in self.arms
+        ]
+        fit = {
+            name: value
+            for name, value in prepared.fit_kwargs.items()
+            if isinstance(value, int | float | str | dict) or value is None
+            if name not in ("validation_data", "sample_weight", "verbose")
+        }
+        fit["callbacks"] = [type(callback).__name__ for callback in prepared.callbacks]
+        return {
+            "study": self._settings(),
+            "about": {k: v for k, v in vars(self.about).items() if k != "options"},
+            "options": None if self.about.options is None else dict(self.about.options),
+            "fit": plain(fit),
+            "arms": [dataclasses.asdict(arm) for arm in arms],
+            "final_seeds": [derive_seed(self.seed, FINAL, i) for i in range(self.seeds)],
+            "has_test": prepared.data.test_data is not None,
+            "notes": prepared.notes,
+            "fingerprint": plain(
+                {
+                    "data": digest_data(prepared.data),
+                    "models": {name: probe.digest for name, probe in prepared.probes.items()},
+                    "fit": fit,
+                    "grid": prepared.points,
+                    "backend": keras.backend.backend(),
+                    "dtype_policy": keras.config.dtype_policy().name,
+                }
+            ),
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        """How the study is made, as JSON keeps it."""
+        tuner = self.tuner if isinstance(self.tuner, str) else _name_of(self.tuner)
+        return {
+            "arms": {str(arm.name): arm.describe() for arm in self.arms},
+            "objective": {"name": self.objective.name, "direction": self.objective.direction},
+            "tuner": tuner,
+            "trials": self.trials if tuner != "hyperband" else None,
+            "executions": self.executions,
+            "finalists": self.finalists,
+            "seeds": self.seeds,
+            "seed": self.seed,
+        }
+
+    def check_settings(self, stored: Mapping[str, Any]) -> None:
+        """Refuses to resume another study.
+
+        Raises:
+            InputError: Lists what differs.
+        """
+        now, before = plain(self._settings()), dict(stored["study"])
+        for name in ("trials", "seeds"):
+            if before[name] is not None and (now[name] or 0) < before[name]:
+                raise InputError(
+                    f"`{name}` must not be fewer than the study in {self.directory} has. Received: "
+                    f"{name}={now[name]} instead of {before[name]}"
+                )
+            if name == "trials" and self.tuner == "grid" and now[name] != before[name]:
+                continue  # told below: the points of a grid move with their number
+            before.pop(name), now.pop(name)
+        now["arms"] = {k: now["arms"].get(k) for k in before["arms"]}  # more are allowed
+        check_same(before, now, self.directory)
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"`{name}` must be an int of at least 1. Received: {name}={value!r}")
+
+
+def _read_objective(objective: Any) -> keras_tuner.Objective:
+    if isinstance(objective, str):
+        name = objective
+        try:
+            oracle = keras_tuner.oracles.RandomSearchOracle(objective=name, max_trials=1, seed=1)
+        except ValueError as error:
+            raise InputError(
+                "`objective` must be a keras_tuner.Objective(name, 'min' or 'max') where its name "
+                f"does not tell the direction. Received: objective={name!r}"
+            ) from error
+        objective = oracle.objective
+    if not isinstance(objective, keras_tuner.Objective) or not isinstance(objective.name, str):
+        raise InputError(
+            "`objective` must be the name of a metric or a keras_tuner.Objective. Received: "
+            f"objective={objective!r}"
+        )
+    if not objective.name.startswith("val_"):
+        raise InputError(
+            "`objective` must be a metric on validation data, whose name begins with val_. "
+            f"Received: objective={objective.name!r}; try 'val_{objective.name}'"
+        )
+    return objective
+
+
+def _range_of(one: Any) -> list[Any]:
+    """low, high and scale of a hyperparameter."""
+    low, high = getattr(one, "min_value", None), getattr(one, "max_value", None)
+    if low is None or high is None:
+        return [None, None, "choice"]
+    return [float(low), float(high), "log" if "log" in getattr(one, "sampling", "") else "linear"]
+
+
+def _describe_hyperparameter(one: Any) -> str:
+    low, high, scale = _range_of(one)
+    if low is None:
+        return f"{one.name} of {', '.join(map(str, one.values))}"
+    return f"{one.name} {low:g} to {high:g} ({scale})"
+
+
+def _name_of(function: Any) -> str:
+    return f"function {getattr(function, '__qualname__', type(function).__name__)}"
+
+
+_OF_RUN = {"workers", "client", "retries", "trial_timeout", "max_seconds", "verbose"}
+_OF_FIT = {
+    *("batch_size", "epochs", "shuffle", "class_weight", "steps_per_epoch", "validation_steps"),
+    *("validation_batch_size", "validation_freq", "initial_epoch"),
+}

@@ -1,0 +1,115 @@
+"""How numbers, differences and lists are put into words, in the verdict and on the page."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from keras_leaky.rectifiers import TABLE, entry_of
+from keras_leaky.study.outcome import ArmOutcome, Difference, Metric
+
+MAX_NAMED = 3  # arms that one sentence lists
+
+
+def list_names(names: Sequence[str], limit: int = MAX_NAMED) -> str:
+    """Names in a sentence, such as "A, B and 3 more"."""
+    if len(names) > limit + 1:
+        return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def format_number(value: float, digits: int = 2) -> str:
+    """A number with a few significant digits, without an exponent where it stays short."""
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1e-5 <= abs(value) < 1e6:
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        text = f"{value:.{decimals}f}"
+    return text
+
+
+def format_change(difference: Difference, metric: Metric) -> str:
+    """The mean of a difference, such as "+0.8"; in points for fractions."""
+    return Words(metric, True).signed(difference.mean, difference.ci95)
+
+
+def tell_change(difference: Difference, metric: Metric, has_test: bool) -> str:
+    """Such as "+0.8 points of test accuracy (95 % interval 0.5 to 1.1, n = 5)"."""
+    return Words(metric, has_test).change(difference)
+
+
+def format_interval(ci95: tuple[float, float], metric: Metric) -> str:
+    """The interval of a difference; in points for fractions."""
+    return Words(metric, True).interval(ci95)
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a metric is spoken of."""
+
+    metric: Metric
+    has_test: bool
+
+    @property
+    def name(self) -> str:
+        name = self.metric.name.replace("_", " ")
+        return f"{'test' if self.has_test else 'validation'} {name}"
+
+    @property
+    def scale(self) -> float:
+        return 100.0 if self.metric.is_fraction else 1.0
+
+    def decimals(self, values: Sequence[float]) -> int:
+        """So many that half the width of an interval, or a number, keeps one or two digits."""
+        size = (max(values) - min(values)) / 2 if len(values) > 1 else abs(values[0])
+        size *= self.scale
+        if not 0 < size < math.inf:
+            return 2
+        least = 1 if self.metric.is_fraction else 0
+        return min(max(least, math.ceil(-math.log10(size / 2))), 12)
+
+    def signed(self, mean: float, ci95: tuple[float, float] | None) -> str:
+        decimals = self.decimals([mean] if ci95 is None else ci95)
+        return f"{_no_minus_zero(self.scale * mean, decimals):+.{decimals}f}"
+
+    def interval(self, ci95: tuple[float, float]) -> str:
+        decimals = self.decimals(ci95)
+        low, high = (_no_minus_zero(self.scale * end, decimals) for end in ci95)
+        return f"{low:.{decimals}f} to {high:.{decimals}f}"
+
+    def change(self, difference: Difference) -> str:
+        """Such as "+0.8 points of test accuracy (95 % interval 0.5 to 1.1, n = 5)"."""
+        points = f" points of {self.name}" if self.metric.is_fraction else f" in {self.name}"
+        text = self.signed(difference.mean, difference.ci95) + points
+        if difference.ci95 is None:
+            return text
+        return f"{text} (95 % interval {self.interval(difference.ci95)}, n = {difference.n})"
+
+    def ruled_out(self, differences: Iterable[Difference]) -> str:
+        """What no interval allows, such as "gains above 0.08 points are ruled out"."""
+        intervals = [ci for d in differences for ci in (d.ci95, d.ci95_examples) if ci is not None]
+        if self.metric.direction == "max":
+            bound = max(high for _, high in intervals)
+        else:
+            bound = max(-low for low, _ in intervals)
+        if bound <= 0:
+            return "gains are ruled out"
+        bound = _round_up(self.scale * bound)
+        if self.metric.is_fraction:
+            return f"gains above {bound} points are ruled out"
+        way = "rises" if self.metric.direction == "max" else "drops"
+        return f"{way} of the {self.name} by more than {bound} are ruled out"
+
+
+def _no_minus_zero(value: float, decimals: int) -> float:
+    return round(value, decimals) + 0.0
+
+
+def _round_up(value: float) -> str:
+    """Two digits, never below the value: what is above it is ruled out."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return format_number(math.ceil(round(value / step, 6)) * step)
+
+
+def alpha_title(arm: ArmOutcome) -> str:
+    """What alpha is in an arm, for people."""
+    known = arm.rectifier is not None and arm.rectifier in TABLE
+    return (entry_of(arm.rectifier).alpha_title if known else "") or "alpha"

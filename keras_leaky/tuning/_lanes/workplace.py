@@ -1,0 +1,69 @@
+"""Where a process trains: the arguments of `fit`, and the programs that it keeps."""
+
+import dataclasses
+from functools import partial
+from types import FunctionType
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_leaky.tuning.trainer import Trainer
+
+
+@dataclasses.dataclass
+class Workplace:
+    """Arguments of `fit`, and the trainer that a process keeps from one job to the next.
+
+    Attributes:
+        args, kwargs: For `fit`, or functions that load what is for `fit`. Without callbacks.
+        trainer: Of this process, once it has trained.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    trainer: Any = None
+    is_loaded: bool = False
+
+    def get_trainer(self) -> Trainer:
+        """The trainer. The first call loads the data, which then stay the same objects."""
+        if not self.is_loaded:
+            self.args, self.kwargs = load_data(self.args, self.kwargs)
+            self.is_loaded = True
+        if self.trainer is None:
+            self.trainer = Trainer()
+        return self.trainer
+
+    def check_can_travel(self, **parts: Any) -> None:
+        """Refuses `parts` and arguments of `fit` that cannot be pickled for the workers.
+
+        Raises:
+            ValueError: Names the part.
+        """
+        parts |= {f"fit argument {i}": value for i, value in enumerate(self.args)} | self.kwargs
+        for name, part in parts.items():
+            _check_can_travel(name, part)
+
+
+def load_data(args, kwargs):
+    """Arguments of `fit`, with what the functions among them return in their place."""
+
+    def load(part):
+        return part() if isinstance(part, FunctionType | partial) else part
+
+    return tuple(map(load, args)), {name: load(part) for name, part in kwargs.items()}
+
+
+def _check_can_travel(name, part):
+    import cloudpickle
+
+    leaves = keras.tree.flatten(part)
+    if all(isinstance(leaf, np.ndarray) for leaf in leaves):
+        return  # a copy would cost memory
+    try:
+        cloudpickle.dumps(part)
+    except Exception as error:
+        raise ValueError(
+            f"`{name}` must be something that can be pickled for the workers, such as arrays. "
+            f"Received: {part!r:.200} ({error})"
+        ) from error

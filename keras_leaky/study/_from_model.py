@@ -115,7 +115,7 @@ def _baseline() -> Any:
 class _Default:
     """A `hp` that answers with the lower end."""
 
-    def Float(self, name: str, low: float, high: float, **kwargs: Any) -> float:  # noqa: N802
+    def Float(self, name: str, low: float, high: float, **kwargs: Any) -> float:
         return low
 
 

@@ -5,8 +5,9 @@ finds them without `custom_objects`.
 """
 
 import importlib
+import os
+import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,9 +68,19 @@ def is_command_line() -> bool:
 
     They call `register` once they need it.
     """
-    path = Path(getattr(sys.modules.get("__main__"), "__file__", None) or "")
-    return path.stem == "keras-leaky" or Path(__file__).parents[1] / "recipes" in path.parents
+    path = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    recipes = os.path.join(os.path.dirname(os.path.dirname(__file__)), "recipes", "")
+    is_command = os.path.splitext(os.path.basename(path))[0] == "keras-leaky"
+    return is_command or os.path.abspath(path).startswith(recipes)
+
+
+def _end_quietly(*_: object) -> None:
+    """Of Ctrl-C while a command line is being imported: there is nothing to keep or to tell."""
+    os.write(2, b"\nInterrupted.\n")
+    os._exit(130)
 
 
 if not is_command_line():
     register()
+elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _end_quietly)  # until the command line takes over

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
@@ -62,6 +63,11 @@ class CompareFlags(ImageFlags, _Compared):
     seeds: Count = 8
     model: Literal["auto", "mlp", "cnn", "vgg"] = "auto"
     data: Literal["auto", "mnist", "cifar10", "digits", "synthetic"] = "auto"
+
+    @classmethod
+    def find_study(cls, folder: Path) -> Path | None:
+        """Of one of the nets, each of which has a folder of its own."""
+        return next(iter(sorted(folder.glob("*/study.json"))), None)
 
     def check(self) -> None:
         super().check()

@@ -37,41 +37,50 @@ MAY_IMPORT = {
     "storage": set(),
     "tuning": {"rectifiers", "layers", "storage"},
     "study": {
-        *("rectifiers", "layers", "initializers", "diagnostics", "surgery", "saving"),
-        *("storage", "tuning"),
+        *("rectifiers", "layers", "initializers", "diagnostics", "surgery", "saving", "storage"),
+        *("tuning", "register", "is_command_line"),  # the last two of keras_leaky/__init__.py
     },
-    # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner.
+    # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner; study, which
+    # costs it too, on first use.
     "__init__": {"ops", "initializers", "layers", "diagnostics", "surgery", "saving", "study"},
 }
 # Public, though not among the names of the package above: tuning and storage, because `import
 # keras_leaky` must not import them, slopes in variables, because they are no layer, the table of
-# rectifiers, because it is for those who add one.
+# rectifiers, because it is for those who add one, and what command lines of studies share.
 PUBLIC_MODULES = {
     "keras_leaky.tuning",
     "keras_leaky.storage",
     "keras_leaky.layers.slope",
     "keras_leaky.rectifiers",
+    "keras_leaky.study",
+    "keras_leaky.study.command_line",
+    "keras_leaky.study.data_files",
+    "keras_leaky.study.flags",
+    "keras_leaky.study.npz",
+    "keras_leaky.study.precision",
 }
+# Modules of the recipes that others may import.
+SHARED_RECIPES = {"common", "datasets", "download", "flags", "image_search", "nets"}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
 ONLY_IN = {
-    "tensorflow": {"ops", "tuning"},
+    "tensorflow": {"ops", "tuning", "study"},
     "torch": {"ops"},
     "jax": {"ops", "tuning"},
     "h5py": {"saving"},  # a dependency of Keras
     "keras_tuner": {"tuning", "study"},
     "dask": {"tuning"},
     "distributed": {"tuning", "study"},
-    "cloudpickle": {"tuning"},
+    "cloudpickle": {"tuning", "study"},
     "filelock": {"storage"},
     "matplotlib": {"diagnostics"},
     "scipy": {"study"},
     "statsmodels": {"study"},
+    "sklearn": {"study"},
     "optuna": {"study"},
     "pandas": {"study"},
     "jinja2": {"study"},
     "rich": {"study"},
     "tyro": {"study"},
-    "sklearn": {"study"},
 }
 
 # What only `storage` may call, as it alone writes durably and locks: functions of os, methods of a
@@ -127,8 +136,8 @@ def problem_of(top, part, module, name):
         if top != "benchmarks":
             return "only tests know the benchmarks"
     elif parts[0] == "recipes":
-        if parts[1:2] not in (("common",), (part,)):
-            return "only recipes.common is for others"
+        if parts[1:2] != (part,) and not set(parts[1:2]) & SHARED_RECIPES:
+            return f"of the recipes only {sorted(SHARED_RECIPES)} are for others"
     elif parts[0] == "keras_leaky" and not is_public(module, name):
         return "not a public name"
     return None

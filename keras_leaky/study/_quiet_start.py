@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from keras_leaky import register
+
 # Of TensorFlow 2.21 on a machine without a GPU. They are written before it has read
 # TF_CPP_MIN_LOG_LEVEL, or as errors, and by C++, which knows nothing of `sys.stderr`.
 _NOTES = re.compile(
@@ -26,8 +28,6 @@ def start_quietly() -> None:
 
     TensorFlow looks for GPUs, which it does but once.
     """
-    import keras_leaky
-
     if "keras" not in sys.modules:
         with _without_notes():
             import keras
@@ -36,7 +36,7 @@ def start_quietly() -> None:
                 import tensorflow
 
                 tensorflow.config.list_physical_devices()
-    keras_leaky.register()
+    register()
 
 
 @contextmanager

@@ -47,9 +47,11 @@ class SmallNet:
 
     def __str__(self) -> str:
         layers = "2 convolutions, 1 hidden layer" if self._convolves else "2 hidden layers"
-        wanted = "classes" if self.target_mean is None else "real targets"
+        wanted = "classes" if self.target_mean is None else "numbers an example"
+        if self.n_outputs == 1:
+            wanted = "number an example"
         shape = " x ".join(map(str, self.shape)) or "1"
-        return f"a small net of {layers} for {self.kind} of {shape}, {self.n_outputs} {wanted}"
+        return f"a small net of {layers} for {self.kind} of {shape}, to {self.n_outputs} {wanted}"
 
     def __call__(self, hp: Any, rectifier: Any) -> keras.Model:
         inputs = keras.Input(self.shape, name="inputs")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras_leaky
+from keras_leaky import is_command_line
 from keras_leaky.study.errors import InputError, StudyFailedError
 
 if TYPE_CHECKING:  # at run time they would bring in Keras, or tyro, which takes a moment
@@ -150,8 +150,8 @@ def _prepare(studies: "Sequence[Study]") -> None:
 
 def exit_code(work: Callable[[], None]) -> int:
     """Runs `work`; our own errors become one sentence and a code, others keep their traceback."""
-    signal_before = signal.getsignal(signal.SIGINT)
-    if signal_before is _end_quietly:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes are not for our users
+    if is_command_line() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         work()
@@ -199,14 +199,12 @@ def _say(text: str, error: BaseException) -> None:
 @contextlib.contextmanager
 def _ways_on(flags: "StudyFlags", directory: Path) -> Iterator[None]:
     """Tells how to go on with a run that ends early."""
-    from keras_leaky.study.flags import find_study
-
     try:
         yield
     except (InputError, StudyFailedError):  # going on as before would end there again
         raise
     except BaseException as error:
-        if find_study(directory) is not None:
+        if flags.find_study(directory) is not None:
             consent = " --insecure" if flags.insecure else ""  # which a run does not keep
             error.add_note(
                 "Finished trainings are kept. Go on with:\n"
@@ -256,6 +254,7 @@ def _study(arguments: Sequence[str]) -> None:
 
     data = read_data(flags.data)
     build, objective, data, notes = _net_of(flags, data)
+    net = flags.file.name if flags.file else str(build)
     name = f"study-{flags.data.stem}"
     epochs = flags.n_epochs(_default_epochs(len(data.train), flags.batch_size))
     study = Study(
@@ -264,7 +263,7 @@ def _study(arguments: Sequence[str]) -> None:
         objective=flags.objective or objective,
         about=About(
             title=flags.data.stem,
-            data_source=f"{data.source}: {_count(data)}",
+            data_source=f"{data.source}: {_count(data)}; net: {net}",
             warning=" ".join([*data.notes, *notes]),
             options=flags.options(epochs=epochs),
         ),
@@ -283,7 +282,7 @@ def _net_of(flags: "FileFlags", data: "DataFile") -> tuple[Any, str, "DataFile",
     if flags.file is None:
         data = data.with_classes_from_0()
         net, notes = make_small_net(data)
-        return net, net.objective, data, [*notes, f"The net is {net}."]
+        return net, net.objective, data, notes
     build = load_build(flags.file)
     notes = check_fit(build_once(build), data)
     return build, "val_accuracy" if data.targets.has_classes else "val_mae", data, notes
@@ -304,7 +303,6 @@ def _report(arguments: Sequence[str]) -> None:
     from keras_leaky.study.flags import ReportFlags, parse_plain
 
     flags = parse_plain(ReportFlags, arguments, f"{PROGRAM} report")
-    _start_keras()
     print(f"Page: {draw_again(flags.run).resolve()}")
 
 
@@ -312,8 +310,9 @@ def draw_again(run: Path) -> Path:
     """Draws the page of a run of one net or several again; returns its path.
 
     Raises:
-        InputError: There is no run, it is damaged, or it has no result yet.
+        InputError: There is no run, or it is damaged.
     """
+    _start_keras()
     from keras_leaky.study import load, load_all
     from keras_leaky.study.report import write_joint_report, write_report
 
@@ -335,12 +334,14 @@ def _dead_units(arguments: Sequence[str]) -> None:
     if not flags.model.is_file():
         raise InputError(f"`MODEL` must be a .keras or .h5 file. Received: {flags.model}")
     _start_keras()
+    from keras_leaky.diagnostics import dead_units
+    from keras_leaky.saving import load_model
     from keras_leaky.study.data_files import fits, read_inputs
 
     name, x = read_inputs(flags.data)
     x = x[: flags.examples]
     try:
-        model = keras_leaky.load_model(flags.model, compile=False)
+        model = load_model(flags.model, compile=False)
     except (ValueError, TypeError, OSError) as error:
         raise InputError(f"`MODEL` cannot be loaded: {error}. Received: {flags.model}") from error
     shape = getattr(model, "input_shape", None)
@@ -349,7 +350,7 @@ def _dead_units(arguments: Sequence[str]) -> None:
             f"`{name}` must have the shape that the model takes, {shape}. Received: {x.shape}"
         )
     try:
-        report = keras_leaky.diagnostics.dead_units(model, x, batch_size=flags.batch_size)
+        report = dead_units(model, x, batch_size=flags.batch_size)
     except ValueError as error:
         raise InputError(f"The units of {flags.model} cannot be counted: {error}") from error
     print(f"{flags.model} on the first {len(x):,} examples of {name} in {flags.data}\n")
@@ -369,15 +370,6 @@ def _write_counts(flags: "DeadUnitFlags", name: str, report: Any) -> None:
     write_whole(flags.json, (json.dumps(content, indent=2) + "\n").encode())
     print(f"Written: {flags.json.resolve()}")
 
-
-def _end_quietly(*_: object) -> None:
-    """Of Ctrl-C while this is being imported: there is nothing to keep, and nothing to tell."""
-    os.write(2, b"\nInterrupted.\n")
-    os._exit(EXIT_INTERRUPTED)
-
-
-if keras_leaky.is_command_line() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _end_quietly)  # until `exit_code` takes over
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -51,7 +51,7 @@ class Targets:
     Attributes:
         kind: "classes" are whole numbers, one an example; "one_hot" rows have a 1 at the class;
             "numbers" are real, one or several an example; "other" is for a net of the user's own.
-        labels: Of the classes, in order, as the file has them.
+        labels: Of the classes, in order.
         n: Classes, or numbers of one example.
     """
 
@@ -118,10 +118,9 @@ def read_data(path: Path) -> DataFile:
     _split_missing(path, parts, targets, notes)
     if targets.kind == "classes" and parts["train"].y.dtype.kind not in "iu":
         parts = {name: Part(p.x, _classes(p.y, targets)) for name, p in parts.items()}
-        if isinstance(targets.labels[0], str | bytes):
-            shown = ", ".join(map(ascii, targets.labels[:5]))
-            shown += ", ..." if targets.n > 5 else ""
-            notes.append(f"The labels {shown} have become the classes 0 to {targets.n - 1}.")
+        shown = ", ".join(map(ascii, targets.labels[:5])) + (", ..." if targets.n > 5 else "")
+        notes.append(f"The labels {shown} have become the classes 0 to {targets.n - 1}.")
+        targets = dataclasses.replace(targets, labels=tuple(range(targets.n)))
     source = title if title == path.name else f"{title}, from {path.name}"
     return DataFile(**parts, targets=targets, source=source, notes=tuple(notes))
 
@@ -286,7 +285,9 @@ def _find_classes(path: Path, parts: dict[str, Part]) -> Targets:
             "floats"
         )
     for part in parts:
-        # np.setdiff1d of strings and numbers compares their texts, of which none are equal.
+        kinds = {"b": "bool", "i": "int", "u": "int", "f": "float", "U": "str", "S": "bytes"}
+        own, first = (kinds[a.dtype.kind] for a in (parts[part].y, y))
+        _require(path, own == first, f"y_{part}", f"hold labels of type {first}, as y_train", own)
         unknown = [ascii(label) for label in np.setdiff1d(parts[part].y, labels)[:5].tolist()]
         rule = "hold labels that `y_train` has too"
         _require(path, not unknown, f"y_{part}", rule, ", ".join(unknown))
@@ -421,8 +422,6 @@ def _check_loss(model: Any, data: DataFile) -> None:
 
 
 def _check_classes(loss: str, n_out: int | None, labels: tuple[Any, ...]) -> None:
-    if isinstance(labels[0], bool | str | bytes):
-        labels = tuple(range(len(labels)))
     smallest, largest = labels[0], labels[-1]
     if "sparse" in loss:
         if n_out is not None and not 0 <= smallest <= largest < n_out:

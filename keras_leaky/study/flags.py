@@ -32,6 +32,7 @@ __all__ = [
     "ReportFlags",
     "StudyFlags",
     "parse_flags",
+    "parse_plain",
     "require",
 ]
 
@@ -124,6 +125,12 @@ class StudyFlags:
     config: File = None
     dry_run: bool = False
 
+    @classmethod
+    def find_study(cls, folder: Path) -> Path | None:
+        """The study.json of a run of this command; None if there is none."""
+        path = folder / STUDY_FILE
+        return path if path.exists() else None
+
     def check(self) -> None:
         """Refuses what cannot be, by the name of its flag.
 
@@ -209,7 +216,7 @@ def parse_flags(cls: type[FlagsT], arguments: Sequence[str]) -> FlagsT:
         early = peek.parse_args([])
     stored: dict[str, Any] = {}
     if not {"-h", "--help"} & set(arguments):
-        stored = _stored_flags(early.config, early.output, early.resume, cls.program)
+        stored = _stored_flags(early.config, early.output, early.resume, cls)
     given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
     if given & {"--workers", "--scheduler"}:  # one takes the place of the other
         of_cluster = ("workers", "scheduler", *_PATHS)
@@ -218,7 +225,7 @@ def parse_flags(cls: type[FlagsT], arguments: Sequence[str]) -> FlagsT:
     # Of a flag given twice the last counts.
     flags = parse_plain(cls, [*_as_arguments(stored), *arguments], cls.program)
     paths = {
-        field.name: expand(value).absolute()
+        field.name: Path(os.path.abspath(expand(value)))  # without `..`
         for field in dataclasses.fields(flags)
         if isinstance(value := getattr(flags, field.name), Path) and field.name != "output"
     }
@@ -228,7 +235,7 @@ def parse_flags(cls: type[FlagsT], arguments: Sequence[str]) -> FlagsT:
     flags = dataclasses.replace(flags, **paths, output=output)
     flags.check()
     if flags.output is not None and not flags.resume:
-        _check_output(flags.output, flags.overwrite)
+        _check_output(flags)
     return flags
 
 
@@ -242,15 +249,10 @@ def parse_plain(cls: type[T], arguments: Sequence[str], program: str) -> T:
     return tyro.cli(cls, args=arguments, prog=program, description=description, config=config)
 
 
-def find_study(folder: Path) -> Path | None:
-    """The study.json of a run, or of the first net of a run of several; None if there is none."""
-    own = folder / STUDY_FILE
-    found = [own] if own.exists() else sorted(folder.glob(f"*/{STUDY_FILE}"))
-    return found[0] if found else None
-
-
-def _check_output(path: Path, overwrite: bool) -> None:
+def _check_output(flags: StudyFlags) -> None:
     """Refuses a folder that cannot be written, or that holds something."""
+    path, overwrite = flags.output, flags.overwrite
+    assert path is not None
     try:
         nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         if not nearest.is_dir():
@@ -261,7 +263,7 @@ def _check_output(path: Path, overwrite: bool) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if nearest != path or is_empty(path):
             return
-        holds_run = find_study(path) is not None
+        holds_run = flags.find_study(path) is not None
     except OSError as error:
         raise InputError(
             f"`--output` must be a folder that can be written. Received: --output {path} "
@@ -281,7 +283,7 @@ def _check_output(path: Path, overwrite: bool) -> None:
 
 
 def _stored_flags(
-    config: Path | None, output: Path | None, resume: bool, program: str
+    config: Path | None, output: Path | None, resume: bool, cls: type[StudyFlags]
 ) -> dict[str, Any]:
     """The flags of an earlier run, by name."""
     if not resume:
@@ -290,8 +292,8 @@ def _stored_flags(
         raise InputError("`--resume` takes the settings of its own run: leave `--config` out")
     if output is None:
         raise InputError("`--resume` needs `--output RUN`, the folder of the run to go on with")
-    options = _read_options(find_study(output) or output / STUDY_FILE, is_own=True)
-    if options[_PROGRAM] != program:
+    options = _read_options(cls.find_study(output) or output / STUDY_FILE, is_own=True)
+    if options[_PROGRAM] != cls.program:
         raise InputError(
             "`--resume` must be given to the command that made the run. Received: --output "
             f"{output}, a run of `{options[_PROGRAM]}`"

@@ -6,7 +6,7 @@ from recipes.common.main import main
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import MnistOptions
 from recipes.common.training import Epoch, Training
-from tests.recipes.certificate_files import make_certificates
+from tests.study.certificate_files import make_certificates
 
 TINY = (
     "--data=synthetic",

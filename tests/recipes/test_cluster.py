@@ -16,8 +16,8 @@ import pytest
 from distributed.security import Security
 
 import keras_leaky
-from tests.recipes.certificate_files import tls
 from tests.recipes.conftest import TINY
+from tests.study.certificate_files import tls
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

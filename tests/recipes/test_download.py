@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from recipes.common import data as data_module
-from recipes.common.download import DownloadError, download_to_cache
-from recipes.common.errors import InputError
+from keras_leaky.study import InputError
+from recipes.datasets import load
+from recipes.download import DownloadError, download_to_cache
 
 
 @pytest.fixture
@@ -61,13 +61,13 @@ def test_stalled_download_is_given_up(empty_cache, silent_proxy, capfd):
 
 
 def test_mnist_that_cannot_be_had_becomes_the_digits(empty_cache, refused_proxy):
-    arrays = data_module.load(data_module.DATASETS["mnist"], "auto", None)
+    arrays = load("mnist")
     assert arrays.kind == "digits"
     assert "could not be downloaded" in (arrays.warning or "")
 
 
 def test_cifar_that_cannot_be_had_names_both_ways_out(empty_cache, refused_proxy):
     with pytest.raises(InputError) as error:
-        data_module.load(data_module.DATASETS["cifar10"], "auto", None)
+        load("cifar10")
     assert "--data-dir" in str(error.value)
     assert "--data synthetic" in str(error.value)

@@ -125,7 +125,8 @@ def test_arguments_of_a_study_that_are_wrong(tmp_path, changed, message):
 
 
 def test_an_objective_that_is_not_logged(tmp_path):
-    with pytest.raises(InputError, match="must be a metric that `fit` logs: val_accuracy, val_loss"):
+    message = "must be a metric that `fit` logs: val_accuracy, val_loss"
+    with pytest.raises(InputError, match=message):
         make_study(tmp_path / "run", objective="val_auc").run(X, Y, **FIT)
 
 

@@ -1,14 +1,20 @@
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recipes.common.data import DATASETS, load, split
-from recipes.common.errors import InputError
-from tests.recipes.conftest import write_mnist
+from keras_leaky.study import InputError
+from recipes import datasets
+from recipes.datasets import load, split
+from tests.recipes.image_files import write_mnist
 
-MNIST = DATASETS["mnist"]
+
+@pytest.fixture
+def mnist_folder(tmp_path):
+    write_mnist(tmp_path / "data")
+    return tmp_path / "data"
 
 
 @pytest.mark.parametrize(
@@ -37,8 +43,6 @@ MNIST = DATASETS["mnist"]
         ({"x_train": np.full((400, 28, 28), np.nan)}, "`x_train` must be uint8.* dtype float64"),
         ({"x_train": np.zeros((400, 28, 28), [("a", "u1")])}, "`x_train` must be uint8"),
         ({"x_train": np.uint8(0)}, r"`x_train` must have shape \(n, 28, 28\). Received: \(\)"),
-        ({"x_train": np.zeros((28, 28, 400), "uint8").T}, "`x_train` must be in C order"),
-        ({"y_train": (np.arange(400) % 10).astype(">i8")}, "byte order. Received: dtype >i8"),
         ({"y_train": (np.arange(400) % 10).astype("m8[s]")}, "`y_train` must be integers"),
         ({"y_train": np.arange(400)}, "`y_train` must hold the labels 0 to 9"),
         ({"y_train": np.full(400, 2**63, "uint64")}, "`y_train` must hold the labels 0 to 9"),
@@ -48,47 +52,88 @@ MNIST = DATASETS["mnist"]
 def test_wrong_arrays_are_refused(tmp_path, changes, message):
     write_mnist(tmp_path, **changes)
     with pytest.raises(InputError, match=message):
-        load(MNIST, "auto", tmp_path)
+        load("mnist", "auto", tmp_path)
 
 
 def test_folder_without_the_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"must hold mnist\.npz"):
-        load(MNIST, "auto", tmp_path)
+        load("mnist", "auto", tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off", b"\x93NUMPY"])
 def test_broken_file_is_refused(tmp_path, content):
     (tmp_path / "mnist.npz").write_bytes(content)
     with pytest.raises(InputError, match="could not be read"):
-        load(MNIST, "auto", tmp_path)
+        load("mnist", "auto", tmp_path)
 
 
 def test_truncated_file_is_refused(tmp_path):
     path = write_mnist(tmp_path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="could not be read"):
-        load(MNIST, "auto", tmp_path)
+        load("mnist", "auto", tmp_path)
 
 
 def test_more_images_than_a_machine_holds_are_refused(tmp_path, monkeypatch):
     write_mnist(tmp_path)
-    monkeypatch.setattr("recipes.common.image_checks.MAX_IMAGES", 399)
+    monkeypatch.setattr("recipes.datasets.MAX_IMAGES", 399)
     with pytest.raises(InputError, match=r"`x_train` must hold at most 399 images. Received: 400"):
-        load(MNIST, "auto", tmp_path)
+        load("mnist", "auto", tmp_path)
 
 
 def test_source_in_the_file_names_the_data(tmp_path):
     write_mnist(tmp_path, source=np.array("MNIST (a copy)"))
-    assert load(MNIST, "auto", tmp_path).source.startswith("MNIST (a copy), from ")
+    images = load("mnist", "auto", tmp_path)
+    assert images.source.startswith("MNIST (a copy), from ")
+    assert images.warning is None
+
+
+def test_file_that_is_not_what_its_name_says_is_titled_as_what_it_is(tmp_path):
+    write_mnist(tmp_path)
+    images = load("mnist", "auto", tmp_path)
+    assert images.title == "the images in mnist.npz (not MNIST)"
+    assert "does not hold MNIST" in (images.warning or "")
+    for name, title in (("cifar10", "CIFAR-10"), ("cifar100", "CIFAR-100")):
+        made = load(name, "synthetic")
+        arrays = (made.x_train, made.y_train, made.x_test, made.y_test)
+        parts = dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays, strict=True))
+        np.savez(tmp_path / f"{name}.npz", **parts)
+        assert load(name, "auto", tmp_path).title == f"the images in {name}.npz (not {title})"
+
+
+def test_cifar_is_known_by_the_sums_of_its_colors(tmp_path, monkeypatch):
+    write_cifar10(tmp_path)
+    images = load("cifar10", "auto", tmp_path)
+    own = datasets.fingerprint("cifar10", images.x_train, *[images.y_train] * 3)
+    known = dataclasses.replace(datasets.DATASETS["cifar10"], fingerprint=own)
+    monkeypatch.setitem(datasets.DATASETS, "cifar10", known)
+    assert load("cifar10", "auto", tmp_path).title == "CIFAR-10"
+
+
+def write_cifar10(folder):
+    made = load("cifar10", "synthetic")
+    np.savez(
+        folder / "cifar10.npz",
+        x_train=made.x_train,
+        y_train=made.y_train[:, None],
+        x_test=made.x_test,
+        y_test=made.y_test[:, None],
+    )
+
+
+@pytest.mark.skipif("KERAS_LEAKY_DATA" not in os.environ, reason="no real images")
+def test_the_real_mnist_is_known():
+    images = load("mnist", "auto", Path(os.environ["KERAS_LEAKY_DATA"]))
+    assert (images.title, images.warning) == ("MNIST", None)
 
 
 def test_labels_of_shape_n_1_are_understood(tmp_path):
     write_mnist(tmp_path, y_train=(np.arange(400) % 10)[:, None])
-    assert load(MNIST, "auto", tmp_path).y_train.shape == (400,)
+    assert load("mnist", "auto", tmp_path).y_train.shape == (400,)
 
 
 def test_validation_is_stratified_disjoint_and_always_the_same(mnist_folder):
-    arrays = load(MNIST, "auto", mnist_folder)
+    arrays = load("mnist", "auto", mnist_folder)
     data, again = split(arrays, None), split(arrays, 100)
     assert (len(data.x_train), len(data.x_validation), len(again.x_train)) == (340, 60, 100)
     assert np.bincount(data.y_validation).tolist() == [6] * 10
@@ -101,7 +146,7 @@ def test_validation_is_stratified_disjoint_and_always_the_same(mnist_folder):
 
 @pytest.mark.parametrize(("n", "n_validation"), [(60_000, 9_000), (50_000, 7_500)])
 def test_validation_sizes_of_the_real_data_sets(mnist_folder, n, n_validation):
-    arrays = load(MNIST, "auto", mnist_folder)
+    arrays = load("mnist", "auto", mnist_folder)
     large = dataclasses.replace(arrays, x_train=np.zeros((n, 1)), y_train=np.arange(n) % 10)
     assert len(split(large, None).x_validation) == n_validation
 
@@ -110,7 +155,7 @@ def test_train_limit_that_loses_a_class_is_refused(tmp_path):
     labels = np.arange(2000) % 9
     labels[:20] = 9
     write_mnist(tmp_path, x_train=np.full((2000, 28, 28), 7, "uint8"), y_train=labels)
-    arrays = load(MNIST, "auto", tmp_path)
+    arrays = load("mnist", "auto", tmp_path)
     assert len(np.unique(split(arrays, None).y_validation)) == 10
     with pytest.raises(InputError, match="some are rare"):
         split(arrays, 12)
@@ -118,17 +163,17 @@ def test_train_limit_that_loses_a_class_is_refused(tmp_path):
 
 def test_unreadable_path_is_refused():
     with pytest.raises(InputError, match="cannot be read"):
-        load(MNIST, "auto", Path("/" + "x" * 300))
+        load("mnist", "auto", Path("/" + "x" * 300))
 
 
 @pytest.mark.parametrize("limit", [1, 9, 335])
 def test_train_limit_needs_every_class_on_both_sides(mnist_folder, limit):
     with pytest.raises(InputError, match=f"--train-limit {limit}"):
-        split(load(MNIST, "auto", mnist_folder), limit)
+        split(load("mnist", "auto", mnist_folder), limit)
 
 
 def test_digits_say_that_they_are_not_mnist():
-    arrays = load(MNIST, "digits", None)
+    arrays = load("mnist", "digits")
     data = split(arrays, None)
     assert "not for MNIST" in (arrays.warning or "")
     assert len(data.x_train) + len(data.x_validation) + len(data.x_test) == 1797
@@ -140,6 +185,6 @@ def test_digits_say_that_they_are_not_mnist():
 
 
 def test_synthetic_data_say_that_they_are_nothing():
-    arrays = load(DATASETS["cifar10"], "synthetic", None)
+    arrays = load("cifar10", "synthetic")
     assert arrays.x_train.shape[1:] == (32, 32, 3)
     assert "synthetic" in (arrays.warning or "")

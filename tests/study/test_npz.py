@@ -1,4 +1,4 @@
-"""Files in the place of mnist.npz that somebody made to do harm."""
+"""DATA.npz files that somebody made to do harm."""
 
 import os
 import stat
@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from recipes.common.data import DATASETS, load
-from recipes.common.errors import InputError
-from tests.recipes.conftest import write_mnist
-
-MNIST = DATASETS["mnist"]
+from keras_leaky.study.data_files import read_data
+from keras_leaky.study.errors import InputError
+from tests.study.data_arrays import write_data
 
 
 def header(shape="(400, 28, 28)", descr="'|u1'", version=(1, 0)):
@@ -53,48 +51,48 @@ def with_member(path, member, content, packing=zipfile.ZIP_STORED):
     ],
 )
 def test_members_that_lie_are_refused(tmp_path, content, message):
-    with_member(write_mnist(tmp_path), "x_train.npy", content)
+    with_member(write_data(tmp_path), "x_train.npy", content)
     with pytest.raises(InputError, match=message):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/b", "a\\b", "..", ".npy"])
 def test_members_that_are_paths_are_refused(tmp_path, name):
-    with_member(write_mnist(tmp_path), name, b"evil")
+    with_member(write_data(tmp_path), name, b"evil")
     with pytest.raises(InputError, match="is a path, not an array"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 def test_members_that_are_links_are_refused(tmp_path):
     info = zipfile.ZipInfo("link")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(write_mnist(tmp_path), "a") as archive:
+    with zipfile.ZipFile(write_data(tmp_path), "a") as archive:
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(InputError, match="the member 'link' is a path, not an array"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_members_of_one_name_are_refused(tmp_path):
-    with zipfile.ZipFile(write_mnist(tmp_path), "a") as archive:
+    with zipfile.ZipFile(write_data(tmp_path), "a") as archive:
         archive.writestr("x_train.npy", header())
     with pytest.raises(InputError, match="two members have one name"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 def test_members_that_are_encrypted_are_refused(tmp_path):
-    path = write_mnist(tmp_path)
+    path = write_data(tmp_path)
     content = bytearray(path.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"the member 'x_train\.npy' is encrypted"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 def test_members_that_python_unpacks_without_a_bound_are_refused(tmp_path):
-    with_member(write_mnist(tmp_path), "more", b"", zipfile.ZIP_BZIP2)
+    with_member(write_data(tmp_path), "more", b"", zipfile.ZIP_BZIP2)
     with pytest.raises(InputError, match="is packed in an unusual way"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 def edit_last_member(path, name=None, **fields):
@@ -115,85 +113,85 @@ def edit_last_member(path, name=None, **fields):
 
 
 def test_members_that_overlap_are_refused(tmp_path):
-    path = write_mnist(tmp_path, y_train=None)
+    path = write_data(tmp_path, y_train=None)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("large.npy", bytes(10**6))
     edit_last_member(path, name=b"y_train.npy")
     with pytest.raises(InputError, match="its members overlap or were cut off"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 def test_data_that_end_early_are_refused(tmp_path):
-    path = write_mnist(tmp_path, x_train=None)
+    path = write_data(tmp_path, x_train=None)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("x_train.npy", header() + bytes(399 * 784))
     edit_last_member(path, size=len(header()) + 400 * 784)
     with pytest.raises(InputError, match="`x_train` has other data than its header says"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 def test_directory_of_any_length_is_not_read(tmp_path):
-    path = tmp_path / "mnist.npz"
+    path = tmp_path / "data.npz"
     with zipfile.ZipFile(path, "w") as archive:
         for i in range(30):
             archive.writestr(f"{i:060000}", b"")
     with pytest.raises(InputError, match=r"could not be read .* its directory takes 1,8"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
 def test_members_that_are_not_asked_for_are_not_read(tmp_path):
-    with_member(write_mnist(tmp_path), "more.npy", b"no array")
-    assert len(load(MNIST, "auto", tmp_path).x_train) == 400
+    with_member(write_data(tmp_path), "more.npy", b"no array")
+    assert len(read_data(tmp_path / "data.npz").test) == 100
 
 
 def test_names_of_a_stranger_are_shown_in_short(tmp_path):
-    with zipfile.ZipFile(tmp_path / "mnist.npz", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "data.npz", "w") as archive:
         for i in range(20):
             archive.writestr(f"\x1b[2J{i}" + "a" * 100, b"")
     with pytest.raises(InputError, match=r"Received: \\x1b\[2J0a+, .*, \.\.\.\.$") as error:
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
     assert "\x1b" not in str(error.value)
     assert len(str(error.value)) < 700 + len(str(tmp_path))
 
 
 def test_what_libraries_cite_of_a_file_is_shown_in_short(tmp_path):
-    path = write_mnist(tmp_path)
+    path = write_data(tmp_path)
     content = bytearray(path.read_bytes())
     content[27] = 3  # the first name is 779 letters long
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"could not be read .* File name in dir") as error:
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
     assert len(str(error.value)) < 400 + len(str(path))
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
 def test_what_is_no_file_is_refused(tmp_path, kind):
-    path = tmp_path / "mnist.npz"
+    path = tmp_path / "data.npz"
     if kind == "folder":
         path.mkdir()
     elif kind == "pipe":
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(InputError, match=r"must hold mnist\.npz\. .* that is no regular file"):
-        load(MNIST, "auto", tmp_path)
+    with pytest.raises(InputError, match=r"must be an \.npz file\. .* which is no regular file"):
+        read_data(tmp_path / "data.npz")
 
 
 def test_pipe_that_takes_the_place_of_a_file_is_refused(tmp_path, monkeypatch):
-    os.mkfifo(tmp_path / "mnist.npz")
+    os.mkfifo(tmp_path / "data.npz")
     monkeypatch.setattr(Path, "is_file", lambda self: True)
     with pytest.raises(InputError, match="it is no regular file"):
-        load(MNIST, "auto", tmp_path)
+        read_data(tmp_path / "data.npz")
 
 
-def test_link_to_a_file_is_followed(tmp_path, mnist_folder):
-    (tmp_path / "mnist.npz").symlink_to(mnist_folder / "mnist.npz")
-    assert len(load(MNIST, "auto", tmp_path).x_train) == 400
+def test_link_to_a_file_is_followed(tmp_path):
+    (tmp_path / "data.npz").symlink_to(write_data(tmp_path / "elsewhere"))
+    assert len(read_data(tmp_path / "data.npz").test) == 100
 
 
 def write_bomb(folder, start, n_zeros, says=None):
-    """An mnist.npz whose x_train unpacks to `start` and zeros, and in which a size may be false."""
-    path = write_mnist(folder, x_train=None)
+    """An data.npz whose x_train unpacks to `start` and zeros, and in which a size may be false."""
+    path = write_data(folder, x_train=None)
     piece = 1 << 24
     packer = zlib.compressobj(9, wbits=-15)
     first = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -207,26 +205,26 @@ def write_bomb(folder, start, n_zeros, says=None):
 MEASURE = """
 import sys
 from pathlib import Path
-from recipes.common.data import DATASETS, load
-from recipes.common.errors import InputError
+from keras_leaky.study.data_files import read_data
+from keras_leaky.study.errors import InputError
 
 def memory(name):
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
-load(DATASETS["mnist"], "auto", Path(sys.argv[1]))
+read_data(Path(sys.argv[1], "data.npz"))
 for folder in sys.argv[2:]:
     open("/proc/self/clear_refs", "w").write("5")  # the peak starts again from here
     before = memory("VmRSS")
     try:
-        load(DATASETS["mnist"], "auto", Path(folder))
+        read_data(Path(folder, "data.npz"))
     except InputError as error:
         print(folder, error, memory("VmHWM") - before, sep="|")
 """
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="measures on Linux alone")
-def test_bombs_stay_within_a_bound(tmp_path, mnist_folder):
+def test_bombs_stay_within_a_bound(tmp_path):
     n_zeros = 637 << 24
     honest_header = header(f"({n_zeros // 784}, 28, 28)")
     path = write_bomb(tmp_path / "a", honest_header, n_zeros)
@@ -241,7 +239,7 @@ def test_bombs_stay_within_a_bound(tmp_path, mnist_folder):
         "c": "Bad CRC-32",
     }
     folders = [str(tmp_path / name) for name in messages]
-    command = [sys.executable, "-c", MEASURE, str(mnist_folder), *folders]
+    command = [sys.executable, "-c", MEASURE, str(write_data(tmp_path / "honest").parent), *folders]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     lines = [line.split("|") for line in done.stdout.splitlines()]
     assert [folder for folder, _, _ in lines] == folders, done.stderr

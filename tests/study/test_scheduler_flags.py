@@ -7,10 +7,10 @@ from pathlib import Path
 import dask
 import pytest
 
-from recipes.common.errors import InputError
-from recipes.common.options import RunOptions
-from recipes.common.scheduler import check_scheduler, connect
-from tests.recipes.certificate_files import make_certificates, tls
+from keras_leaky.study.errors import InputError
+from keras_leaky.study.flags import StudyFlags
+from keras_leaky.study.scheduler import check_scheduler, connect
+from tests.study.certificate_files import make_certificates, tls
 
 ROOT = Path(__file__).parents[2]
 PLAIN = r"`--scheduler` must begin with tls:// unless it is on this machine: over {} anybody"
@@ -20,20 +20,20 @@ PLAIN = r"`--scheduler` must begin with tls:// unless it is on this machine: ove
     "address", ["tcp://127.0.0.1:8786", "127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786"]
 )
 def test_a_plain_address_is_for_this_machine(address):
-    check_scheduler(RunOptions(scheduler=address))
+    check_scheduler(StudyFlags(scheduler=address))
 
 
 @pytest.mark.parametrize("address", ["tcp://192.0.2.1:8786", "192.0.2.1:8786", "tcp://0.0.0.0:1"])
 def test_a_plain_address_elsewhere_is_refused_unless_it_is_asked_for(address):
     with pytest.raises(InputError, match=PLAIN.format(address)):
-        check_scheduler(RunOptions(scheduler=address))
-    check_scheduler(RunOptions(scheduler=address, insecure=True))
+        check_scheduler(StudyFlags(scheduler=address))
+    check_scheduler(StudyFlags(scheduler=address, insecure=True))
 
 
 def test_a_name_that_nobody_knows_is_not_this_machine():
     address = "tcp://no-such-host.invalid:8786"
     with pytest.raises(InputError, match=PLAIN.format(address)):
-        check_scheduler(RunOptions(scheduler=address))
+        check_scheduler(StudyFlags(scheduler=address))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_name_that_nobody_knows_is_not_this_machine():
 def test_an_address_that_is_none_is_refused(address):
     message = r"must be tls://HOST:PORT or tcp://HOST:PORT\. Received: --scheduler " + address
     with pytest.raises(InputError, match=message):
-        check_scheduler(RunOptions(scheduler=address))
+        check_scheduler(StudyFlags(scheduler=address))
 
 
 @pytest.mark.parametrize(
@@ -53,25 +53,25 @@ def test_an_address_that_is_none_is_refused(address):
 def test_flags_without_a_scheduler_are_refused(flag, value):
     name = "--" + flag.replace("_", "-")
     with pytest.raises(InputError, match=f"`{name}` goes with `--scheduler ADDRESS`. Received: "):
-        check_scheduler(RunOptions(**{flag: value}))
+        check_scheduler(StudyFlags(**{flag: value}))
 
 
 def test_workers_are_started_here_or_elsewhere():
     with pytest.raises(InputError, match="`--workers` starts workers here and `--scheduler` uses"):
-        check_scheduler(RunOptions(scheduler="tcp://127.0.0.1:1", workers=2))
+        check_scheduler(StudyFlags(scheduler="tcp://127.0.0.1:1", workers=2))
 
 
 def test_certificates_go_with_tls(certificates):
     with pytest.raises(InputError, match="go with an address that begins with tls://"):
-        check_scheduler(RunOptions(scheduler="tcp://127.0.0.1:1", **tls(certificates)))
+        check_scheduler(StudyFlags(scheduler="tcp://127.0.0.1:1", **tls(certificates)))
 
 
 def test_tls_needs_certificates(certificates):
     address = "tls://192.0.2.1:8786"
     for given in ({}, {"tls_ca_file": certificates / "ca.pem"}):
         with pytest.raises(InputError, match="needs `--tls-ca-file`, `--tls-cert` and `--tls-key`"):
-            check_scheduler(RunOptions(scheduler=address, **given))
-    check_scheduler(RunOptions(scheduler=address, **tls(certificates)))
+            check_scheduler(StudyFlags(scheduler=address, **given))
+    check_scheduler(StudyFlags(scheduler=address, **tls(certificates)))
     files = tls(certificates)
     settings = {
         "distributed.comm.tls.ca-file": str(files["tls_ca_file"]),
@@ -79,29 +79,29 @@ def test_tls_needs_certificates(certificates):
         "distributed.comm.tls.client.key": str(files["tls_key"]),
     }
     with dask.config.set(settings):
-        check_scheduler(RunOptions(scheduler=address))
+        check_scheduler(StudyFlags(scheduler=address))
 
 
 def test_a_certificate_that_is_not_there_is_refused(certificates):
     files = {**tls(certificates), "tls_key": certificates / "no.pem"}
     with pytest.raises(InputError, match=r"There is no certificate or key at .*no\.pem\."):
-        check_scheduler(RunOptions(scheduler="tls://192.0.2.1:8786", **files))
+        check_scheduler(StudyFlags(scheduler="tls://192.0.2.1:8786", **files))
 
 
 def test_a_key_of_another_certificate_is_refused(certificates):
     files = tls(certificates, "client", key="worker")
     message = "must be certificates and the key of the second, in PEM. Received: .*client.pem"
     with pytest.raises(InputError, match=message):
-        check_scheduler(RunOptions(scheduler="tls://192.0.2.1:8786", **files))
+        check_scheduler(StudyFlags(scheduler="tls://192.0.2.1:8786", **files))
 
 
 def test_nobody_there_is_said(monkeypatch):
-    monkeypatch.setattr("recipes.common.scheduler._SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("keras_leaky.study.scheduler._SECONDS_TO_CONNECT", 1)
     with socket.socket() as free:  # bound, so that nobody takes it, and not listening
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(InputError, match=f"No Dask scheduler answers at {address}: Timed out"):
-            connect(RunOptions(scheduler=address))
+            connect(StudyFlags(scheduler=address))
 
 
 def test_certificates_can_be_added_and_are_strict(certificates):

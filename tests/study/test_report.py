@@ -416,6 +416,9 @@ def test_texts_are_cut_to_their_room():
 def test_scores_as_people_read_them():
     assert format_score(0.98765, ACCURACY) == "98.77 %"
     assert format_score(2.34567, MAE) == "2.346"
+    assert format_score(90.331, MAE, 12.9) == "90"
+    assert format_score(2.34567, MAE, 0.052) == "2.346"
+    assert format_score(2.3, MAE, 0.0) == "2.3"
     assert format_score(None, MAE) == ""
 
 
@@ -423,7 +426,7 @@ def test_settings_are_flat():
     nested = {"a": 1, "b": {"c": [1, 2], "d": {}, "e": None}, "f": "", "g": False, "h": "x" * 999}
     found = dict(flatten(nested))
     assert list(found) == ["a", "b.c", "g", "h"]
-    assert found["b.c"] == "[1, 2]"
+    assert found["b.c"] == "1, 2"
     assert len(found["h"]) == 501
 
 

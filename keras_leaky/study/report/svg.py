@@ -156,7 +156,8 @@ class Panel:
 
     def to_y(self, value: float) -> float:
         assert self.y is not None
-        return self.bottom - self.y.place(value) * (self.bottom - self.top)
+        inset = 8  # a mark at the end of the axis stays inside
+        return self.bottom - inset - self.y.place(value) * (self.bottom - self.top - 2 * inset)
 
     def add(self, part: str) -> None:
         """Adds a finished element."""

@@ -157,7 +157,7 @@ def _read_arm(
         if record.row.stage == "final" and record.row.trial_id == chosen
     }
     finals = {seed: by_seed[seed] for seed in seeds if seed in by_seed}
-    trials = make_trial_rows(arm, records, objective)
+    trials = make_trial_rows(arm.name, arm.fixed_alpha, records, objective)
     return _ArmRecords(arm, trials, epochs, retrainings, finals)
 
 

@@ -169,16 +169,17 @@ def probe_arm(build: Callable[..., keras.Model], arm: Arm, seed: int, data: FitD
     """
     hypermodel, hp = ArmModel(build, arm), keras_tuner.HyperParameters()
     made: list[Rectifier] = []
+    where = f"in arm {arm.name!r}"
 
     def build_once() -> keras.Model:
         rectifier = hypermodel.make_rectifier(hp)
         made.append(rectifier)
-        return build(hp, rectifier)
+        model = build(hp, rectifier)
+        if not isinstance(model, keras.Model):
+            raise InputError(f"`build` must return a keras.Model. Received: {model!r} {where}")
+        return model
 
     model = Trainer().build(build_once, seed)
-    where = f"in arm {arm.name!r}"
-    if not isinstance(model, keras.Model):
-        raise InputError(f"`build` must return a keras.Model. Received: {model!r} {where}")
     if not model.compiled:
         raise InputError(
             f"`build` must return a compiled model: call model.compile(...) in it. Received: a "
@@ -272,7 +273,7 @@ def sample_of(data: FitData, n: int) -> Any:
         return keras.tree.map_structure(lambda a: np.asarray(a[:n]), part[0])
     if isinstance(part, keras.utils.PyDataset):
         batches: list[Any] = []
-        for i in range(len(part)):
+        for i in range(part.num_batches or 0):
             batches.append(part[i][0])
             if sum(len(keras.tree.flatten(b)[0]) for b in batches) >= n:
                 break
@@ -312,8 +313,11 @@ def _names_of_metrics(model: Any, data: FitData, where: str) -> list[str]:
 
 def _first_batch(data: FitData) -> tuple[Any, Any, Any]:
     if _n_rows(data.x) is not None:
-        parts = (data.x, data.y, data.sample_weight)
-        return keras.tree.map_structure(lambda a: None if a is None else np.asarray(a[:2]), parts)
+        parts: Any = keras.tree.map_structure(
+            lambda a: None if a is None else np.asarray(a[:2]),
+            (data.x, data.y, data.sample_weight),
+        )
+        return parts
     if isinstance(data.x, keras.utils.PyDataset):
         batch: Any = data.x[0]
     else:

@@ -93,8 +93,8 @@ def evaluate(
         function = _function_of_examples(model, metric)
         if function is not None:
             predictions = model.predict(data[0], batch_size=batch_size, verbose=quiet)
-            labels = keras.ops.convert_to_tensor(data[1])
-            outputs = keras.ops.convert_to_tensor(predictions)
+            labels: Any = keras.ops.convert_to_tensor(data[1])
+            outputs: Any = keras.ops.convert_to_tensor(predictions)
             if len(labels.shape) < len(outputs.shape) and not _is_sparse(metric, function):
                 labels = keras.ops.expand_dims(labels, -1)
             values = np.asarray(keras.ops.convert_to_numpy(function(labels, outputs)), "float64")

@@ -4,18 +4,19 @@ import warnings
 from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 
 from keras_leaky.layers._nested import layers_of
 from keras_leaky.rectifiers import activation_name
-from keras_leaky.study.arms import BASELINE, Rectifier
+from keras_leaky.study.arms import BASELINE, Arm, Rectifier
 from keras_leaky.study.errors import InputError
 from keras_leaky.surgery import replace_activations
 from keras_leaky.tuning import ScaledSchedule
 
 _REPLACED = ("relu", "relu6")
 _WIDTH = 30.0  # the learning rates that are tried: a thirtieth of the compiled one to 30 times it
-_N_STEPS = 1000  # of a schedule that are looked at for its highest rate
+_N_STEPS = 20_000  # of a schedule that are looked at for its highest rate
 
 
 class ModelBuild:
@@ -100,23 +101,10 @@ def make_build(
         )
     build = ModelBuild(model, weights, (float(low), float(high)), names)
     try:
-        build(_Default(), Rectifier(_baseline()))
+        build(keras_tuner.HyperParameters(), Rectifier(Arm(BASELINE)))
     except (ValueError, TypeError) as error:
         raise InputError(f"`model` must be one that can be copied: {error}") from error
     return build, notes
-
-
-def _baseline() -> Any:
-    from keras_leaky.study.arms import Arm
-
-    return Arm(BASELINE)
-
-
-class _Default:
-    """A `hp` that answers with the lower end."""
-
-    def Float(self, name: str, low: float, high: float, **kwargs: Any) -> float:
-        return low
 
 
 def _parts_of(layer: Any) -> list[Any]:
@@ -144,8 +132,13 @@ def _schedule_of(optimizer: Any) -> Any:
 
 def _highest(schedule: Any) -> float:
     """The highest rate of a schedule in its first steps."""
-    steps = sorted({round(step) for step in np.geomspace(1, _N_STEPS + 1, 60)})
-    return max(float(np.asarray(schedule(step - 1))) for step in steps)
+    try:
+        rates = np.asarray(schedule(keras.ops.arange(_N_STEPS, dtype="float32")))
+    except (TypeError, ValueError):  # one that takes a single step alone
+        rates = np.zeros(())
+    if rates.shape != (_N_STEPS,):
+        rates = [float(np.asarray(schedule(step))) for step in range(0, _N_STEPS, 10)]
+    return float(np.max(rates))
 
 
 def _own_functions(model: Any) -> dict[str, Any]:

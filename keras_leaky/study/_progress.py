@@ -90,7 +90,7 @@ class Progress:
         if self._start is None:
             self._start = time.monotonic()
 
-    def show_trial(self, arm: Arm, trial_id: str, values: Mapping[str, Any]) -> None:
+    def show_trial(self, arm: Arm, values: Mapping[str, Any]) -> None:
         """A trial that begins in this process."""
         best = self._best.get(str(arm.name))
         found = "" if best is None else f", best so far {best:.4f}"

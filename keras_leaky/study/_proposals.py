@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class Grid:
         }
 
 
-def grid_size(spaces: dict[str, Sequence[Any]], trials: int) -> int:
+def grid_size(spaces: Mapping[str, Sequence[Any]], trials: int) -> int:
     """Points on each range, for grids of at most `trials` points; the same in all arms.
 
     Raises:

@@ -158,8 +158,8 @@ def _sources_of(
     )
     propose: Any = None
     if isinstance(study.tuner, str):
-        is_grid = prepared.points is not None
-        propose = Grid(prepared.points) if is_grid else Spread(sorted(names), oracle_seed)
+        points = prepared.points
+        propose = Spread(sorted(names), oracle_seed) if points is None else Grid(points)
     callbacks = list(prepared.callbacks)
     if client is None:
         callbacks.append(EpochProgress(progress))

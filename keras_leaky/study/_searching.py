@@ -96,13 +96,13 @@ class ArmSearch:
 
     def perform(self, job: Job) -> None:
         values = self.tuner.oracle.trials[job.name].hyperparameters.values
-        self._progress.show_trial(self.arm, job.name, values)
+        self._progress.show_trial(self.arm, values)
         self._source.perform(job)
 
     def record(self, job: Job, finished: Finished) -> None:
         self._source.record(job, finished)
         self._n_running -= 1
-        log = self._source.log_of(job.name)
+        log = self._source.log_of(str(job.name))
         self.seconds.append(log.get("seconds", 0.0))
         trial = self.tuner.oracle.trials[job.name]
         n_epochs = sum(count_epochs(history) for history in log.get("histories", []))
@@ -130,20 +130,29 @@ def count_epochs(history: dict[str, list[float]]) -> int:
 
 
 def make_trial_rows(
-    arm: Arm, records: Sequence[TrialRecord], objective: keras_tuner.Objective
+    arm: str,
+    fixed_alpha: float | None,
+    records: Sequence[TrialRecord],
+    objective: keras_tuner.Objective,
 ) -> list[TrialRow]:
-    """The rows of an arm's trials that have ended."""
-    return [_make_row(arm, record, objective) for record in records]
+    """The rows of an arm's trials that have ended.
+
+    Args:
+        fixed_alpha: That is not searched.
+    """
+    return [_make_row(arm, fixed_alpha, record, objective) for record in records]
 
 
-def _make_row(arm: Arm, record: TrialRecord, objective: keras_tuner.Objective) -> TrialRow:
+def _make_row(
+    arm: str, fixed_alpha: float | None, record: TrialRecord, objective: keras_tuner.Objective
+) -> TrialRow:
     values = point_of(record.hyperparameters)
-    alpha, rate = values.pop("alpha", arm.fixed_alpha), values.pop("learning_rate", None)
+    alpha, rate = values.pop("alpha", fixed_alpha), values.pop("learning_rate", None)
     is_failed = record.score is None
     diverged = "DIVERGED" if record.has_diverged else "FAILED"
     best = best_epoch(record.histories, objective)
     return TrialRow(
-        arm=str(arm.name),
+        arm=arm,
         trial_id=record.trial_id,
         status=diverged if is_failed else "COMPLETED",
         alpha=alpha,

@@ -85,7 +85,7 @@ class Arm:
 
     def _checked_alpha(self) -> Any:
         entry = self._entry_or_refuse()
-        alpha = self.alpha
+        alpha: Any = self.alpha
         if alpha is None:
             return alpha
         is_pair = isinstance(alpha, tuple | list) and len(alpha) == 2
@@ -108,7 +108,7 @@ class Arm:
                 raise InputError(str(error)) from error
         if is_range:
             return tuple(alphas)
-        return float(alpha) if _is_number(alpha) else alpha
+        return float(alphas[0]) if _is_number(alpha) else alpha
 
     def _entry_or_refuse(self) -> Entry:
         try:

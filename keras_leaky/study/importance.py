@@ -97,7 +97,7 @@ def to_optuna(outcome: Outcome, storage: Any = None) -> "optuna.Study":
             f"`storage` holds a study called {name!r} already. Delete it, or name another "
             f"`storage`. Received: storage={storage!r}"
         ) from error
-    study.set_metric_names([metric.objective])
+    study.set_user_attr("objective", metric.objective)
     study.set_user_attr("verdict", outcome.verdict)
     study.set_user_attr("directory", str(outcome.directory))
     distributions = {

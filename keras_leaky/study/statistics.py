@@ -6,19 +6,20 @@ neither of them resamples two axes at once.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_leaky.study.outcome import Difference, Metric, Summary
+from keras_leaky.study.rows import RetrainingRow
 
 LEVEL = 0.05
 MIN_SEEDS = 5  # fewer have no interval: Student's is so wide that it only confuses
 N_RESAMPLES = 9_999
 
 # Metrics are float32: two equal differences of them differ by the rounding of the values.
-_ROUNDING = 5e-7
+ROUNDING = 5e-7
 _MAX_DRAWS = 20_000_000  # of one bootstrap, less than a second
 _DRAWS_AT_ONCE = 4_000_000  # what is in memory
 
@@ -46,6 +47,41 @@ def summarize(values: Sequence[float], is_fraction: bool) -> Summary:
     if is_fraction:
         low, high = max(low, 0.0), min(high, 1.0)
     return Summary(mean, std, n, (low, high))
+
+
+def compare_arms(
+    retrainings: Iterable[RetrainingRow],
+    arms: Sequence[str],
+    baseline: str,
+    metric: Metric,
+    has_test: bool,
+) -> dict[str, Difference]:
+    """Compares all arms of a study with its baseline, by the seeds of their final retrainings.
+
+    Args:
+        arms: Names, with or without that of the baseline.
+        has_test: Whether test scores are compared; else validation scores are.
+
+    Returns:
+        The differences, corrected for the number of arms. Arms are left out that have no seed with
+        a score in both.
+    """
+    rows: dict[str, dict[int, RetrainingRow]] = {}
+    for row in retrainings:
+        if row.stage == "final":
+            rows.setdefault(row.arm, {})[row.seed] = row
+    found = {}
+    for arm in arms:
+        ours, theirs = rows.get(arm, {}), rows.get(baseline, {})
+        seeds = [seed for seed in ours if seed in theirs]
+        name = "test_score" if has_test else "val_score"
+        scores = [[getattr(row[seed], name) for seed in seeds] for row in (ours, theirs)]
+        pairs = zip(*scores, strict=True)
+        if arm == baseline or not any(is_finite(a) and is_finite(b) for a, b in pairs):
+            continue
+        examples = [[row[seed].test_examples for seed in seeds] for row in (ours, theirs)]
+        found[arm] = compare(*scores, *(examples if has_test else ()), direction=metric.direction)
+    return correct(found, metric)
 
 
 def compare(
@@ -90,7 +126,7 @@ def compare(
     b = np.array([baseline[i] for i in kept], float)
     pairs, scale = a - b, max(np.abs(a).max(), np.abs(b).max())
     better = pairs if direction == "max" else -pairs
-    wins = np.where(np.abs(pairs) <= _ROUNDING * scale, 0.5, better > 0)
+    wins = np.where(np.abs(pairs) <= ROUNDING * scale, 0.5, better > 0)
     n, mean, win_fraction = len(pairs), float(pairs.mean()), float(wins.mean())
     if n < MIN_SEEDS or not _has_spread(pairs, scale):
         return Difference(mean, None, None, n, win_fraction, None, None, 0)
@@ -136,7 +172,7 @@ def is_finite(value: float | None) -> bool:
 
 def _has_spread(values: np.ndarray, scale: float) -> bool:
     """Whether values differ by more than the rounding of numbers of size `scale`."""
-    return float(np.ptp(values)) > _ROUNDING * scale
+    return float(np.ptp(values)) > ROUNDING * scale
 
 
 def _student_interval(values: np.ndarray) -> tuple[float, float]:

@@ -358,7 +358,7 @@ class Study:
             )
             for arm in self.arms
         ]
-        fit = {
+        fit: dict[str, Any] = {
             name: value
             for name, value in prepared.fit_kwargs.items()
             if isinstance(value, int | float | str | dict) or value is None
@@ -415,7 +415,7 @@ class Study:
                 )
             if name == "trials" and self.tuner == "grid" and now[name] != before[name]:
                 continue  # told below: the points of a grid move with their number
-            before.pop(name), now.pop(name)
+            del before[name], now[name]
         now["arms"] = {k: now["arms"].get(k) for k in before["arms"]}  # more are allowed
         check_same(before, now, self.directory)
 

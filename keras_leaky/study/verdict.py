@@ -64,7 +64,7 @@ def recommend(
         ]
     else:
         sentences = [*_keep(choice, point, arms, differences, n_seeds, is_finished)]
-    sentences += _others(choice, baseline, arms, differences, words, lost)
+    sentences += _others(arms, differences, words, lost, [arm.name for arm in helping])
     if differences and not has_test:
         sentences.append(
             "There are no test data: this rests on the validation data that also chose the points."
@@ -107,17 +107,16 @@ def _keep(
 
 
 def _others(
-    choice: ArmOutcome,
-    baseline: ArmOutcome,
     arms: Mapping[str, ArmOutcome],
     differences: Mapping[str, Difference],
     words: Words,
     lost: Mapping[str, int],
+    helping: Sequence[str],
 ) -> Iterable[str]:
     """What became of the arms that are not recommended."""
     hurting = {name: d for name, d in differences.items() if d.direction < 0}
     open_ = {name: d for name, d in differences.items() if d.direction == 0 and d.ci95 is not None}
-    diverging = [name for name, d in differences.items() if d.direction > 0 and choice is baseline]
+    diverging = [n for n, d in differences.items() if d.direction > 0 and n not in helping]
     for name in diverging:
         yield (
             f"{arms[name].title} is better where it trains, but more of its retrainings diverged: "

@@ -4,8 +4,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from keras_leaky.rectifiers import TABLE, entry_of
 from keras_leaky.study.outcome import ArmOutcome, Difference, Metric
+
+_ACRONYMS = {"auc", "iou", "mae", "mape", "mse", "msle", "rmse"}
 
 MAX_NAMED = 3  # arms that one sentence lists
 
@@ -17,12 +21,21 @@ def list_names(names: Sequence[str], limit: int = MAX_NAMED) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def metric_title(metric: Metric) -> str:
+    """The name of a metric, such as "MAE" or "top k categorical accuracy"."""
+    return metric.name.upper() if metric.name in _ACRONYMS else metric.name.replace("_", " ")
+
+
+def capitalize(text: str) -> str:
+    """With a large first letter; the others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def format_number(value: float, digits: int = 2) -> str:
     """A number with a few significant digits, without an exponent where it stays short."""
     text = f"{value:.{digits}g}"
     if "e" in text and 1e-5 <= abs(value) < 1e6:
-        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-        text = f"{value:.{decimals}f}"
+        return np.format_float_positional(float(text), trim="-")
     return text
 
 
@@ -50,8 +63,7 @@ class Words:
 
     @property
     def name(self) -> str:
-        name = self.metric.name.replace("_", " ")
-        return f"{'test' if self.has_test else 'validation'} {name}"
+        return f"{'test' if self.has_test else 'validation'} {metric_title(self.metric)}"
 
     @property
     def scale(self) -> float:

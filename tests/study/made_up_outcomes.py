@@ -3,13 +3,14 @@
 import dataclasses
 import math
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 from keras_leaky.rectifiers import entry_of
 from keras_leaky.study.outcome import ArmOutcome, Best, Metric, Outcome, Range, Rows
 from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
-from keras_leaky.study.statistics import compare, correct, summarize
+from keras_leaky.study.statistics import compare_arms, summarize
 from keras_leaky.study.verdict import recommend
 
 ACCURACY = Metric("val_accuracy", "accuracy", "max", True)
@@ -45,14 +46,12 @@ def make_trials(arm, metric, rng, n_epochs):
         alpha = arm.alpha
         if isinstance(alpha, tuple):
             alpha = float(np.exp(rng.uniform(*np.log(alpha))))
-        worse = 0.03 * math.log(rate / arm.best_rate) ** 2
-        if isinstance(arm.alpha, tuple):
-            worse += 0.004 * math.log(alpha / arm.best_alpha) ** 2
-        score = make_score(metric, arm.effect - worse / 10 + arm.noise * rng.normal())
+        worse = loss_at(arm, alpha, rate)
+        score = make_score(metric, arm.effect - worse + arm.noise * rng.normal())
         status, reason = "COMPLETED", ""
         if arm.fails or rate > 0.07:
             status, score, reason = "DIVERGED", None, "training loss became nan in epoch 1"
-        elif worse > 0.35:
+        elif worse > 0.035:
             status, reason = "STOPPED", "hopeless after epoch 2"
         rows.append(
             TrialRow(
@@ -62,6 +61,14 @@ def make_trials(arm, metric, rng, n_epochs):
             )
         )  # fmt: skip
     return rows
+
+
+def loss_at(arm, alpha, rate):
+    """How much worse a point is than the best of its arm."""
+    loss = 0.003 * math.log(rate / arm.best_rate) ** 2
+    if isinstance(arm.alpha, tuple):
+        loss += 0.0004 * math.log(alpha / arm.best_alpha) ** 2
+    return loss
 
 
 def make_score(metric, quality):
@@ -88,13 +95,15 @@ def make_outcome(
     sign = 1 if metric.direction == "max" else -1
     trials, epochs, retrainings, dead_units, outcomes = [], [], [], [], {}
     shared = 0.002 * rng.normal(size=n_seeds)  # what a seed does to all arms
+    difficulty = rng.random(n_examples)
     for arm in arms:
         rows = make_trials(arm, metric, np.random.default_rng(seed + 1), n_epochs)
         trials += rows
         scored = [row for row in rows if row.status == "COMPLETED"]
         chosen = max(scored, key=lambda row: sign * row.score, default=None)
         for i in range(n_seeds if chosen else 0):
-            quality = arm.effect + shared[i] + arm.noise * rng.normal()
+            quality = arm.effect - loss_at(arm, chosen.alpha, chosen.learning_rate)
+            quality += shared[i] + arm.noise * rng.normal()
             lost = i < arm.n_diverged
             retrainings.append(
                 RetrainingRow(
@@ -103,7 +112,7 @@ def make_outcome(
                     make_score(metric, quality - 0.002) if has_test and not lost else None,
                     None if lost else n_epochs, 2.0,
                     "training loss became nan in epoch 1" if lost else "",
-                    test_examples=rng.random(n_examples) < make_score(metric, quality - 0.002)
+                    test_examples=difficulty < make_score(metric, quality - 0.002)
                     if has_test and metric.is_fraction and not lost else None,
                 )
             )  # fmt: skip
@@ -126,7 +135,8 @@ def make_outcome(
                     )
                 )  # fmt: skip
         outcomes[arm.name] = make_arm(arm, chosen, retrainings, dead_units, metric)
-    differences = make_differences(outcomes, retrainings, metric, has_test)
+    with mock.patch("gc.collect"):  # statsmodels calls it, which takes longer than all the rest
+        differences = compare_arms(retrainings, list(outcomes), "relu", metric, has_test)
     verdict, recommended = recommend(
         outcomes,
         differences,
@@ -193,21 +203,3 @@ def make_arm(arm, chosen, retrainings, dead_units, metric):
         epoch_seconds=0.4 if chosen else None,
         failure="" if chosen else "every trial diverged",
     )
-
-
-def make_differences(arms, retrainings, metric, has_test):
-    name = "test_score" if has_test else "val_score"
-    rows = {arm: [row for row in retrainings if row.arm == arm] for arm in arms}
-
-    def scores(arm):
-        return [getattr(row, name) for row in rows[arm]]
-
-    def examples(arm):
-        return [row.test_examples for row in rows[arm]]
-
-    compared = {
-        arm: compare(scores(arm), scores("relu"), examples(arm), examples("relu"), metric.direction)
-        for arm in arms
-        if arm != "relu" and rows[arm] and rows["relu"]
-    }
-    return correct(compared, metric)

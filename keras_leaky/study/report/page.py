@@ -9,13 +9,15 @@ from typing import Any
 
 from keras_leaky import storage
 from keras_leaky.study.errors import InputError
+from keras_leaky.study.good_points import is_searched
 from keras_leaky.study.importance import MIN_TRIALS
 from keras_leaky.study.outcome import ArmOutcome, Outcome
 from keras_leaky.study.report import result_plots, search_plots
 from keras_leaky.study.report.style import color_classes, file_style, page_style
 from keras_leaky.study.report.table import arm_cells, format_fraction, format_value
-from keras_leaky.study.report.view import MAX_TOLD, Picture, View, metric_title
+from keras_leaky.study.report.view import MAX_TOLD, Picture, View, space_scale
 from keras_leaky.study.statistics import MIN_SEEDS
+from keras_leaky.study.wording import capitalize, list_names, metric_title
 
 _MAX_FAILURES = 100  # rows; trials.csv has them all
 _MAX_LAYER_PICTURES = 4
@@ -53,6 +55,7 @@ def write_report(outcome: Outcome) -> Path:
         table=_arm_table(outcome),
         layers=_layer_table(view),
         budget_note=_budget_note(outcome),
+        edge_note=_edge_note(view),
         failures=failures[:_MAX_FAILURES],
         n_failures=len(failures),
         model_path=repr(str(outcome.best_keras)),
@@ -140,14 +143,14 @@ def _sections(view: View) -> Iterable[Section]:
     )
     reading = (
         "One mark is one trial of the search. Ring: the chosen point. Shaded: the range of points "
-        "as good as the best. Dashed: the score that such points reach. A trial below it in the "
+        "as good as the best. Dashed: the score that such points reach. A worse trial in the "
         "shade has another value that is not as good. Open: stopped as hopeless. Crosses: no "
         f"score. Point at a mark to read it.{below}"
     )
     if outcome.metric.is_fraction and outcome.metric.direction == "max":
         reading += " The distance to 100 % is on a logarithmic axis."
     yield Section(
-        f"{metric.capitalize()} against alpha and learning rate",
+        f"{capitalize(metric)} against alpha and learning rate",
         reading,
         drawn(
             *(
@@ -220,10 +223,30 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def _edge_note(view: View) -> str:
+    """Names the arms whose chosen point lies at an end of what was searched."""
+    found = []
+    for arm in view.arms:
+        own = arm.best.hyperparameters if arm.best else {}
+        for name, space in arm.space.items():
+            value = own.get(name)
+            if not isinstance(value, int | float) or not is_searched(space):
+                continue
+            place = space_scale([], [space]).place(value)
+            if not 0.07 < place < 0.93:  # the axis itself is longer by a margin
+                found.append(f"{arm.title} ({name.replace('_', ' ')})")
+    if not found:
+        return ""
+    return (
+        f"Chosen at an end of the range that was searched: {list_names(found, 5)}. Better points "
+        "may lie beyond it."
+    )
+
+
 def _arm_table(outcome: Outcome) -> list[dict[str, Any]]:
     """Rows of the table of arms, without columns that are empty for all."""
     kind = "test" if outcome.has_test else "validation"
-    titles = {"mean": f"{kind} mean", "search": "score in the search"}
+    titles = {"mean": f"{kind} mean", "search": "search score"}
     rows = [arm_cells(outcome, arm) for arm in outcome.arms.values()]
     columns = [column for column in rows[0] if any(row[column] for row in rows)]
     # What decides comes first.

@@ -14,13 +14,19 @@ from keras_leaky.study.report.view import (
     View,
     final_results,
     format_score,
-    metric_title,
     percent_scale,
     score_scale,
 )
 from keras_leaky.study.rows import DeadUnitRow, EpochRow
 from keras_leaky.study.statistics import is_finite
-from keras_leaky.study.wording import format_change, format_interval, format_number, tell_change
+from keras_leaky.study.wording import (
+    capitalize,
+    format_change,
+    format_interval,
+    format_number,
+    metric_title,
+    tell_change,
+)
 
 _MAX_CURVE_POINTS = 12_000
 _MAX_LAYERS = 24
@@ -117,13 +123,13 @@ def draw_seeds(view: View) -> Picture | None:
     label = (lambda value: f"{100 * value:.4g} %") if metric.is_fraction else None
     kind = "test" if outcome.has_test else "validation"
     panel = Panel(
-        f"{kind.capitalize()} {metric_title(metric)} of every seed",
+        f"{capitalize(kind)} {metric_title(metric)} of every seed",
         linear_scale(min(ends), max(ends), label),
         f"{kind} {metric_title(metric)}",
         height=86 + _ROW * len(shown),
         left=14,
     )
-    sentences = [f"{kind.capitalize()} {metric_title(metric)} of the final retrainings."]
+    sentences = [f"{capitalize(kind)} {metric_title(metric)} of the final retrainings."]
     for i, arm in enumerate(shown):
         y, summary = 66 + _ROW * i, summaries[arm.name]
         panel.text(panel.left, y - 14, shorten(arm.title, WIDTH - 170))
@@ -159,7 +165,8 @@ def draw_curves(view: View, column: str) -> Picture | None:
         y = log_scale(min(values), max(values)) if fits else linear_scale(min(values), max(values))
         label = {"loss": "training loss"}.get(column, column)
     last = max(row.epoch for row in rows)
-    step = max(1, math.ceil(last / 6))
+    steps = (digit * 10**power for power in range(9) for digit in (1, 2, 5))
+    step = next(step for step in steps if last / step <= 6)
     ticks = [(float(epoch), str(epoch)) for epoch in range(step, last + 1, step)]
     shown = [arm for arm in view.arms if any(row.arm == arm.name for row in rows)]
     panel = Panel(
@@ -171,7 +178,7 @@ def draw_curves(view: View, column: str) -> Picture | None:
         legend=view.legend(shown),
     )
     stride = max(1, math.ceil(len(rows) / _MAX_CURVE_POINTS))
-    sentences = [f"{label.capitalize()} of the final retrainings by epoch."]
+    sentences = [f"{capitalize(label)} of the final retrainings by epoch."]
     for arm in shown:
         ours = [row for row in rows if row.arm == arm.name]
         for seed, curve in _by_seed(ours).items():
@@ -232,11 +239,14 @@ def draw_dead_units(view: View) -> Picture | None:
 
 def draw_layers(view: View, arm: ArmOutcome) -> Picture | None:
     """How active the units of each layer are: least, quartiles and most."""
-    layers = layer_rows(view.outcome.dead_units, arm.name)[:_MAX_LAYERS]
+    all_layers = layer_rows(view.outcome.dead_units, arm.name)
+    layers = all_layers[:_MAX_LAYERS]
     if not layers:
         return None
+    is_cut = len(layers) < len(all_layers)
+    cut = f" (first {len(layers)} of {len(all_layers)} layers)" if is_cut else ""
     panel = Panel(
-        f"{arm.title}: how active the units are",
+        f"{arm.title}: how active the units are{cut}",
         Scale(-0.02, 1.02, float, [(v / 4, f"{25 * v} %") for v in range(5)]),
         "share of examples on which a unit fires",
         height=82 + 34 * len(layers),
@@ -249,8 +259,8 @@ def draw_layers(view: View, arm: ArmOutcome) -> Picture | None:
             float(v) for v in np.quantile(layer.active_fraction, [0, 0.25, 0.5, 0.75, 1])
         )
         told = (
-            f"{layer.layer}: median {middle:.0%}, quartiles {low:.0%} to {high:.0%}, "
-            f"range {least:.0%} to {most:.0%}"
+            f"{layer.layer}: median {_percent(middle)}, quartiles {_percent(low)} to "
+            f"{_percent(high)}, range {_percent(least)} to {_percent(most)}"
         )
         panel.text(panel.left, y - 8, shorten(layer.layer, WIDTH - 200))
         text = f"{layer.n_units} units, {100 * layer.dead_fraction:.1f} % dead"
@@ -312,6 +322,10 @@ def _tell_summary(summary: Summary, metric: Metric, short: bool = False) -> str:
         low, high = (format_score(end, metric) for end in summary.ci95)
         text += f", 95 % interval {low} to {high}"
     return text if short else f"{text}, n = {summary.n}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %"
 
 
 def _by_seed(rows: Sequence[EpochRow]) -> dict[int, list[EpochRow]]:

@@ -11,12 +11,12 @@ from keras_leaky.study.report.view import (
     View,
     format_ends,
     format_score,
-    metric_title,
     percent_scale,
     space_scale,
 )
 from keras_leaky.study.rows import TrialRow
-from keras_leaky.study.wording import alpha_title, format_number
+from keras_leaky.study.statistics import is_finite
+from keras_leaky.study.wording import alpha_title, capitalize, format_number, metric_title
 
 
 def draw_alpha(view: View, arm: ArmOutcome) -> Picture | None:
@@ -47,7 +47,7 @@ def _draw_against(
         f"{metric_title(view.metric)} on validation data",
         legend=view.legend(shown) if len(shown) > 1 else (),
     )
-    words = [f"{metric_title(view.metric).capitalize()} of {arm.title} against its {label}."]
+    words = [f"{capitalize(metric_title(view.metric))} of {arm.title} against its {label}."]
     for one in shown:
         good = view.good[one.name]
         ends = getattr(good, name) if good else None
@@ -99,7 +99,7 @@ def _draw_trials(
         else:
             css = "open" if row.status == "STOPPED" else "dot"
             panel.mark(x, y, view.shape(arm), 4, view.css(css, arm), told)
-    panel.marks(quiet, view.shape(arm), 3, view.css("dot", arm))
+    panel.marks(quiet, view.shape(arm), 2.5, view.css("full", arm))
     best = arm.best
     chosen = next((row for row in rows if best and row.trial_id == best.trial_id), None)
     if chosen and is_scored(chosen):
@@ -116,7 +116,7 @@ def tell_trial(row: TrialRow, arm: ArmOutcome, metric: Metric) -> str:
         for name, v in values.items()
         if v is not None
     ]
-    if row.score is not None:
+    if is_finite(row.score):
         parts.append(f"{metric.objective} {format_score(row.score, metric)}")
     if row.best_epoch is not None:
         parts.append(f"best epoch {row.best_epoch}")
@@ -204,7 +204,7 @@ def draw_plane(view: View, arm: ArmOutcome) -> Picture | None:
         else:
             quiet.setdefault(quality, []).append(place)
     for quality, places in sorted(quiet.items()):
-        panel.marks(places, "circle", 4, f"dot q{quality}")
+        panel.marks(places, "circle", 3.5, f"full q{quality}")
     for row in rows:
         if not is_scored(row) and (row.arm, row.trial_id) in view.told:
             place = panel.to_x(row.alpha or 0.0), panel.to_y(row.learning_rate or 0.0)
@@ -261,9 +261,9 @@ def draw_importance(view: View) -> Picture | None:
         y += 20
         panel.text(panel.left, y, shorten(arm.title, WIDTH - 30), css=view.css("full", arm))
         for name, share in shares[arm.name].items():
-            told = f"{arm.title}: {name.replace('_', ' ')} {share:.0%}"
+            told = f"{arm.title}: {name.replace('_', ' ')} {100 * share:.0f} %"
             panel.text(panel.left + 8, y + 16, shorten(name.replace("_", " "), WIDTH - 100))
-            panel.text(panel.right, y + 16, f"{share:.0%}", "end")
+            panel.text(panel.right, y + 16, f"{100 * share:.0f} %", "end")
             start = panel.to_x(0.0)
             panel.box(start, y + 20, panel.to_x(share) - start, 7, view.css("full", arm), told)
             sentences.append(f"{told}.")

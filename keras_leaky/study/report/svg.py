@@ -47,20 +47,17 @@ class Scale:
         low, high: Values at the ends. Others are drawn at the nearer end.
         transform: Monotone; what is linear along the axis.
         ticks: Values with their labels.
-        flip: Whether `low` is at 1.
     """
 
     low: float
     high: float
     transform: Callable[[float], float]
     ticks: Ticks
-    flip: bool = False
 
     def place(self, value: float) -> float:
         low, high = self.transform(self.low), self.transform(self.high)
         value = self.transform(min(max(value, self.low), self.high))
-        share = (value - low) / (high - low)
-        return 1 - share if self.flip else share
+        return (value - low) / (high - low)
 
 
 def linear_scale(
@@ -85,7 +82,6 @@ def log_scale(
     low: float,
     high: float,
     label: Callable[[float], str] | None = None,
-    flip: bool = False,
     margin: float = 0.04,
 ) -> Scale:
     """A logarithmic axis; both ends are above 0."""
@@ -94,19 +90,20 @@ def log_scale(
     pad = (high / low) ** margin
     low, high = low / pad, high * pad
     write = label or (lambda value: f"{value:.3g}")
-    dense = (1, 1.5, 2, 3, 4, 5, 6, 8)
-    for digits, every in (dense, 1), ((1, 2, 5), 1), ((1,), 1), ((1,), 2), ((1,), 4), ((1,), 10):
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = math.ceil(len(powers) / 7)
+    for digits, step in ((1, 1.5, 2, 3, 4, 5, 6, 8), 1), ((1, 2, 5), 1), ((1,), every):
         values = [
             digit * 10.0**power
-            for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            for power in powers
             for digit in digits
-            if power % every == 0 and low <= digit * 10.0**power <= high
+            if power % step == 0 and low <= digit * 10.0**power <= high
         ]
         if len(values) <= 7:
             break
     if len(values) < 2:
         values = [value for value, _ in linear_scale(low, high, margin=0).ticks]
-    return Scale(low, high, math.log, [(value, write(value)) for value in values], flip)
+    return Scale(low, high, math.log, [(value, write(value)) for value in values])
 
 
 def _round_step(raw: float) -> float:

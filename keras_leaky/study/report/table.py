@@ -65,7 +65,7 @@ def arm_cells(outcome: Outcome, arm: ArmOutcome) -> dict[str, str]:
         if difference and difference.ci95 else "",
         "with examples": format_interval(difference.ci95_examples, metric)
         if difference and difference.ci95_examples else "",
-        "pairs won": f"{difference.win_fraction:.0%}" if difference else "",
+        "pairs won": f"{100 * difference.win_fraction:.0f} %" if difference else "",
         "result": RESULTS[difference.direction] if difference else "",
         "p (Holm)": format_p_value(difference.p_holm) if difference else "",
         "dead": format_fraction(arm.dead_fraction),

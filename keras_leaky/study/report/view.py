@@ -137,14 +137,15 @@ def score_scale(scores: Sequence[float], metric: Metric) -> Scale:
     scores = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
     low, high = min(scores), max(scores)
     if metric.is_fraction and metric.direction == "max" and low >= 0 and high <= 1:
-        floor = max(min((1 - s for s in scores if s < 1), default=0.02) / 2, 1e-5)
-        errors = log_scale(max(1 - high, floor), max(1 - low, floor), flip=True)
-        return Scale(
-            1 - errors.high,
-            1 - errors.low,
-            lambda score: -math.log(max(1 - score, floor / 2)),
-            [(1 - error, f"{100 * (1 - error):.6g} %") for error, _ in errors.ticks],
-        )
+        # An error of 0 has no logarithm: it stands below all others.
+        floor = min(max(min((1 - s for s in scores if s < 1), default=1.0) / 2, 1e-5), 0.005)
+        errors = log_scale(max(1 - high, floor), max(1 - low, 4 * floor))
+        ticks = [(1 - e, f"{100 * (1 - e):.6g} %") for e, _ in reversed(errors.ticks)]
+        if high == 1:
+            ticks = [tick for tick in ticks if 1 - tick[0] > 1.5 * floor]
+            ticks.append((1 - floor, "100 %"))
+        low, high = 1 - errors.high, 1 - errors.low
+        return Scale(low, high, lambda score: -math.log(max(1 - score, floor / 2)), ticks)
     label = (lambda value: f"{100 * value:.4g} %") if metric.is_fraction else None
     if low > 0 and high > 20 * low:
         return log_scale(low, high, label)
@@ -186,10 +187,6 @@ def final_results(outcome: Outcome, arm: str) -> dict[int, float]:
 
 def format_ends(ends: Sequence[float], between: str = " to ") -> str:
     return between.join(format_number(end) for end in ends)
-
-
-def metric_title(metric: Metric) -> str:
-    return metric.name.replace("_", " ")
 
 
 def _choose_told(

@@ -54,7 +54,7 @@ class Claim:
 
 
 class Runs:
-    """The numbers of one task by quantity, arm, step size and gain: arrays (runs, bins or tasks)."""
+    """Arrays (runs, bins or tasks) of one task, by quantity, arm, step size and gain."""
 
     def __init__(self, name: str, path: Path | None = None):
         self.name = name

@@ -21,7 +21,7 @@ N_RESAMPLES = 9_999
 
 N_CHOOSING = {"regression": 50, "permuted": 15}  # the first runs choose a step size
 EARLY = {"regression": slice(2, 5), "permuted": slice(5, 15)}  # bins of 40,000 examples; tasks
-# The last tenth of 75 bins is 7.5 of them. Rounded up here, before any number was looked at.
+# The last tenth of 75 bins is 7.5 of them. Rounded up, before any late error was computed.
 LATE = {"regression": slice(-8, None), "permuted": slice(-40, None)}
 HEADLINE = {"regression": "error", "permuted": "accuracy"}
 

@@ -79,7 +79,7 @@ def measure(options, name, seed, trainer, data):
 def build_model(options, activation, alpha, n_steps):
     """The net: convolutions with a residual pair after the second and the fourth."""
     filters = SMALL_FILTERS if options.small else FILTERS
-    policy = {"dtype": "float32" if options.small else "mixed_bfloat16"}
+    policy: dict[str, Any] = {"dtype": "float32" if options.small else "mixed_bfloat16"}
     layers = keras.layers
 
     def convolve(x, n_filters, pools=False):

@@ -66,7 +66,7 @@ ONLY_IN = {
     "tensorflow": {"ops", "tuning", "study"},
     "torch": {"ops"},
     "jax": {"ops", "tuning"},
-    "h5py": {"saving"},  # a dependency of Keras
+    "h5py": {"saving", "tuning"},  # a dependency of Keras
     "keras_tuner": {"tuning", "study"},
     "dask": {"tuning"},
     "distributed": {"tuning", "study"},

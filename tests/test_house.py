@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "tuning": {"rectifiers", "layers", "storage"},
     "study": {
         *("rectifiers", "layers", "initializers", "diagnostics", "surgery", "saving", "storage"),
-        *("tuning", "register", "is_command_line"),  # the last two of keras_leaky/__init__.py
+        *("tuning", "import_parts", "is_command_line"),  # the last two of keras_leaky/__init__.py
     },
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner; study, which
     # costs it too, on first use.

@@ -13,7 +13,6 @@ from recipes.common.run_config import check_output
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import MnistOptions
 from recipes.dying_relu import main as dying_relu
-from recipes.report import main as report
 from tests.recipes.conftest import TINY
 from tests.recipes.small_run import CONFIG, make_small_run
 
@@ -107,9 +106,3 @@ def test_dying_relu_takes_the_lock(tmp_path, capsys):
     with output_lock(path):
         assert dying_relu(["--quick", "--data=synthetic", f"--output={path}"]) == 2
     assert "is in use by process" in capsys.readouterr().err
-
-
-def test_report_needs_no_lock(tmp_path, holder, capsys):
-    """It writes nothing that a run reads."""
-    assert report([str(tmp_path / "run")]) == 2
-    assert "it lacks" in capsys.readouterr().err  # the summary made by hand: it got that far

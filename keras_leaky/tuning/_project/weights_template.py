@@ -40,7 +40,7 @@ class WeightsTemplate:
         """
         variables = _variables_of(model)
         ids = [id(variable) for variable in variables]
-        values = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        values: list[Any] = [keras.ops.convert_to_numpy(variable) for variable in variables]
         if not values or any(value.dtype == bool or value.size == 0 for value in values):
             return cls(b"", None, ids)
         digits = []
@@ -100,7 +100,7 @@ def _find_places(
             parts = [read.get(name) for read in digits]
             if None in parts:
                 return None
-            number = sum((part - 1) * _BASE**i for i, part in enumerate(parts))
+            number = sum(((part or 0) - 1) * _BASE**i for i, part in enumerate(parts))
             dataset: Any = file[name]
             offset = dataset.id.get_offset()
             if not 0 <= number < len(values) or offset is None:

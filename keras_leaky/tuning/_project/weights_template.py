@@ -97,10 +97,11 @@ def _find_places(
     places: list[tuple[int, int]] = []
     with h5py.File(io.BytesIO(data), "r") as file:
         for name in digits[0]:
-            parts = [read.get(name) for read in digits]
-            if None in parts:
+            found = [read.get(name) for read in digits]
+            parts = [part for part in found if part is not None]
+            if len(parts) < len(found):
                 return None
-            number = sum(((part or 0) - 1) * _BASE**i for i, part in enumerate(parts))
+            number = sum((part - 1) * _BASE**i for i, part in enumerate(parts))
             dataset: Any = file[name]
             offset = dataset.id.get_offset()
             if not 0 <= number < len(values) or offset is None:

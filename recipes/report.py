@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_leaky.study.command_line import draw_again, exit_code
+from keras_leaky.study.command_line import draw_again, exit_code, start_keras
 from keras_leaky.study.flags import ReportFlags, parse_plain
-from recipes.dying_relu.folder import holds_run
+from recipes.dying_relu.folder import is_run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,7 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         run = parse_plain(ReportFlags, given, "python -m recipes.report").run
-        page = _draw_dying(run) if holds_run(run) else draw_again(run)
+        start_keras()
+        page = _draw_dying(run) if is_run(run) else draw_again(run)
         print(f"Page: {page.resolve()}")
 
     return exit_code(work)

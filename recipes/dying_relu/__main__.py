@@ -28,9 +28,9 @@ PROGRAM = "python -m recipes.dying_relu"
 
 @dataclass(frozen=True)
 class DyingFlags:
-    """Dying ReLU, measured: nets that are dead before training, nets and units that die by it.
+    """Dying ReLU, measured: which nets and units die, and what prevents it.
 
-    Answers three questions, with pictures, on one page. (1) How often is a deep and narrow ReLU
+    Answers three questions with pictures on one page. (1) How often is a deep and narrow ReLU
     net dead before training, and does that agree with theory? (2) How often does training turn a
     net of 10 layers of width 2 into a constant function? He's initialization is compared with
     randomized asymmetric initialization (RAI), leaks and ELU. (3) How many units of a digit
@@ -78,18 +78,18 @@ def parse_flags(arguments: Sequence[str]) -> DyingFlags:
         InputError: Names the flag, the rule and what was received.
     """
     flags = parse_plain(DyingFlags, arguments, PROGRAM)
-    if flags.resume and flags.output and folder.holds_run(_absolute(flags.output)):
+    if flags.resume and flags.overwrite:
+        raise InputError("`--resume` keeps the run and `--overwrite` deletes it: give one of them")
+    for name in ("resume", "overwrite"):
+        if getattr(flags, name) and flags.output is None:
+            raise InputError(f"`--{name}` needs `--output RUN`, the folder of the run")
+    if flags.resume and flags.output is not None:
         stored = folder.read_config(_absolute(flags.output))["arguments"]
         flags = parse_plain(DyingFlags, [*stored, *arguments], PROGRAM)  # of two, the last counts
     require(0 <= flags.seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", flags.seed)
     if flags.data_dir is not None:
         rule = "left out with --data digits or synthetic, which are not read from a folder"
         require(flags.data not in ("digits", "synthetic"), "data_dir", rule, flags.data_dir)
-    if flags.resume and flags.overwrite:
-        raise InputError("`--resume` keeps the run and `--overwrite` deletes it: give one of them")
-    for name in ("resume", "overwrite"):
-        if getattr(flags, name) and flags.output is None:
-            raise InputError(f"`--{name}` needs `--output RUN`, the folder of the run")
     output = flags.output or Path("runs", f"dying_relu-{datetime.now():%Y%m%d-%H%M%S}")
     data_dir = None if flags.data_dir is None else _absolute(flags.data_dir)
     flags = dataclasses.replace(flags, output=_absolute(output), data_dir=data_dir)

@@ -63,7 +63,7 @@ def answer_collapse(part: Collapse) -> list[str]:
         f"{Share(rai.n_collapsed, rai.n_nets)}.",
         f"RAI lowers collapse by {percent(1 - ratio)} (95 % interval "
         f"{interval(1 - high, 1 - low)}).",
-        f"The other nets collapse too: {', '.join(others)}.",
+        f"Of the other nets this share collapses: {', '.join(others)}.",
         f"Lu et al. 2019 report {_published(he)} with He and {_published(rai)} with RAI.",
     ]
 
@@ -86,7 +86,7 @@ def answer_training_death(part: TrainingDeath) -> list[str]:
     if n_seeds < MIN_SEEDS:
         return [
             f"Too few nets for an answer: n = {n_seeds} at each setting, and an answer needs "
-            f"{MIN_SEEDS}. The tables and pictures show what these nets did. Run without `--quick`."
+            f"{MIN_SEEDS}. The tables and pictures show what these nets did. Run without --quick."
         ]
     revival = _revival(part)
     if not part.comparison:

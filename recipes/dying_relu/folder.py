@@ -39,8 +39,13 @@ def holds_run(path: Path) -> bool:
     return str(content.get("format")).startswith(_ANY_FORMAT)
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder has files of a run of this recipe, damaged or not."""
+    return any((path / f"{name}.json").exists() for name in ("config", "born_dead"))
+
+
 def check_output(path: Path, resume: bool, overwrite: bool) -> None:
-    """Refuses a folder that cannot be written, or that holds something.
+    """Refuses a folder that cannot be written, or that holds something else than is asked for.
 
     Raises:
         InputError: Says what is wrong, and what to do.
@@ -55,8 +60,6 @@ def check_output(path: Path, resume: bool, overwrite: bool) -> None:
         raise _cannot_be_written(path, error) from error
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise _cannot_be_written(path, f"{nearest} is read-only")
-    if resume and not holds_run(path):
-        raise InputError(f"`--resume` needs a run to go on with. {received}, which holds none.")
     if is_free or resume or (overwrite and holds_run(path)):
         return
     if holds_run(path):
@@ -128,7 +131,8 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     file = path / "config.json"
     try:
-        if storage.read_unverified_json(file).get("format") != FORMAT and holds_run(path):
+        form = str(storage.read_unverified_json(file).get("format"))
+        if form.startswith("keras_leaky") and form != FORMAT:
             raise InputError(
                 f"{path} is a run of an earlier version, which this version cannot read. Run the "
                 "recipe again."
@@ -137,7 +141,9 @@ def read_config(path: Path) -> dict[str, Any]:
     except storage.DamagedFileError as error:
         raise InputError(f"{error}. Run the recipe again.") from error
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+        raise InputError(
+            f"{path} holds no run: {file} cannot be read ({error.strerror})."
+        ) from error
 
 
 def write_part(path: Path, name: str, part: Any, seconds: float) -> None:

@@ -12,7 +12,13 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+)
 
 from recipes.dying_relu.born_dead import BornDead
 from recipes.dying_relu.collapse import Collapse
@@ -20,6 +26,7 @@ from recipes.dying_relu.dead_units import BASELINE, LAYERS, CellRow, RevivalRow,
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.alpha": 0.25,
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
@@ -189,6 +196,7 @@ def draw_over_epochs(figure: Figure, part: TrainingDeath) -> None:
         line[0].set_ylabel("dead" if alpha == 0 else "inactive")
     for axes in grid[-1]:
         axes.set_xlabel("epoch (0: before training)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [
         _mark(f"{rate:g}", color=color, markersize=3, linestyle="-")
         for rate, color in colors.items()
@@ -281,6 +289,7 @@ def draw_revival(figure: Figure, part: TrainingDeath) -> None:
             rows = _where(part.revival, alpha=alpha, layers=layers)
             _revival_curve(axes, rows, _alpha_label(alpha), color, 0.12 * (i - 1.5))
         axes.set(title=layers, xlabel="epoch", ylim=(-0.02, 1.02))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _percents(axes.yaxis)
         small = {"fontsize": 8, "title_fontsize": 8, "loc": "upper left"}
         axes.legend(title="inactive after epoch 1", **small)
@@ -336,7 +345,7 @@ def _alpha_colors(part: TrainingDeath) -> dict[float, str]:
 
 
 def _percents(axis: Axis) -> None:
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
 def _ticks(axis: Axis, ticks: Sequence[float]) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +16,7 @@ from rich.table import Table
 from scipy import stats
 
 from benchmarks.measuring import environment, refuse, write_json
-from keras_leaky.study import Arm, Study, load
-from keras_leaky.study.arms import ArmModel
+from keras_leaky.study import Study, load
 from keras_leaky.tuning import train_all
 from recipes import datasets
 from recipes.nets import Net
@@ -122,13 +122,13 @@ def choices_of(outcome: Any, arm: str) -> dict[int, tuple[dict[str, Any], float]
 def judge(path: Path, net: Net, parts: Any, arm: str, points: list[dict[str, Any]]) -> None:
     """Trains the points that `path` does not have from ten new seeds, and adds them to it."""
     known = json.loads(path.read_text()) if path.exists() else {}
-    hypermodel = ArmModel(net, Arm(arm))
+    study = Study(net, arms=[ARM], directory=path.with_suffix(".none"))  # which never runs
     for point in track(points, f"{path.stem}: judging"):
         name = name_of(point)
         if name in known:
             continue
         trained = train_all(
-            hypermodel.build_point,
+            partial(study.build_model, arm),
             [point],
             *parts.train,
             validation_data=parts.validation,

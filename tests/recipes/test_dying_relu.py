@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from keras_leaky.storage import WriteError, read_json
+from keras_leaky.storage import WriteError, folder_lock, read_json
 from recipes.dying_relu import born_dead, budget, folder
 from recipes.dying_relu.__main__ import main, parse_flags
 from recipes.dying_relu.born_dead import BornDead
@@ -284,6 +284,15 @@ def test_file_that_cannot_be_written_is_one_sentence(tmp_path, capsys, monkeypat
         "born_dead.json cannot be written: No space left on device. Make room and go on."
     )
     assert rest[-1].endswith(f"--output {tmp_path / 'run'} --resume")
+
+
+def test_one_process_a_run(tmp_path, capsys):
+    path = tmp_path / "run"
+    path.mkdir()
+    with folder_lock(path):
+        assert main([*QUICK, "--output", str(path)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith(f"error: `--output` must be free: {path} is in use by process ")
 
 
 def test_wrong_input_does_not_wait_for_keras():

@@ -12,7 +12,6 @@ from recipes.common.output_folder import output_lock
 from recipes.common.run_config import check_output
 from recipes.common.run_folder import RunFolder
 from recipes.common.search_options import MnistOptions
-from recipes.dying_relu import main as dying_relu
 from recipes.report import main as report
 from tests.recipes.conftest import TINY
 from tests.recipes.small_run import CONFIG, make_small_run
@@ -99,14 +98,6 @@ def test_place_without_a_lock_is_refused(tmp_path, below):
         output_lock(tmp_path / "file" / below),
     ):
         pass
-
-
-def test_dying_relu_takes_the_lock(tmp_path, capsys):
-    path = tmp_path / "run"
-    path.mkdir()
-    with output_lock(path):
-        assert dying_relu(["--quick", "--data=synthetic", f"--output={path}"]) == 2
-    assert "is in use by process" in capsys.readouterr().err
 
 
 def test_report_needs_no_lock(tmp_path, holder, capsys):

@@ -204,9 +204,9 @@ def test_equal_outcomes_make_equal_files(tmp_path):
 def test_a_large_study_stays_small(tmp_path):
     arms = [RELU]
     arms += [MadeUpArm(f"leaky_{i}", title=f"Leaky {i}", n_trials=1000) for i in range(9)]
-    outcome, _ = write(tmp_path, arms=arms, n_seeds=10, n_epochs=60)
+    outcome, _ = write(tmp_path, arms=arms, n_seeds=10, n_epochs=100)
     assert len(outcome.trials) > 9000
-    assert outcome.page.stat().st_size < 2_000_000
+    assert outcome.page.stat().st_size < 1_600_000  # room for longer names and more layers
     sizes = [path.stat().st_size for path in (outcome.directory / "plots").iterdir()]
     assert max(sizes) < 300_000
     best = outcome.arms["leaky_8"].best.trial_id

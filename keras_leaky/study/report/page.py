@@ -41,6 +41,7 @@ def write_report(outcome: Outcome) -> Path:
     Raises:
         InputError: The files cannot be written, or Optuna is not installed.
     """
+    outcome = outcome.of_chosen_points()
     view = View(outcome)
     sections = [section for section in _sections(view) if section.pictures]
     failures = failure_rows([outcome])
@@ -84,6 +85,7 @@ def write_joint_report(outcomes: Mapping[str, Outcome], directory: Path, title: 
         InputError: The files cannot be written.
     """
     directory = Path(directory)
+    outcomes = {net: outcome.of_chosen_points() for net, outcome in outcomes.items()}
     arms = {name: arm for outcome in outcomes.values() for name, arm in outcome.arms.items()}
     views = {
         net: View(outcome, f"{i}_", MAX_TOLD // len(outcomes), arms)
@@ -366,6 +368,9 @@ def _write(directory: Path, html: str, pictures: Mapping[str, str]) -> Path:
     try:
         for path, text in {**files, page: html}.items():
             storage.write_whole(path, text.encode("utf-8", "replace"))
+        for path in (directory / "plots").glob("*.svg"):
+            if path not in files:  # of an arm or a net that is no longer there
+                path.unlink()
     except storage.WriteError as error:
         raise InputError(f"{error.filename} cannot be written: {error.strerror}") from error
     return page

@@ -197,7 +197,8 @@ def draw_curves(view: View, column: str) -> Picture | None:
         points = [(panel.to_x(epoch), panel.to_y(mean)) for epoch, mean in means]
         panel.line([*points[:-1:stride], points[-1]], view.css("line", arm), f"{arm.title}, mean")
         if len(points) <= 30:
-            panel.marks(points, view.shape(arm), 3.5, view.css("dot", arm))
+            for point in points:
+                panel.mark(*point, view.shape(arm), 3.5, view.css("dot", arm))
         end = (
             format_score(means[-1][1], view.metric)
             if column == view.metric.objective

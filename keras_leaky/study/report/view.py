@@ -18,7 +18,7 @@ from keras_leaky.study.rows import TrialRow
 from keras_leaky.study.statistics import is_finite
 from keras_leaky.study.wording import format_number
 
-MAX_TOLD = 1_500  # trials that tell what they are; more would make the page too large
+MAX_TOLD = 1_200  # trials that tell what they are; more would make the page too large
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,16 @@ PUBLIC_MODULES = {
     "keras_leaky.study",
     "keras_leaky.study.command_line",
     "keras_leaky.study.data_files",
+    "keras_leaky.study.environment",
     "keras_leaky.study.flags",
     "keras_leaky.study.npz",
     "keras_leaky.study.precision",
+    "keras_leaky.study.statistics",
 }
 # Modules of the recipes that others may import.
-SHARED_RECIPES = {"common", "datasets", "download", "flags", "image_search", "nets"}
+SHARED_RECIPES = {
+    *("common", "datasets", "download", "dying_relu", "flags", "image_search", "nets"),
+}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
 ONLY_IN = {
     "tensorflow": {"ops", "tuning", "study"},

@@ -6,7 +6,6 @@ finds them without `custom_objects`.
 
 import importlib
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +73,5 @@ def is_command_line() -> bool:
     return is_command or os.path.abspath(path).startswith(recipes)
 
 
-def _end_quietly(*_: object) -> None:
-    """Of Ctrl-C while a command line is being imported: there is nothing to keep or to tell."""
-    os.write(2, b"\nInterrupted.\n")
-    os._exit(130)
-
-
 if not is_command_line():
     register()
-elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _end_quietly)  # until the command line takes over

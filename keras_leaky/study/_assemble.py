@@ -13,15 +13,14 @@ from keras_leaky.study._searching import count_epochs, make_trial_rows
 from keras_leaky.study.outcome import (
     ArmOutcome,
     Best,
-    Difference,
     Metric,
     Outcome,
     Range,
     Rows,
     Summary,
 )
-from keras_leaky.study.rows import DeadUnitRow, EpochRow, RetrainingRow, TrialRow
-from keras_leaky.study.statistics import compare, correct, summarize
+from keras_leaky.study.rows import DeadUnitRow, EpochRow, TrialRow
+from keras_leaky.study.statistics import compare_arms, is_finite, summarize
 from keras_leaky.study.verdict import recommend
 
 _FRACTIONS = re.compile(
@@ -85,15 +84,16 @@ def assemble(folder: StudyFolder) -> Outcome:
         for arm in study["arms"]
     ]
     outcomes = {a.arm.name: _arm_outcome(a, metric, has_test, state) for a in arms}
-    differences = _differences(arms, metric, has_test)
+    finals = [record.row for one in arms for record in one.finals.values()]
+    names = [one.arm.name for one in arms]
+    differences = compare_arms(finals, names, names[0], metric, has_test)
     trials = Rows(row for a in arms for row in a.trials)
     retrainings = Rows(record.row for a in arms for record in a.retrainings)
-    notes = list(study["notes"])
     verdict, recommended = recommend(
         outcomes,
         differences,
         trials,
-        retrainings,
+        [*(row for row in retrainings if row.stage == "finalist"), *finals],
         metric,
         has_test=has_test,
         is_finished=state["is_finished"],
@@ -104,7 +104,7 @@ def assemble(folder: StudyFolder) -> Outcome:
         metric=metric,
         data_source=about["data_source"],
         warning=about["warning"],
-        notes=notes,
+        notes=study["notes"],
         verdict=verdict,
         recommended=recommended,
         is_finished=state["is_finished"],
@@ -208,41 +208,13 @@ def _arm_outcome(
 
 
 def _summary_of(values: Sequence[float | None], metric: Metric) -> Summary | None:
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and is_finite(value)]
     return summarize(known, metric.is_fraction) if known else None
 
 
 def _fraction(units: Sequence[DeadUnitRow], kind: str) -> float | None:
     n_units = sum(row.n_units for row in units)
     return sum(getattr(row, kind) for row in units) / n_units if n_units else None
-
-
-def _differences(
-    arms: Sequence[_ArmRecords], metric: Metric, has_test: bool
-) -> dict[str, Difference]:
-    baseline = arms[0].finals
-    found = {}
-    for one in arms[1:]:
-        pairs = [
-            (record.row, baseline[seed].row)
-            for seed, record in one.finals.items()
-            if seed in baseline
-            and _score(record.row, has_test) is not None
-            and _score(baseline[seed].row, has_test) is not None
-        ]
-        if not pairs:
-            continue
-        ours, theirs = zip(*pairs, strict=True)
-        examples: Any = (None, None)
-        if has_test and all(row.test_examples is not None for pair in pairs for row in pair):
-            examples = [np.stack([row.test_examples for row in rows]) for rows in (ours, theirs)]
-        scores = [[_score(row, has_test) for row in rows] for rows in (ours, theirs)]
-        found[one.arm.name] = compare(*scores, *examples, direction=metric.direction)  # type: ignore[arg-type]
-    return correct(found, metric)
-
-
-def _score(row: RetrainingRow, has_test: bool) -> float | None:
-    return row.test_score if has_test else row.val_score
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:

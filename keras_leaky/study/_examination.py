@@ -15,6 +15,7 @@ from keras_leaky.diagnostics import NanPreActivation, dead_units
 from keras_leaky.tuning import Trainer
 
 N_DEAD_UNIT_EXAMPLES = 2000  # the first of the validation data
+_NO_RECTIFIERS = ("sigmoid", "hard_sigmoid", "tanh", "softmax", "softplus")  # outputs and gates
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def _count_dead_units(model: keras.Model, sample: Any) -> tuple[list[dict[str, A
     # A net of NaN has no dead units to count, and one without activations no units.
     with contextlib.suppress(NanPreActivation, ValueError):
         report = dead_units(model, sample).to_dict()
-        return report["layers"], report["n_samples"]
+        layers = [layer for layer in report["layers"] if layer["kind"] not in _NO_RECTIFIERS]
+        return layers, report["n_samples"]
     return [], 0
 
 

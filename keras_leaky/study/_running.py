@@ -84,8 +84,7 @@ def run_together(
                     f"No arm has a result. {reasons}. The trials are in {outcome.directory}: "
                     "lower the learning rates, or look at trials.csv"
                 )
-            if len(studies) == 1:
-                write_report(outcome)
+            write_report(outcome)
     return outcomes
 
 

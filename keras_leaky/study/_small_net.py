@@ -65,7 +65,7 @@ class SmallNet:
             x = rectifier()(x)
         x = keras.layers.Dense(self.n_outputs, kernel_initializer="lecun_normal", name="outputs")(x)
         if self.target_mean is not None:
-            x = keras.layers.Rescaling(list(self.target_std or ()), list(self.target_mean))(x)
+            x = _rescaling(np.array(self.target_std), np.array(self.target_mean))(x)
         model = keras.Model(inputs, x)
         rate = hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
         if self.target_mean is None:
@@ -82,18 +82,24 @@ class SmallNet:
         elif not self.shape:
             x = keras.layers.Reshape((1,))(x)
         mean, std = np.array(self.mean), np.array(self.std)
-        return keras.layers.Rescaling((1 / std).tolist(), (-mean / std).tolist())(x)
+        return _rescaling(1 / std, -mean / std)(x)
 
     def _convolved(self, x: Any, filters: int, rectifier: Any) -> Any:
         """A convolution, pooling on each axis that has room for it, the rectifier."""
         kind = keras.layers.Conv2D if self.kind == "images" else keras.layers.Conv1D
         initializer = rectifier.initializer()
         x = kind(filters, 3, padding="same", kernel_initializer=initializer)(x)
-        size = [2 if length >= 4 else 1 for length in x.shape[1:-1]]
+        size: Any = tuple(2 if length >= 4 else 1 for length in x.shape[1:-1])
         if max(size) == 2:
             pool = keras.layers.MaxPooling2D if len(size) == 2 else keras.layers.MaxPooling1D
-            x = pool(tuple(size) if len(size) == 2 else size[0])(x)
+            x = pool(size)(x)
         return rectifier()(x)
+
+
+def _rescaling(scale: np.ndarray, offset: np.ndarray) -> keras.layers.Layer:
+    """x * scale + offset, of each feature or channel."""
+    numbers: Any = scale.tolist(), offset.tolist()
+    return keras.layers.Rescaling(*numbers)
 
 
 def _dense(n: int, rectifier: Any) -> keras.layers.Layer:

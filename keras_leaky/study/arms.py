@@ -90,6 +90,7 @@ class Arm:
             return alpha
         is_pair = isinstance(alpha, tuple | list) and len(alpha) == 2
         is_range = is_pair and entry.alpha_range is not None
+        alphas: Any = [alpha]
         if is_range:
             ends = [float(end) if _is_number(end) else math.nan for end in alpha]
             low, high = ends
@@ -99,8 +100,6 @@ class Arm:
                     f"{MAX_ALPHA:g} in size. Received: alpha={alpha!r}"
                 )
             alphas = ends
-        else:
-            alphas = [alpha]
         for one in alphas:
             try:
                 entry.resolve_alpha(one)

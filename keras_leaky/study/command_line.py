@@ -24,6 +24,16 @@ if TYPE_CHECKING:  # at run time they would bring in Keras, or tyro, which takes
 
 __all__ = ["draw_again", "exit_code", "main", "run_nets", "run_program", "run_study"]
 
+
+def _end_quietly(*_: object) -> None:
+    """Of Ctrl-C while a command line is being imported: there is nothing to keep or to tell."""
+    os.write(2, b"\nInterrupted.\n")
+    os._exit(EXIT_INTERRUPTED)
+
+
+if is_command_line() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _end_quietly)  # until `exit_code` takes over
+
 EXIT_FAILED, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 PROGRAM = "keras-leaky"
 HELP = f"""\
@@ -151,7 +161,7 @@ def _prepare(studies: "Sequence[Study]") -> None:
 def exit_code(work: Callable[[], None]) -> int:
     """Runs `work`; our own errors become one sentence and a code, others keep their traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes are not for our users
-    if is_command_line() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGINT) is _end_quietly:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         work()
@@ -228,9 +238,9 @@ def _lanes(flags: "StudyFlags") -> Iterator[dict[str, Any]]:
 
 
 def _print_plan(plan: "Plan", warning: str) -> None:
-    from keras_leaky.study._console import make_console
+    from keras_leaky.study._progress import make_console
 
-    console = make_console()
+    console = make_console(verbose=1)
     console.print("Dry run: nothing is trained or written.")
     console.print(str(plan), markup=False)
     if warning:

@@ -163,8 +163,6 @@ class StudyFlags:
         for name in ("resume", "overwrite"):
             if getattr(self, name) and self.output is None:
                 raise InputError(f"`--{name}` needs `--output RUN`, the folder of the run")
-        if self.output is not None:
-            require(_is_text(self.output), "output", "a path in UTF-8", ascii(str(self.output)))
         check_scheduler(self)
 
     def n_epochs(self, default: int) -> int:
@@ -243,10 +241,18 @@ T = TypeVar("T")
 
 
 def parse_plain(cls: type[T], arguments: Sequence[str], program: str) -> T:
-    """Turns a command line into an instance of a class; `--help` and typing errors exit at once."""
+    """Turns a command line into an instance of a class; `--help` and typing errors exit at once.
+
+    Raises:
+        InputError: A path cannot be written down.
+    """
     description = inspect.cleandoc(cls.__doc__ or "").partition("\n\nAttributes:")[0]
     config = (tyro.conf.FlagCreatePairsOff,)
-    return tyro.cli(cls, args=arguments, prog=program, description=description, config=config)
+    flags = tyro.cli(cls, args=arguments, prog=program, description=description, config=config)
+    for name, value in vars(flags).items():
+        if isinstance(value, Path):
+            require(_is_text(value), name, "a path in UTF-8", ascii(str(value)))
+    return flags
 
 
 def _check_output(flags: StudyFlags) -> None:

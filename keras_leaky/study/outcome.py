@@ -1,7 +1,7 @@
 """What came out of a study: for scripts, the page and the terminal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +180,21 @@ class Outcome:
     seconds: float
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+
+    def of_chosen_points(self) -> "Outcome":
+        """The same without final retrainings of points that were chosen before others came in."""
+        chosen = {name: arm.best.trial_id for name, arm in self.arms.items() if arm.best}
+
+        def is_current(row: Any) -> bool:
+            is_final = getattr(row, "stage", "final") == "final"
+            return not is_final or row.trial_id == chosen.get(row.arm)
+
+        return replace(
+            self,
+            retrainings=Rows(filter(is_current, self.retrainings)),
+            epochs=Rows(filter(is_current, self.epochs)),
+            dead_units=Rows(filter(is_current, self.dead_units)),
+        )
 
     @property
     def page(self) -> Path:

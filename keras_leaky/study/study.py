@@ -25,7 +25,7 @@ from keras_leaky.study._prepared import Prepared
 from keras_leaky.study._proposals import check_tuner, grid_size
 from keras_leaky.study._running import print_outcome, run_together
 from keras_leaky.study._seeds import FINAL, SEARCH, derive_seed
-from keras_leaky.study.arms import Arm, color_arms, read_arms
+from keras_leaky.study.arms import Arm, ArmModel, color_arms, read_arms
 from keras_leaky.study.errors import InputError
 from keras_leaky.study.outcome import Outcome
 
@@ -225,6 +225,23 @@ class Study:
     def is_resumed(self) -> bool:
         """Whether the directory holds a study that `run` goes on with."""
         return self.folder.holds_study and not self.overwrite
+
+    def build_model(self, arm: str, hyperparameters: Mapping[str, Any]) -> keras.Model:
+        """A new compiled model of an arm, such as to train the chosen point on all of the data.
+
+        Args:
+            arm: Name of the arm, "relu" for the baseline.
+            hyperparameters: Such as `outcome.arms[arm].best.hyperparameters`.
+
+        Raises:
+            InputError: If the study has no such arm.
+        """
+        found = {str(one.name): one for one in self.arms}
+        if arm not in found:
+            raise InputError(
+                f"`arm` must be one of {', '.join(map(repr, found))}. Received: arm={arm!r}"
+            )
+        return ArmModel(self.build, found[arm]).build_point(dict(hyperparameters))
 
     def plan(self, x: Any, y: Any = None, **kwargs: Any) -> Plan:
         """Checks everything that `run` checks, and trains and writes nothing.

@@ -70,13 +70,21 @@ class Words:
         return 100.0 if self.metric.is_fraction else 1.0
 
     def decimals(self, values: Sequence[float]) -> int:
-        """So many that half the width of an interval, or a number, keeps one or two digits."""
-        size = (max(values) - min(values)) / 2 if len(values) > 1 else abs(values[0])
+        """So many that half the width of an interval keeps one or two digits, a number two.
+
+        The end of an interval that lies on one side of 0 does not become 0.
+        """
+        size = (max(values) - min(values)) / 2 if len(values) > 1 else abs(values[0]) / 10
         size *= self.scale
         if not 0 < size < math.inf:
             return 2
         least = 1 if self.metric.is_fraction else 0
-        return min(max(least, math.ceil(-math.log10(size / 2))), 12)
+        decimals = min(max(least, math.ceil(-math.log10(size / 2))), 12)
+        nearest = self.scale * min(map(abs, values))
+        if min(values) > 0 or max(values) < 0:
+            while decimals < 12 and round(nearest, decimals) == 0:
+                decimals += 1
+        return decimals
 
     def signed(self, mean: float, ci95: tuple[float, float] | None) -> str:
         decimals = self.decimals([mean] if ci95 is None else ci95)

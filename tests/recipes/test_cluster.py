@@ -1,6 +1,5 @@
 """Scheduler and workers as processes of their own, with TLS, as docs/cluster.md starts them."""
 
-import csv
 import os
 import shlex
 import signal
@@ -16,14 +15,18 @@ import pytest
 from distributed.security import Security
 
 import keras_leaky
-from tests.recipes.conftest import TINY
-from tests.study.certificate_files import tls
+from recipes import mnist
+from tests.recipes.tables import read_table
+from tests.study.certificate_files import make_certificates, tls
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LOCAL = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
 # Epochs enough for a worker to be found busy.
-SEARCH = [*TINY, "--epochs=20", "--trials=6", "--seeds=2", "--seed=3"]
+SEARCH = [
+    *("--data=synthetic", "--model=mlp", "--train-limit=200", "--batch-size=50", "--epochs=20"),
+    *("--precision=float32", "--trials=6", "--finalists=1", "--seeds=2", "--seed=3"),
+]
 
 
 class Cluster:
@@ -95,6 +98,16 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def foreign_certificates(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("foreign"))
+
+
+@pytest.fixture(scope="module")
 def cluster(certificates, tmp_path_factory):
     cluster = Cluster(certificates, tmp_path_factory.mktemp("cluster"))
     cluster.start()
@@ -114,10 +127,7 @@ def start_search(*flags):
 
 def rows(folder):
     """Of trials.csv, without what may differ, and the reasons."""
-    with (folder / "trials.csv").open(newline="") as file:
-        found = list(csv.DictReader(file))
-    for row in found:
-        del row["seconds"]
+    found = read_table(folder, "trials")
     return [{k: v for k, v in row.items() if k != "reason"} for row in found], [
         row["reason"] for row in found
     ]
@@ -148,10 +158,9 @@ def test_a_search_goes_on_where_a_worker_is_cut_off(cluster, tmp_path):
         lines = iter(child.stdout)
         assert any(line.startswith("[ 2/") for line in lines), child.stderr.read()
         address = kill_a_busy_worker(client)
-    output = "".join(lines)
-    assert child.wait(300) == 0, child.stderr.read()
-    child.communicate()
-    assert f"worker {address} was killed; it is tried again." in output
+    _, errors = child.communicate(timeout=300)
+    assert child.returncode == 0, errors
+    assert f"worker {address} was killed; it is tried again." in errors
     kept, reasons = rows(tmp_path / "cluster")
     assert kept == rows(tmp_path / "alone")[0]
     assert sorted(set(reasons)) == ["", f"worker {address} was killed"]
@@ -159,9 +168,9 @@ def test_a_search_goes_on_where_a_worker_is_cut_off(cluster, tmp_path):
 
 
 def test_strangers_are_turned_away(
-    cluster, foreign_certificates, certificates, search, capfd, monkeypatch
+    cluster, foreign_certificates, certificates, tmp_path, capfd, monkeypatch
 ):
-    monkeypatch.setattr("recipes.common.scheduler._SECONDS_TO_CONNECT", 5)
+    monkeypatch.setattr("keras_leaky.study.scheduler._SECONDS_TO_CONNECT", 5)
     foreign = {**tls(foreign_certificates), "tls_ca_file": certificates / "ca.pem"}
     tries = {
         "another authority": [cluster.address, tls(foreign_certificates)],
@@ -170,12 +179,12 @@ def test_strangers_are_turned_away(
     }
     for name, (address, files) in tries.items():
         flags = [f"--{key.replace('_', '-')}={path}" for key, path in files.items()]
-        code, _ = search(name, "--scheduler", address, *flags)
-        assert code == 2
+        flags += ["--scheduler", address, "--output", str(tmp_path / name)]
+        assert mnist.main([*SEARCH, *flags]) == 2
         lines = capfd.readouterr().err.splitlines()
         [error] = [line for line in lines if line.startswith("error: ")]
         assert error.startswith(f"error: No Dask scheduler answers at {address}: ")
-        assert lines[-1].endswith(f"{name}' --resume" if " " in name else f"{name} --resume")
+        assert not (tmp_path / name).exists()
     # Ours refuses to begin without a certificate, Dask's client too; so does the scheduler.
     context = ssl.create_default_context(cafile=certificates / "ca.pem")
     context.check_hostname = False
@@ -189,10 +198,17 @@ def test_strangers_are_turned_away(
         assert client.scheduler_info()["address"] == cluster.address
 
 
-def test_a_plain_address_elsewhere_is_refused_before_anything_is_done(search, capsys):
+def test_a_search_on_a_cluster_whose_workers_have_no_recipes(cluster, tmp_path):
+    assert mnist.main([*SEARCH, *cluster.flags, f"--output={tmp_path / 'run'}"]) == 0
+    assert (tmp_path / "run" / "report.html").exists()
+    assert len(rows(tmp_path / "run")[0]) == 12
+
+
+def test_a_plain_address_elsewhere_is_refused_before_anything_is_done(tmp_path, capsys):
     start = time.monotonic()
-    code, run = search("run", "--scheduler", "tcp://192.0.2.1:8786")  # which would not answer
-    assert (code, run) == (2, None)
+    flags = ["--scheduler", "tcp://192.0.2.1:8786"]  # which would not answer
+    assert mnist.main([*SEARCH, *flags, f"--output={tmp_path / 'run'}"]) == 2
+    assert not (tmp_path / "run").exists()
     assert time.monotonic() - start < 5
     assert capsys.readouterr().err.startswith("error: `--scheduler` must begin with tls:// unless")
 
@@ -209,7 +225,7 @@ def test_a_search_whose_scheduler_is_killed_can_be_resumed(cluster, tmp_path):
     _, errors = child.communicate()
     error, n_kept, command = errors.splitlines()[-3:]
     assert error.startswith(f"error: The Dask scheduler at {cluster.address} cannot be reached: ")
-    assert "finished trials are kept. Go on with:" in n_kept
+    assert "Finished trainings are kept. Go on with:" in n_kept
     assert "Traceback" not in errors
     before = rows(path)[0]
     assert len(before) >= 3

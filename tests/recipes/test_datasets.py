@@ -1,5 +1,4 @@
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
@@ -119,12 +118,6 @@ def write_cifar10(folder):
         x_test=made.x_test,
         y_test=made.y_test[:, None],
     )
-
-
-@pytest.mark.skipif("KERAS_LEAKY_DATA" not in os.environ, reason="no real images")
-def test_the_real_mnist_is_known():
-    images = load("mnist", "auto", Path(os.environ["KERAS_LEAKY_DATA"]))
-    assert (images.title, images.warning) == ("MNIST", None)
 
 
 def test_labels_of_shape_n_1_are_understood(tmp_path):

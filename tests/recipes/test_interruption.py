@@ -1,25 +1,44 @@
-"""A search that is stopped by Ctrl-C or kill -9 goes on as if it had not been."""
+"""A run that is stopped by Ctrl-C or kill -9 goes on as if it had not been."""
 
-import dataclasses
+import functools
+import shlex
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from recipes.common.run_folder import RunFolder
-from tests.faults.recipe_commands import Command, resume
-from tests.recipes.conftest import TINY
+from keras_leaky.study import load
+from recipes import mnist
+from tests.recipes.tables import read_table
 
+ROOT = Path(__file__).parents[2]
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
-FLAGS = [*TINY, "--epochs=30", "--trials=3", "--seeds=4", "--seed=1"]
+FLAGS = (
+    *("--data=synthetic", "--model=mlp", "--train-limit=200", "--batch-size=50", "--epochs=20"),
+    *("--precision=float32", "--trials=3", "--finalists=1", "--seeds=4", "--seed=1"),
+)
 N_RUNS = 2 * 3 + 2 * 4
 
 
-def outcome(run):
-    return (
-        [dataclasses.replace(row, seconds=0) for row in run.trials],
-        run.epochs,
-        [dataclasses.replace(row, seconds=0) for row in run.retrainings],
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "recipes.mnist", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # The background jobs of a shell ignore Ctrl-C and hand that down to all they start.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run"
+    assert mnist.main([*FLAGS, f"--output={path}"]) == 0
+    return path
 
 
 @pytest.mark.slow
@@ -27,28 +46,29 @@ def outcome(run):
     ("number", "n_before"),
     [
         (signal.SIGINT, 2),
-        # While the chosen points are retrained.
-        pytest.param(signal.SIGKILL, 7, marks=pytest.mark.soak),
+        # While the chosen points are trained again.
+        pytest.param(signal.SIGKILL, 8, marks=pytest.mark.soak),
     ],
 )
-def test_interrupted_run_ends_as_an_undisturbed_one(search, tmp_path, number, n_before):
-    code, whole = search("whole", *FLAGS)
-    assert code == 0
+def test_interrupted_run_ends_as_an_undisturbed_one(whole, tmp_path, capsys, number, n_before):
     path = tmp_path / "interrupted"
-    command = Command(*FLAGS, "--output", path, folder=tmp_path / "printed")
-    assert command.wait_for(lambda: f"\n[ {n_before}/{N_RUNS}]" in command.output)
-    command.process.send_signal(number)
-    ended = command.end()
-    partial = RunFolder.open(path)
+    process = start(*FLAGS, f"--output={path}")
+    assert process.stdout
+    assert any(line.startswith(f"[ {n_before}/{N_RUNS}]") for line in process.stdout)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert "Traceback" not in error
+    partial = load(path)
     n_done = len(partial.trials) + len(partial.retrainings)
     assert n_before <= n_done < N_RUNS
-    arguments = resume(path)
+    assert not partial.is_finished
+    arguments = ["--output", str(path), "--resume"]
     if number == signal.SIGINT:
-        assert ended.code == 130
-        assert not ended.has_traceback
-        assert ended.way_on, ended.error
-        arguments = ended.way_on
-    done = Command(*arguments, folder=tmp_path / "printed").end()
-    assert done.code == 0, done.error
-    assert done.output.count("(kept)") == n_done
-    assert outcome(RunFolder.open(path)) == outcome(whole)
+        assert process.returncode == 130
+        way_on = error.strip().splitlines()[-1]
+        assert shlex.split(way_on) == ["python", "-m", "recipes.mnist", *arguments]
+    capsys.readouterr()
+    assert mnist.main(arguments) == 0
+    assert capsys.readouterr().out.count("(kept)") == n_done
+    for name in ("trials", "epochs", "retrainings", "dead_units"):
+        assert read_table(path, name) == read_table(whole, name)

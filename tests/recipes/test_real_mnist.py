@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recipes.common import data as data_module
+from keras_leaky.study import load
+from recipes import datasets, mnist
 
 FOLDER = Path(os.environ.get("KERAS_LEAKY_DATA", ""))
 
@@ -17,19 +18,21 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_split_of_mnist():
-    arrays = data_module.load(data_module.DATASETS["mnist"], "mnist", FOLDER)
-    assert np.mean(arrays.x_train / np.float32(255)) == pytest.approx(0.13066, abs=1e-5)
-    data = data_module.split(arrays, None)
+    images = datasets.load("mnist", "mnist", FOLDER)
+    assert (images.title, images.warning) == ("MNIST", None)
+    assert np.mean(images.x_train / np.float32(255)) == pytest.approx(0.13066, abs=1e-5)
+    data = datasets.split(images, None)
     sizes = [len(x) for x in (data.x_train, data.x_validation, data.x_test)]
     assert sizes == [51_000, 9_000, 10_000]
     share = np.bincount(data.y_validation) / 9_000
-    np.testing.assert_allclose(share, np.bincount(arrays.y_train) / 60_000, atol=1e-4)
+    np.testing.assert_allclose(share, np.bincount(images.y_train) / 60_000, atol=1e-4)
 
 
 @pytest.mark.slow
-def test_search_learns(search):
-    flags = (f"--data-dir={FOLDER}", "--train-limit=6000", "--epochs=1", "--trials=2", "--seeds=2")
-    code, run = search("a", "--learning-rate-range", 1e-3, 5e-3, tiny=flags)
-    assert code == 0
-    assert all((row.score or 0) > 0.85 for row in run.trials)
-    assert run.read_json("summary")["test"]["mean"] > 0.85
+def test_search_learns(tmp_path):
+    flags = [f"--data-dir={FOLDER}", "--train-limit=6000", "--epochs=1", "--trials=2", "--seeds=2"]
+    flags += ["--finalists=1", "--learning-rate-range", "1e-3", "5e-3", "--precision=float32"]
+    assert mnist.main([*flags, f"--output={tmp_path / 'run'}"]) == 0
+    outcome = load(tmp_path / "run")
+    assert all((row.score or 0) > 0.85 for row in outcome.trials)
+    assert outcome.arms["leaky_relu"].test.mean > 0.85

@@ -277,7 +277,10 @@ def test_run_that_ends_early_says_how_to_go_on(tmp_path, capsys, monkeypatch, er
 
 def test_ctrl_c_while_the_command_is_imported_is_quiet(tmp_path):
     script = tmp_path / "keras-leaky"
-    script.write_text("import os, signal, keras_leaky\nos.kill(os.getpid(), signal.SIGINT)\n")
+    script.write_text(
+        "import os, signal\nfrom keras_leaky.study.command_line import main\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+    )
     done = subprocess.run(
         [sys.executable, script], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
     )

@@ -72,8 +72,11 @@ def test_wrong_flags_are_refused_by_name(flags, message):
 
 
 def test_output_that_cannot_be_written_down_is_refused():
-    with pytest.raises(InputError, match="`--output` must be a path in UTF-8"):
-        parse("--output=/tmp/\udcff")
+    for name in ("output", "data-dir"):
+        with pytest.raises(InputError, match=f"`--{name}` must be a path in UTF-8. Received: "):
+            parse(f"--{name}=/tmp/\udcff")
+    with pytest.raises(InputError, match=r"`--data` must be a path in UTF-8\. Received: --data '/"):
+        parse("--data=/tmp/\udcff", cls=FileFlags)
 
 
 @pytest.mark.parametrize(

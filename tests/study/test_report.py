@@ -204,9 +204,9 @@ def test_equal_outcomes_make_equal_files(tmp_path):
 def test_a_large_study_stays_small(tmp_path):
     arms = [RELU]
     arms += [MadeUpArm(f"leaky_{i}", title=f"Leaky {i}", n_trials=1000) for i in range(9)]
-    outcome, _ = write(tmp_path, arms=arms, n_seeds=10, n_epochs=60)
+    outcome, _ = write(tmp_path, arms=arms, n_seeds=10, n_epochs=100)
     assert len(outcome.trials) > 9000
-    assert outcome.page.stat().st_size < 2_000_000
+    assert outcome.page.stat().st_size < 1_600_000  # room for longer names and more layers
     sizes = [path.stat().st_size for path in (outcome.directory / "plots").iterdir()]
     assert max(sizes) < 300_000
     best = outcome.arms["leaky_8"].best.trial_id
@@ -416,6 +416,9 @@ def test_texts_are_cut_to_their_room():
 def test_scores_as_people_read_them():
     assert format_score(0.98765, ACCURACY) == "98.77 %"
     assert format_score(2.34567, MAE) == "2.346"
+    assert format_score(90.331, MAE, 12.9) == "90"
+    assert format_score(2.34567, MAE, 0.052) == "2.346"
+    assert format_score(2.3, MAE, 0.0) == "2.3"
     assert format_score(None, MAE) == ""
 
 
@@ -423,7 +426,7 @@ def test_settings_are_flat():
     nested = {"a": 1, "b": {"c": [1, 2], "d": {}, "e": None}, "f": "", "g": False, "h": "x" * 999}
     found = dict(flatten(nested))
     assert list(found) == ["a", "b.c", "g", "h"]
-    assert found["b.c"] == "[1, 2]"
+    assert found["b.c"] == "1, 2"
     assert len(found["h"]) == 501
 
 

@@ -465,6 +465,16 @@ def test_a_lambda_layer_leaves_no_model_but_an_outcome(tmp_path, caplog):
     assert outcome.arms["relu"].validation.n == 1
 
 
+def test_the_model_of_a_point_can_be_built(finished):
+    study, outcome = finished
+    best = outcome.arms["leaky_relu"].best.hyperparameters
+    model = study.build_model("leaky_relu", best)
+    assert model.layers[1].negative_slope == best["alpha"]
+    assert float(model.optimizer.learning_rate) == pytest.approx(best["learning_rate"])
+    with pytest.raises(InputError, match="`arm` must be one of 'relu', 'leaky_relu'"):
+        study.build_model("elu", best)
+
+
 def test_scores_are_those_of_keras(tmp_path):
     """A trial's score is what `fit` on the same model gives."""
     from keras_leaky.tuning import Trainer

@@ -155,6 +155,13 @@ def test_a_metric_of_which_less_is_better():
     assert "drops of the test MAE by more than 0.012 are ruled out" in verdict
 
 
+def test_an_interval_that_excludes_0_is_not_rounded_to_it():
+    difference = make_difference(-23.0, (-45.2, -0.03), 1)
+    assert Words(MAE, True).change(difference).endswith("(95 % interval -45.20 to -0.03, n = 5)")
+    difference = make_difference(0.0101, (0.0002, 0.02), 1)
+    assert "0.02 to 2.00" in Words(ACCURACY, True).change(difference)
+
+
 def test_few_seeds_claim_nothing():
     few = make_difference(0.4, None, 0, n=3)
     retrainings = [make_final(i, 0.97, arm) for arm in ("relu", "leaky_relu") for i in range(3)]

@@ -41,6 +41,7 @@ def write_report(outcome: Outcome) -> Path:
     Raises:
         InputError: The files cannot be written, or Optuna is not installed.
     """
+    outcome = outcome.of_chosen_points()
     view = View(outcome)
     sections = [section for section in _sections(view) if section.pictures]
     failures = failure_rows([outcome])
@@ -84,6 +85,7 @@ def write_joint_report(outcomes: Mapping[str, Outcome], directory: Path, title: 
         InputError: The files cannot be written.
     """
     directory = Path(directory)
+    outcomes = {net: outcome.of_chosen_points() for net, outcome in outcomes.items()}
     arms = {name: arm for outcome in outcomes.values() for name, arm in outcome.arms.items()}
     views = {
         net: View(outcome, f"{i}_", MAX_TOLD // len(outcomes), arms)
@@ -138,14 +140,13 @@ def _sections(view: View) -> Iterable[Section]:
         "trainings from the same seed each.",
         drawn(result_plots.draw_differences(view), result_plots.draw_seeds(view)),
     )
-    below = (
-        f" {view.n_below} trials lie beyond the edge and are drawn on it." if view.n_below else ""
-    )
+    n = view.n_astray
+    astray = f" Much worse trials are drawn at the edge: {n} of {len(outcome.trials)}." if n else ""
     reading = (
         "One mark is one trial of the search. Ring: the chosen point. Shaded: the range of points "
         "as good as the best. Dashed: the score that such points reach. A worse trial in the "
         "shade has another value that is not as good. Open: stopped as hopeless. Crosses: no "
-        f"score. Point at a mark to read it.{below}"
+        f"score. Point at a mark to read it.{astray}"
     )
     if outcome.metric.is_fraction and outcome.metric.direction == "max":
         reading += " The distance to 100 % is on a logarithmic axis."
@@ -327,8 +328,14 @@ def flatten(content: Mapping[str, Any], before: str = "") -> list[tuple[str, str
             found += flatten(value, f"{before}{key}.")
         elif value is not None and value != "" and value != {} and value != []:
             text = value if isinstance(value, str) else json.dumps(value, default=str)
+            if isinstance(value, list | tuple) and all(map(_is_plain, value)):
+                text = ", ".join(str(item) for item in value if item is not None)
             found.append((f"{before}{key}", text if len(text) <= 500 else f"{text[:500]}…"))
     return found
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
 
 
 def _relative(page: Path, directory: Path) -> str:
@@ -361,6 +368,9 @@ def _write(directory: Path, html: str, pictures: Mapping[str, str]) -> Path:
     try:
         for path, text in {**files, page: html}.items():
             storage.write_whole(path, text.encode("utf-8", "replace"))
+        for path in (directory / "plots").glob("*.svg"):
+            if path not in files:  # of an arm or a net that is no longer there
+                path.unlink()
     except storage.WriteError as error:
         raise InputError(f"{error.filename} cannot be written: {error.strerror}") from error
     return page

@@ -14,6 +14,7 @@ from keras_leaky.study.report.view import (
     View,
     final_results,
     format_score,
+    format_spread,
     percent_scale,
     score_scale,
 )
@@ -23,7 +24,6 @@ from keras_leaky.study.wording import (
     capitalize,
     format_change,
     format_interval,
-    format_number,
     metric_title,
     tell_change,
 )
@@ -197,7 +197,8 @@ def draw_curves(view: View, column: str) -> Picture | None:
         points = [(panel.to_x(epoch), panel.to_y(mean)) for epoch, mean in means]
         panel.line([*points[:-1:stride], points[-1]], view.css("line", arm), f"{arm.title}, mean")
         if len(points) <= 30:
-            panel.marks(points, view.shape(arm), 3.5, view.css("dot", arm))
+            for point in points:
+                panel.mark(*point, view.shape(arm), 3.5, view.css("dot", arm))
         end = (
             format_score(means[-1][1], view.metric)
             if column == view.metric.objective
@@ -263,7 +264,8 @@ def draw_layers(view: View, arm: ArmOutcome) -> Picture | None:
             f"{_percent(high)}, range {_percent(least)} to {_percent(most)}"
         )
         panel.text(panel.left, y - 8, shorten(layer.layer, WIDTH - 200))
-        text = f"{layer.n_units} units, {100 * layer.dead_fraction:.1f} % dead"
+        units = "1 unit" if layer.n_units == 1 else f"{layer.n_units} units"
+        text = f"{units}, {100 * layer.dead_fraction:.1f} % dead"
         panel.text(panel.right, y - 8, text, "end")
         panel.line([(panel.to_x(least), y + 5), (panel.to_x(most), y + 5)], view.css("thin", arm))
         panel.box(
@@ -314,12 +316,11 @@ def _pairs(outcome: Outcome, baseline: str, arm: str) -> list[float]:
 
 
 def _tell_summary(summary: Summary, metric: Metric, short: bool = False) -> str:
-    text = format_score(summary.mean, metric)
+    text = format_score(summary.mean, metric, summary.std)
     if summary.std is not None:
-        spread = f"{100 * summary.std:.2f}" if metric.is_fraction else format_number(summary.std)
-        text += f" ± {spread}"
+        text += f" ± {format_spread(summary.std, metric)}"
     if not short and summary.ci95:
-        low, high = (format_score(end, metric) for end in summary.ci95)
+        low, high = (format_score(end, metric, summary.std) for end in summary.ci95)
         text += f", 95 % interval {low} to {high}"
     return text if short else f"{text}, n = {summary.n}"
 

@@ -99,7 +99,7 @@ def _draw_trials(
         else:
             css = "open" if row.status == "STOPPED" else "dot"
             panel.mark(x, y, view.shape(arm), 4, view.css(css, arm), told)
-    panel.marks(quiet, view.shape(arm), 2.5, view.css("full", arm))
+    panel.dots(quiet, view.css("dots", arm))
     best = arm.best
     chosen = next((row for row in rows if best and row.trial_id == best.trial_id), None)
     if chosen and is_scored(chosen):
@@ -204,7 +204,7 @@ def draw_plane(view: View, arm: ArmOutcome) -> Picture | None:
         else:
             quiet.setdefault(quality, []).append(place)
     for quality, places in sorted(quiet.items()):
-        panel.marks(places, "circle", 3.5, f"full q{quality}")
+        panel.dots(places, f"dots q{quality}")
     for row in rows:
         if not is_scored(row) and (row.arm, row.trial_id) in view.told:
             place = panel.to_x(row.alpha or 0.0), panel.to_y(row.learning_rate or 0.0)

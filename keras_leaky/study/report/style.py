@@ -31,6 +31,7 @@ _PLOT = """
 .plot .zero{fill:none;stroke:var(--muted);stroke-width:1.4}
 .plot .limit{fill:none;stroke:currentColor;stroke-dasharray:5 4;stroke-width:1.3}
 .plot .dot{fill:currentColor;stroke:var(--bg);stroke-width:.8}
+.plot .dots{fill:none;stroke:currentColor;stroke-width:5.5;stroke-linecap:round}
 .plot .open{fill:var(--bg);stroke:currentColor;stroke-width:1.8}
 .plot .ring{fill:none;stroke:var(--fg);stroke-width:2.2}
 .plot .line{fill:none;stroke:currentColor;stroke-width:2.2}

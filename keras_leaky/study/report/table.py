@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_leaky.study.outcome import ArmOutcome, Outcome
-from keras_leaky.study.report.view import format_score
+from keras_leaky.study.report.view import format_score, format_spread
 from keras_leaky.study.wording import format_change, format_interval, format_number
 
 RESULTS = {1: "helps", -1: "hurts", 0: ""}
@@ -46,17 +46,17 @@ def arm_cells(outcome: Outcome, arm: ArmOutcome) -> dict[str, str]:
     rows = [row for row in outcome.trials if row.arm == arm.name]
     counts = {status: sum(row.status == status for row in rows) for status in
               ("STOPPED", "DIVERGED", "FAILED")}  # fmt: skip
-    spread = final.std if final and final.std is not None else None
     return {
         "arm": arm.title,
         "alpha": format_value(own.get("alpha")),
         "learning rate": format_value(own.get("learning_rate")),
         "other": ", ".join(f"{name} {format_value(value)}" for name, value in others.items()),
         "search": format_score(arm.best.score, metric) if arm.best else "",
-        "mean": format_score(final.mean, metric) if final else "",
-        "std": "" if spread is None
-        else f"{100 * spread:.2f}" if metric.is_fraction else format_number(spread),
-        "interval of the mean": " to ".join(format_score(end, metric) for end in final.ci95)
+        "mean": format_score(final.mean, metric, final.std) if final else "",
+        "std": format_spread(final.std, metric) if final and final.std is not None else "",
+        "interval of the mean": " to ".join(
+            format_score(end, metric, final.std) for end in final.ci95
+        )
         if final and final.ci95 else "",
         "n": str(final.n) if final else "",
         "difference": format_change(difference, metric)

@@ -18,7 +18,7 @@ from keras_leaky.study.rows import TrialRow
 from keras_leaky.study.statistics import is_finite
 from keras_leaky.study.wording import format_number
 
-MAX_TOLD = 1_500  # trials that tell what they are; more would make the page too large
+MAX_TOLD = 1_200  # trials that tell what they are; more would make the page too large
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,11 @@ class View:
         )
 
     @cached_property
-    def n_below(self) -> int:
-        """Trials whose score lies outside of the pictures, drawn at the edge."""
+    def n_astray(self) -> int:
+        """Trials that are worse than what the pictures show, and drawn at their edge."""
+        is_max = self.metric.direction == "max"
         scores = [row.score or 0.0 for row in self.outcome.trials if is_scored(row)]
-        return sum(not self.scale.low <= score <= self.scale.high for score in scores)
+        return sum(s < self.scale.low if is_max else s > self.scale.high for s in scores)
 
     def shape(self, arm: ArmOutcome) -> str:
         """The mark of an arm; color is not all that tells arms apart."""
@@ -122,11 +123,21 @@ class View:
         return "_".join(filter(None, [kind, str(self.arms.index(arm)), slug]))
 
 
-def format_score(value: float | None, metric: Metric) -> str:
-    """A score as people read it."""
+def format_score(value: float | None, metric: Metric, std: float | None = None) -> str:
+    """A score as people read it; the digits that a standard deviation allows, if it is given."""
     if value is None:
         return ""
-    return f"{100 * value:.2f} %" if metric.is_fraction else format_number(value, 4)
+    if metric.is_fraction:
+        return f"{100 * value:.2f} %"
+    if not std or not is_finite(std):
+        return format_number(value, 4)
+    decimals = min(max(0, 1 - math.floor(math.log10(std))), 12)
+    return f"{value:.{decimals}f}" if std < 1e6 else format_number(value, 4)
+
+
+def format_spread(std: float, metric: Metric) -> str:
+    """A standard deviation; in points for fractions."""
+    return f"{100 * std:.2f}" if metric.is_fraction else format_number(std)
 
 
 def score_scale(scores: Sequence[float], metric: Metric) -> Scale:
@@ -143,7 +154,7 @@ def score_scale(scores: Sequence[float], metric: Metric) -> Scale:
         ticks = [(1 - e, f"{100 * (1 - e):.6g} %") for e, _ in reversed(errors.ticks)]
         if high == 1:
             ticks = [tick for tick in ticks if 1 - tick[0] > 1.5 * floor]
-            ticks.append((1 - floor, "100 %"))
+            ticks.append((1 - errors.low, "100 %"))
         low, high = 1 - errors.high, 1 - errors.low
         return Scale(low, high, lambda score: -math.log(max(1 - score, floor / 2)), ticks)
     label = (lambda value: f"{100 * value:.4g} %") if metric.is_fraction else None

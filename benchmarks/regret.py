@@ -1,0 +1,207 @@
+"""How good are the points that a study chooses, against the best point known?"""
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from scipy import stats
+
+from benchmarks.measuring import environment, refuse, write_json
+from keras_leaky.study import Study, load
+from keras_leaky.tuning import train_all
+from recipes import datasets
+from recipes.nets import Net
+
+ARM = "leaky_relu"
+TUNERS = ("random", "bayesian", "hyperband")
+FINALISTS = (1, 3, 5)
+N_IMAGES, BATCH_SIZE, TRIALS = 10_000, 128, 20
+CASES = {  # data, net, epochs
+    "mlp": ("mnist", "mlp", 2),
+    "cnn": ("mnist", "cnn", 2),
+    "cifar": ("cifar10", "cnn", 3),
+}
+HYPERBAND_EPOCHS = 9  # its 23 trials train 75 epochs, the 20 of the others 40 or 60
+JUDGES = range(1001, 1011)  # seeds that no search and no retraining uses
+
+
+@dataclass
+class Options:
+    """Regret of the chosen point: how much the best point known is better, on validation data.
+
+    For each search seed and tuner a study searches Leaky ReLU and ReLU and trains its five best
+    points of each with three seeds. So the choice with 1, 3 and 5 finalists is known. Every chosen
+    point is then trained with ten new seeds. Regret is the mean of the best point of all, less the
+    mean of the chosen one, in points of validation accuracy; n is searches times two arms.
+
+    Run the command again with the same folder to go on where it stopped.
+    """
+
+    data_dir: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder with mnist.npz and cifar10.npz."""
+    out: Path = Path("regret")
+    """Folder for the studies, and one file of JSON a case."""
+    cases: tuple[str, ...] = tuple(CASES)
+    """Of mlp, cnn, cifar."""
+    tuners: tuple[str, ...] = TUNERS
+    """Of random, bayesian, hyperband."""
+    searches: int = 10
+    """Search seeds, from 1."""
+    small: bool = False
+    """A few images and trials, to see whether it runs."""
+
+
+def load_case(name: str, options: Options) -> tuple[Any, Net, int]:
+    dataset, net, n_epochs = CASES[name]
+    data = "synthetic" if options.small else "auto"
+    images = datasets.load(dataset, data, None if options.small else options.data_dir)
+    parts = datasets.split(images, 400 if options.small else N_IMAGES)
+    n_steps = -(-len(parts.x_train) // BATCH_SIZE)
+    return parts, Net(net, parts.image_shape, parts.n_classes, n_steps, n_epochs), n_epochs
+
+
+def search(folder: Path, net: Net, parts: Any, tuner: str, seed: int, small: bool) -> Any:
+    """The outcome of one study."""
+    n_epochs = HYPERBAND_EPOCHS if tuner == "hyperband" else net.n_epochs
+    net = Net(**{**vars(net), "n_epochs": n_epochs})
+    study = Study(
+        net,
+        arms=[ARM],
+        tuner=tuner,
+        trials=None if tuner == "hyperband" else 6 if small else TRIALS,
+        finalists=max(FINALISTS),
+        seeds=1,
+        seed=seed,
+        directory=folder,
+    )
+    if study.is_resumed and load(folder).is_finished:
+        return load(folder)
+    return study.run(
+        *parts.train,
+        validation_data=parts.validation,
+        epochs=n_epochs,
+        batch_size=BATCH_SIZE,
+        verbose=0,
+    )
+
+
+def choices_of(outcome: Any, arm: str) -> dict[int, tuple[dict[str, Any], float]]:
+    """Point and seconds of the search by the number of finalists."""
+    trials = [row for row in outcome.trials if row.arm == arm and row.score is not None]
+    seconds = sum(row.seconds for row in outcome.trials if row.arm == arm)
+    scores, costs = defaultdict(list), defaultdict(float)
+    for row in outcome.retrainings:
+        if (row.arm, row.stage) == (arm, "finalist"):
+            scores[row.trial_id].append(row.val_score)
+            costs[row.trial_id] += row.seconds
+    # As the study ranks them: a point that Hyperband trained again counts once.
+    ranked = sorted(trials, key=lambda row: -row.score)
+    ranked = [row for row in ranked if row.trial_id in scores]
+    found = {}
+    for n in FINALISTS:
+        ids = [row.trial_id for row in ranked[:n]]
+        best = ids[0] if n == 1 else max(ids, key=lambda name: np.mean(scores[name]))
+        row = next(row for row in trials if row.trial_id == best)
+        point = {"learning_rate": row.learning_rate}
+        if row.alpha is not None:
+            point["alpha"] = row.alpha
+        cost = 0.0 if n == 1 else sum(costs[name] for name in ids)
+        found[n] = point, round(seconds + cost, 1)
+    return found
+
+
+def judge(path: Path, net: Net, parts: Any, arm: str, points: list[dict[str, Any]]) -> None:
+    """Trains the points that `path` does not have from ten new seeds, and adds them to it."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    study = Study(net, arms=[ARM], directory=path.with_suffix(".none"))  # which never runs
+    for point in track(points, f"{path.stem}: judging"):
+        name = name_of(point)
+        if name in known:
+            continue
+        trained = train_all(
+            partial(study.build_model, arm),
+            [point],
+            *parts.train,
+            validation_data=parts.validation,
+            seeds=JUDGES,
+            epochs=net.n_epochs,
+            batch_size=BATCH_SIZE,
+            verbose=0,
+        )
+        known[name] = [max(one.history["val_accuracy"]) for one in trained]
+        write_json(path, known)
+
+
+def name_of(point: dict[str, Any]) -> str:
+    return hashlib.sha256(repr(sorted(point.items())).encode()).hexdigest()[:16]
+
+
+def measure(name: str, options: Options) -> list[dict[str, Any]]:
+    """Rows of a case, one a tuner and number of finalists."""
+    parts, net, _ = load_case(name, options)
+    chosen: list[tuple[str, int, str, dict[str, Any], float]] = []
+    runs = [(tuner, seed) for seed in range(1, options.searches + 1) for tuner in options.tuners]
+    for tuner, seed in track(runs, f"{name}: searching"):
+        folder = options.out / name / f"{tuner}-{seed}"
+        outcome = search(folder, net, parts, tuner, seed, options.small)
+        for arm in outcome.arms:
+            for n, (point, seconds) in choices_of(outcome, arm).items():
+                chosen.append((tuner, n, arm, point, seconds))
+    regrets: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    for arm in ("relu", ARM):
+        path = options.out / f"{name}-{arm}.json"
+        own = [row for row in chosen if row[2] == arm]
+        unique = {name_of(point): point for _, _, _, point, _ in own}
+        judge(path, net, parts, arm, list(unique.values()))
+        means = {key: np.mean(v) for key, v in json.loads(path.read_text()).items()}
+        best = max(means[key] for key in unique)
+        for tuner, n, _, point, seconds in own:
+            regrets[tuner, n].append((100 * float(best - means[name_of(point)]), seconds))
+    return [make_row(name, *key, values) for key, values in regrets.items()]
+
+
+def make_row(case: str, tuner: str, n_finalists: int, values: list[Any]) -> dict[str, Any]:
+    regret, seconds = np.array(values).T
+    half = float(stats.t.ppf(0.975, len(regret) - 1) * stats.sem(regret)) if len(regret) > 1 else 0
+    return {
+        "case": case,
+        "tuner": tuner,
+        "finalists": n_finalists,
+        "n": len(regret),
+        "regret": round(float(regret.mean()), 3),
+        "ci95": [round(float(regret.mean()) - half, 3), round(float(regret.mean()) + half, 3)],
+        "worst": round(float(regret.max()), 3),
+        "seconds": round(float(seconds.mean()), 1),
+    }
+
+
+def main(options: Options, console: Console) -> None:
+    for name in options.cases:
+        if name not in CASES:
+            refuse(f"`--cases` must be of {', '.join(CASES)}. Received: {name}")
+    for tuner in options.tuners:
+        if tuner not in TUNERS:
+            refuse(f"`--tuners` must be of {', '.join(TUNERS)}. Received: {tuner}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    console.print(environment(), highlight=False, soft_wrap=True)
+    rows = []
+    for name in options.cases:
+        rows += measure(name, options)
+        write_json(options.out / "regret.json", rows)
+        table = Table(*rows[0], title="Regret in points of validation accuracy")
+        for row in rows:
+            table.add_row(*map(str, row.values()))
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options), Console(width=120))

@@ -11,8 +11,6 @@ from tests.faults.processes_and_folders import (
 from tests.faults.run_outcomes import is_good
 
 
-
-
 def check(rows):
     rows = [*rows]
     for row in rows:
@@ -37,4 +35,4 @@ def test_folders_that_cannot_be_used(tmp_path):
 
 
 def test_ctrl_c_at_the_start(tmp_path):
-    check(interrupted_starts(tmp_path, moments=(0.02, 0.05, 1)))
+    assert check(interrupted_starts(tmp_path, moments=(0.05, 2)))[1] == [130]

@@ -44,11 +44,13 @@ class Options:
     """Faults of every kind, done for real to studies of `recipes.mnist` on synthetic images.
 
     kills: SIGKILL to the driver, to workers or to both at random moments, up to three times a
-    study, whose tuners are random, grid, bayesian and hyperband in turn. steps: SIGKILL before every single step of writing a file. corruptions: files of run
-    folders cut off, flipped, deleted, swapped. file-limits, small-disks: no room for a file; the
-    latter mounts file systems in memory, which takes root. trials: of no memory, of NaN, one that
-    hangs. processes: two in one folder, Ctrl-C at any moment, folders that go away.
-    Each study is then resumed, and its results are compared with those of one that was left alone. Ends with exit code 1 if anything was lost or wrong.
+    study, whose tuners are random, grid, bayesian and hyperband in turn. steps: SIGKILL before
+    every single step of writing a file. corruptions: files of run folders cut off, flipped,
+    deleted, swapped. file-limits, small-disks: no room for a file; the latter mounts file systems
+    in memory, which takes root. trials: of no memory, of NaN, one that hangs. processes: two in one
+    folder, Ctrl-C at any moment, folders that go away.
+    Each study is then resumed, and its results are compared with those of one that was left alone.
+    Ends with exit code 1 if anything was lost or wrong.
     """
 
     cases: tuple[str, ...] = ()

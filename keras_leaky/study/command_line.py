@@ -39,7 +39,9 @@ def _end_quietly(*_: object) -> None:
     os._exit(EXIT_INTERRUPTED)
 
 
-if is_command_line() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+# A recipe has left SIG_DFL.
+_BEFORE = (signal.default_int_handler, signal.SIG_DFL)
+if is_command_line() and signal.getsignal(signal.SIGINT) in _BEFORE:
     signal.signal(signal.SIGINT, _end_quietly)  # until `exit_code` takes over
 
 EXIT_FAILED, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 1, 2, 130

@@ -146,6 +146,9 @@ def _read_trial(folder, trial_id, set_aside):
         except FileNotFoundError:
             _logger.warning("%s is missing%s", path, consequence)
             is_whole = False
+        except IsADirectoryError:
+            set_aside(path, consequence)
+            is_whole = False
     return record if is_whole else record.as_unfinished()
 
 

@@ -1,4 +1,4 @@
-"""Searches that are killed, run folders that are damaged, disks that are full: is anything lost?"""
+"""Studies that are killed, run folders that are damaged, disks that are full: is anything lost?"""
 
 import itertools
 import tempfile
@@ -18,7 +18,7 @@ from tests.faults.recipe_commands import run_here
 from tests.faults.run_outcomes import is_good
 
 CASES = {
-    "kills": lambda folder, o: kills.killed_searches(folder, o.runs, seed=o.seed),
+    "kills": lambda folder, o: kills.killed_studies(folder, o.runs, seed=o.seed),
     "steps": lambda folder, o: kills.killed_steps(folder),
     "corruptions": lambda folder, o: corruptions.corrupted_runs(
         folder, o.copies, run_here, seed=o.seed
@@ -32,7 +32,8 @@ CASES = {
     ),
     "processes": lambda folder, o: itertools.chain(
         processes_and_folders.two_processes(folder / "two"),
-        processes_and_folders.stopped_searches(folder / "stopped"),
+        processes_and_folders.stopped_studies(folder / "stopped"),
+        processes_and_folders.interrupted_starts(folder / "started"),
         processes_and_folders.unusable_folders(folder / "folders"),
     ),
 }
@@ -40,21 +41,22 @@ CASES = {
 
 @dataclass
 class Options:
-    """Faults of every kind, done for real to searches of `recipes.mnist` on synthetic images.
+    """Faults of every kind, done for real to studies of `recipes.mnist` on synthetic images.
 
     kills: SIGKILL to the driver, to workers or to both at random moments, up to three times a
-    search. steps: SIGKILL before every single step of writing a file. corruptions: files of run
-    folders cut off, flipped, deleted, swapped. file-limits, small-disks: no room for a file; the
-    latter mounts file systems in memory, which takes root. trials: of no memory, of NaN, one that
-    hangs. processes: two in one folder, Ctrl-C, folders that go away.
-    Each search is then gone on with, and its results are compared with those of one that was left
-    alone. Ends with exit code 1 if anything was lost or wrong.
+    study, whose tuners are random, grid, bayesian and hyperband in turn. steps: SIGKILL before
+    every single step of writing a file. corruptions: files of run folders cut off, flipped,
+    deleted, swapped. file-limits, small-disks: no room for a file; the latter mounts file systems
+    in memory, which takes root. trials: of no memory, of NaN, one that hangs. processes: two in one
+    folder, Ctrl-C at any moment, folders that go away.
+    Each study is then resumed, and its results are compared with those of one that was left alone.
+    Ends with exit code 1 if anything was lost or wrong.
     """
 
     cases: tuple[str, ...] = ()
     """Of kills, steps, corruptions, file-limits, small-disks, trials, processes. None: all."""
     runs: int = 30
-    """Searches that are killed at random moments. Every third has two workers."""
+    """Studies that are killed at random moments. Every third has two workers."""
     copies: int = 200
     """Run folders that are damaged."""
     seed: int = 0

@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks.measuring import refuse
 from keras_leaky.layers import LeakyReLU
-from recipes.common.data import DATASETS, load, split
-from recipes.common.errors import InputError
+from keras_leaky.study import InputError
+from recipes.datasets import load, split
 
 layers = keras.layers
 
@@ -78,16 +78,15 @@ def draw_data(case):
 
 def load_data(case, folder):
     """Real (images, labels) for training, and for validation: parts of the training images."""
-    dataset = DATASETS[case.dataset]
     try:
-        parts = split(load(dataset, dataset.name, folder), case.n_training)
+        parts = split(load(case.dataset, case.dataset, folder), case.n_training)
     except InputError as error:
         refuse(str(error))
     received = len(parts.x_train), len(parts.x_validation)
     if received[0] < case.n_training or received[1] < case.n_validation:
         refuse(
             f"`--data-dir` must hold {case.n_training} images for training and "
-            f"{case.n_validation} for validation in {dataset.name}.npz. Received: "
+            f"{case.n_validation} for validation in {case.dataset}.npz. Received: "
             f"{received[0]} and {received[1]}"
         )
 

@@ -5,7 +5,7 @@ import json
 import math
 import re
 from functools import partial
-from typing import ClassVar, get_args
+from typing import ClassVar, get_args, get_type_hints
 
 import keras
 import numpy as np
@@ -20,9 +20,8 @@ from keras_leaky.layers.slope import NEW_LAYER, FixedRectifier, variable_slopes
 from keras_leaky.rectifiers import TABLE, Entry, entry_of, find_entry, register, unregister
 from keras_leaky.tuning import RandomSearch, Trainer
 from keras_leaky.tuning._engine.structure import structure_of
-from recipes.common.comparing.arms import CANDIDATES
-from recipes.common.comparing.options import ArmName
-from recipes.common.search_options import Searched
+from recipes.compare import CompareFlags
+from recipes.flags import SearchFlags
 from tests.layers.contract import CONTRACT, TOLERANCE, as_float64, make_input, negative_side
 
 # A rectifier of somebody else: x where x > 0, alpha * tanh(x) elsewhere.
@@ -139,10 +138,10 @@ def test_the_table_holds_every_layer_and_relu():
 
 
 def test_the_flags_of_the_recipes_name_what_the_table_has():
-    searched = get_args(Searched.__annotations__["activation"])
+    searched = get_args(get_type_hints(SearchFlags)["activation"])
     assert searched == ("relu", *(e.name for e in TABLE.values() if e.alpha_range is not None))
-    assert get_args(ArmName) == tuple(CANDIDATES)
-    assert {candidate.activation for candidate in CANDIDATES.values()} == set(TABLE)
+    compared = {arm.partition("=")[0] for arm in CompareFlags.activations}
+    assert {"relu", *compared} == set(TABLE)
 
 
 def test_an_entry_agrees_with_its_layer(entry):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.common.data import DATASETS, load
+from recipes.datasets import load
 
 N_RUNS = 6  # after one that warms up
 
@@ -30,7 +30,7 @@ def measure(options):
     """A row a run. `seconds` is by its own clock, which leaves out evaluations within training."""
     import torch
 
-    arrays = load(DATASETS["cifar10"], "cifar10", options.data_dir)
+    arrays = load("cifar10", "cifar10", options.data_dir)
     parts = {
         "train": (arrays.x_train, arrays.y_train),
         "test": (arrays.x_test, arrays.y_test),

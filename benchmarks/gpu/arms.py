@@ -4,11 +4,10 @@ import time
 from functools import partial
 from typing import Any
 
+from keras_leaky.study import Arm, Study
 from keras_leaky.tuning import Trainer
-from recipes.common.data import DATASETS, Split, load, split
-from recipes.common.models import build_model
-from recipes.common.options import RunOptions
-from recipes.common.space import Arm, Axis
+from recipes.datasets import Split, load, split
+from recipes.nets import Net
 
 ARMS = {
     "relu": ("relu", None),
@@ -33,24 +32,29 @@ def list_arm_jobs(options):
 def measure(options, name, trainer, data):
     """Rows of the rates, then of the seeds at the best of them."""
     activation, alpha = ARMS[name]
-    net, n_epochs, rates, seeds = NET, N_EPOCHS, RATES, SEEDS
+    name_of_net, n_epochs, rates, seeds = NET, N_EPOCHS, RATES, SEEDS
     if options.small:
-        net, n_epochs, rates, seeds = "cnn_bn", 1, RATES[:2], SEEDS[:2]
+        name_of_net, n_epochs, rates, seeds = "cnn_bn", 1, RATES[:2], SEEDS[:2]
     if not data:
         data["images"] = load_images(options)
     images: Split = data["images"]
-    arm = Arm(name, activation, alpha, Axis(rates[0], rates[-1], log=True), net, "grid", len(rates))
-    settings = RunOptions(
-        model=net,
-        batch_size=BATCH_SIZE,
-        augment="no" if options.small else "yes",
+    net = Net(
+        name=name_of_net,
+        image_shape=images.image_shape,
+        n_classes=images.n_classes,
+        n_steps=-(-len(images.x_train) // BATCH_SIZE),
+        n_epochs=n_epochs,
+        augment=not options.small,
         precision="float32" if options.small else "mixed_bfloat16",
     )
+    # It builds the models, and makes no folder: the rates of all arms are the few above.
+    arms = [] if name == "relu" else [Arm(activation, alpha, name=name)]
+    study = Study(net, arms=arms, directory=options.out / "no-study")
 
     def train(rate, seed, x, y):
         """Accuracy on (x, y) after the last epoch, and seconds."""
         start = time.perf_counter()
-        build = partial(build_model, settings, images, arm, alpha, rate, n_epochs)
+        build = partial(study.build_model, name, {"learning_rate": rate})
         quiet: Any = 0
         _, history = trainer.train(
             trainer.build(build, seed),
@@ -89,4 +93,4 @@ def make_row(arm, rate, seed, val_accuracy, test_accuracy, seconds):
 
 def load_images(options):
     data, limit = ("synthetic", 400) if options.small else ("cifar10", None)
-    return split(load(DATASETS["cifar10"], data, options.data_dir), limit)
+    return split(load("cifar10", data, options.data_dir), limit)

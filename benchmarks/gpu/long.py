@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.gpu.arms import ARMS
 from keras_leaky.initializers import RectifierNormal
+from keras_leaky.rectifiers import entry_of
 from keras_leaky.tuning import ScaledSchedule, Trainer
-from recipes.common.data import DATASETS, load
-from recipes.common.models import activation_layer
-from recipes.common.schedule import Triangle
+from recipes.datasets import load
+from recipes.nets import Triangle
 
 NAMES = [name for name in ARMS if name != "rrelu"]
 SEEDS = range(101, 121)
@@ -44,7 +44,7 @@ def measure(options, name, seed, trainer, data):
     start = time.perf_counter()
     if not data:
         kind = "synthetic" if options.small else "cifar10"
-        arrays = load(DATASETS["cifar10"], kind, options.data_dir)
+        arrays = load("cifar10", kind, options.data_dir)
         data["train"] = arrays.x_train, np.eye(10, dtype="float32")[arrays.y_train.astype(int)]
         data["test"] = arrays.x_test, np.eye(10, dtype="float32")[arrays.y_test.astype(int)]
     x, y = data["train"]
@@ -79,7 +79,7 @@ def measure(options, name, seed, trainer, data):
 def build_model(options, activation, alpha, n_steps):
     """The net: convolutions with a residual pair after the second and the fourth."""
     filters = SMALL_FILTERS if options.small else FILTERS
-    policy = {"dtype": "float32" if options.small else "mixed_bfloat16"}
+    policy: dict[str, Any] = {"dtype": "float32" if options.small else "mixed_bfloat16"}
     layers = keras.layers
 
     def convolve(x, n_filters, pools=False):
@@ -90,7 +90,7 @@ def build_model(options, activation, alpha, n_steps):
         if pools:
             x = layers.MaxPooling2D(**policy)(x)
         x = layers.BatchNormalization(momentum=0.9, **policy)(x)
-        return activation_layer(activation, alpha, policy["dtype"])(x)
+        return entry_of(activation).make(alpha, **policy)(x)
 
     def add_pair(x, n_filters):
         inside = convolve(convolve(x, n_filters), n_filters)

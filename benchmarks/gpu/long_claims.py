@@ -15,9 +15,9 @@ from statsmodels.stats.multitest import multipletests
 DATA = Path(__file__).parents[2] / "docs" / "evidence" / "data"
 
 
-def load_long() -> pd.DataFrame:
+def load_long() -> Any:
     """Test accuracy in percent, a row a seed and a column an arm; only seeds of all arms."""
-    table = pd.read_csv(DATA / "cifar10_long.csv")
+    table: Any = pd.read_csv(DATA / "cifar10_long.csv")
     wide = 100 * table.pivot(index="seed", columns="arm", values="test_accuracy")
     return wide[[*dict.fromkeys(table["arm"])]].dropna()
 
@@ -25,7 +25,7 @@ def load_long() -> pd.DataFrame:
 def tabulate_long() -> str:
     """Means, and paired differences from ReLU with Student's interval and Holm's correction."""
     wide = load_long()
-    train = pd.read_csv(DATA / "cifar10_long.csv").query("seed in @wide.index")
+    train: Any = pd.read_csv(DATA / "cifar10_long.csv").query("seed in @wide.index")
     train = 100 * train.groupby("arm")["train_accuracy"].mean()
     arms = [arm for arm in wide if arm != "relu"]
     tests: Any = [stats.ttest_rel(wide[arm], wide["relu"]) for arm in arms]
@@ -52,7 +52,7 @@ def tabulate_long() -> str:
 
 def tabulate_gap() -> str:
     """The CNN search's points trained by `Trainer` and by `fit`, from the same weights."""
-    table = pd.read_csv(DATA / "cnn_gap.csv")
+    table: Any = pd.read_csv(DATA / "cnn_gap.csv")
     columns = ["ours", "fit_same_weights"]
     lines = [
         "| factors of matrix products | trainings of each | ours, mean | `fit`, mean | difference "

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,13 +40,14 @@ def measure(options, net, batch_size):
         seconds = round(time.perf_counter() - start, 1)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-        precision = json.loads((run / "config.json").read_text())["precision_reason"]
+        precision = re.search(r"^Precision: (.*)$", done.stdout, re.MULTILINE)
         verdict = json.loads((run / "summary.json").read_text())["verdict"]
         tables = {name: read_rows(run / f"{name}.csv") for name in ("trials", "retrainings")}
     rows = []
     for arm in dict.fromkeys(row["arm"] for row in tables["retrainings"]):
         trials, retrainings = ([row for row in t if row["arm"] == arm] for t in tables.values())
-        tests = [float(row["test_accuracy"]) for row in retrainings]
+        finals = [row for row in retrainings if row["stage"] == "final"]
+        tests = [float(row["test_score"]) for row in finals]
         trial_seconds = [float(row["seconds"]) for row in trials]
         row = {
             "net": net,
@@ -53,12 +55,12 @@ def measure(options, net, batch_size):
             "arm": arm,
             "first_trial_seconds": trial_seconds[0],  # compiles
             "trial_seconds": round(float(np.median(trial_seconds[1:])), 3),
-            "retraining_seconds": float(np.median([float(row["seconds"]) for row in retrainings])),
+            "retraining_seconds": float(np.median([float(row["seconds"]) for row in finals])),
             "test_accuracy": round(float(np.mean(tests)), 5),
             "std": round(float(np.std(tests, ddof=1)), 5),
             "n": len(tests),
             "seconds": seconds,
-            "precision": precision,
+            "precision": precision and precision[1],
             "verdict": verdict,
         }
         rows.append(row)

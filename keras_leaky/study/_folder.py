@@ -31,6 +31,10 @@ from keras_leaky.tuning import TrialRecord, read_trials
 
 _logger = logging.getLogger(__name__)
 VERSION = 1
+_WRITTEN_AGAIN = (
+    *("environment.json", "summary.json", "*.csv", "best.keras", "report.html", "plots/*"),
+    "retrainings/*/best.keras",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +55,10 @@ class RetrainingRecord:
     @property
     def key(self) -> tuple[str, str, int]:
         return self.row.stage, self.row.trial_id, self.row.seed
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.row.stage}-{self.row.trial_id}-{self.row.seed}.json"
 
     def to_json(self) -> dict[str, Any]:
         row = {**vars(self.row), "test_examples": _pack(self.row.test_examples)}
@@ -111,6 +119,14 @@ class StudyFolder:
                 f"`directory` cannot be read: {error}. Received: directory={str(self.path)!r}"
             ) from error
 
+    def set_aside_folders(self) -> None:
+        """Renames folders that stand in the place of files that are written again."""
+        for pattern in _WRITTEN_AGAIN:
+            for path in self.path.glob(pattern):
+                if path.is_dir() and not path.is_symlink() and ".damaged" not in path.name:
+                    aside = storage.set_aside(path).name
+                    _logger.warning("%s is a folder, and now called %s", path, aside)
+
     def project(self, arm: str) -> Path:
         """The folder of an arm's search."""
         return self.path / "search" / quote_name(arm)
@@ -166,7 +182,10 @@ class StudyFolder:
         records = []
         for path in sorted(self.model_file(arm).parent.glob("*.json")):
             try:
-                records.append(RetrainingRecord.from_json(storage.read_json(path)))
+                record = RetrainingRecord.from_json(storage.read_json(path))
+                if (record.row.arm, record.file_name) != (arm, path.name):
+                    raise ValueError(f"it is {record.file_name} of arm {record.row.arm!r}")
+                records.append(record)
             except FileNotFoundError:
                 continue
             except (storage.DamagedFileError, KeyError, TypeError, ValueError) as error:
@@ -176,9 +195,8 @@ class StudyFolder:
         return records
 
     def write_retraining(self, record: RetrainingRecord) -> None:
-        row = record.row
-        name = f"{row.stage}-{row.trial_id}-{row.seed}.json"
-        storage.write_json(self.model_file(row.arm).parent / name, record.to_json())
+        path = self.model_file(record.row.arm).parent / record.file_name
+        storage.write_json(path, record.to_json())
 
     def write_model(self, arm: str, content: bytes) -> str:
         """Writes the best model of an arm; returns its SHA-256."""
@@ -193,7 +211,7 @@ class StudyFolder:
         path = self.model_file(record.row.arm)
         try:
             return storage.checksum_of_file(path) == record.model_sha256
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return False
 
     def write_table(self, name: str, rows: Iterable[Any], first: Sequence[str]) -> None:

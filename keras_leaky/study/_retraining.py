@@ -58,7 +58,6 @@ class ArmRetraining:
         self._n_running = 0
         self._points: list[Point] = []
         self._stage = ""
-        self.n_tested = 0  # final retrainings of this run
 
     @property
     def is_done(self) -> bool:
@@ -105,7 +104,6 @@ class ArmRetraining:
         self._folder.write_retraining(record)
         n_epochs = count_epochs(record.history)
         self._progress.retraining_done(self.arm, record.row, n_epochs)
-        self.n_tested += record.row.stage == "final"
 
     def _advance(self) -> None:
         """Goes on to the next stage when everything of this one has ended."""

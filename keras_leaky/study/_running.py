@@ -12,7 +12,6 @@ import keras
 from keras_leaky import storage
 from keras_leaky.study._assemble import assemble, write_results
 from keras_leaky.study._checks import FitData, sample_of
-from keras_leaky.study._environment import count_threads, describe_environment
 from keras_leaky.study._examination import N_DEAD_UNIT_EXAMPLES, Examination, Point
 from keras_leaky.study._fingerprint import check_same
 from keras_leaky.study._folder import StudyFolder
@@ -23,6 +22,7 @@ from keras_leaky.study._retraining import N_FINALIST_SEEDS, ArmRetraining
 from keras_leaky.study._searching import ArmSearch, Clock, count_epochs
 from keras_leaky.study._seeds import FINAL, FINALISTS, SEARCH, derive_seed
 from keras_leaky.study.arms import Arm, ArmModel
+from keras_leaky.study.environment import count_threads, describe_environment
 from keras_leaky.study.errors import InputError, StudyFailedError
 from keras_leaky.study.outcome import Outcome
 from keras_leaky.study.report import result_table, write_report
@@ -221,7 +221,7 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
     """Writes study.json of a new study, or checks that of one that is resumed."""
     study, folder = prepared.study, prepared.study.folder
     environment = describe_environment()
-    state = {"chosen": {}, "failed": {}, "is_finished": False, "n_test_looks": 0}
+    state = {"chosen": {}, "failed": {}, "is_finished": False, "n_test_looks": 0, "tested": {}}
     if study.overwrite:
         _delete_study(folder)
         study.overwrite = False
@@ -233,6 +233,7 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
         check_same(before, now, folder.path)
         state = {**stored["state"], "is_finished": False}
         storage.remove_leftovers(folder.path)
+        folder.set_aside_folders()
         began = folder.read_environment()
         if began is not None:
             for name in ("versions", "processor"):
@@ -264,8 +265,11 @@ def _write_state(prepared: Prepared, retrainings: Sequence[ArmRetraining], clock
     state = stored["state"]
     state["chosen"] = {str(r.arm.name): r.chosen for r in retrainings if r.chosen is not None}
     state["failed"] = {str(r.arm.name): r.failure for r in retrainings if r.chosen is None}
-    has_looked = prepared.data.test_data is not None and any(r.n_tested for r in retrainings)
-    state["n_test_looks"] += has_looked
+    # By what was tested, not by who did it: a run that was killed may have tested some of it.
+    tested = {name: [chosen, prepared.study.seeds] for name, chosen in state["chosen"].items()}
+    if prepared.data.test_data is not None and tested not in ({}, state["tested"]):
+        state["n_test_looks"] += 1
+        state["tested"] = tested
     state["is_finished"] = True
     if clock.is_over:
         told = ", ".join(f"{len(s.tuner.oracle.trials)} of {s.arm.name}" for s in clock.searches)

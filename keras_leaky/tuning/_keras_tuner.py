@@ -97,8 +97,20 @@ def tuner_path(tuner: Any) -> str:
 
 
 def run_and_record(tuner: keras_tuner.Tuner, trial: Trial, *args: Any, **kwargs: Any) -> None:
-    """Calls `run_trial` and has the oracle know what came of it, results or an error."""
-    tuner._try_run_and_update_trial(trial, *args, **kwargs)
+    """Calls `run_trial` and has the oracle know what came of it, results or an error.
+
+    KerasTuner prints a traceback for every trial that fails, also where a loss became NaN, which is
+    no error of a program. Here an unexpected error alone is printed.
+    """
+    # A constant of a private module, and there is no other way to reach it.
+    config: Any = sys.modules[keras_tuner.Tuner.__bases__[0].__module__].config_module
+    before, config.DEBUG = config.DEBUG, False
+    try:
+        tuner._try_run_and_update_trial(trial, *args, **kwargs)
+    finally:
+        config.DEBUG = before
+    if config.DEBUG and trial.status == TrialStatus.INVALID:
+        print(trial.message, file=sys.stderr)
 
 
 def check_results(results: Any, objective: keras_tuner.Objective) -> None:

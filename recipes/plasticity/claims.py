@@ -21,7 +21,7 @@ N_RESAMPLES = 9_999
 
 N_CHOOSING = {"regression": 50, "permuted": 15}  # the first runs choose a step size
 EARLY = {"regression": slice(2, 5), "permuted": slice(5, 15)}  # bins of 40,000 examples; tasks
-# The last tenth of 75 bins is 7.5 of them. Rounded up here, before any number was looked at.
+# The last tenth of 75 bins is 7.5 of them. Rounded up, before any late error was computed.
 LATE = {"regression": slice(-8, None), "permuted": slice(-40, None)}
 HEADLINE = {"regression": "error", "permuted": "accuracy"}
 
@@ -58,9 +58,9 @@ class Runs:
 
     def __init__(self, name: str, path: Path | None = None):
         self.name = name
-        table = pd.read_csv(path or EVIDENCE / "data" / f"plasticity_{name}.csv.gz")
+        table: Any = pd.read_csv(path or EVIDENCE / "data" / f"plasticity_{name}.csv.gz")
         keys = ["quantity", "arm", "step_size", "init"]
-        first = table.columns.get_loc("run") + 1  # type: ignore[operator]
+        first = table.columns.get_loc("run") + 1
         self.arms = [*dict.fromkeys(table["arm"])]
         self.step_sizes = [*dict.fromkeys(table["step_size"])]
         self._numbers: dict[Any, np.ndarray] = {}
@@ -99,7 +99,7 @@ def mean_interval(values: np.ndarray, level=LEVEL) -> tuple[float, float]:
     """Of the mean, by SciPy's bootstrap (BCa). Where all values are equal, that value."""
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    found = stats.bootstrap(
+    found: Any = stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=N_RESAMPLES,
@@ -228,7 +228,7 @@ def claim_dead_units(runs: Runs, step_size: float) -> Claim:
         return (x * y).sum(axis) / np.sqrt((x**2).sum(axis) * (y**2).sum(axis))
 
     test: Any = stats.spearmanr(dead, error)
-    interval = stats.bootstrap(
+    interval: Any = stats.bootstrap(
         (dead, error),
         correlate,
         paired=True,

@@ -10,7 +10,9 @@ from tests.faults.recipe_commands import Ended, run_here
 from tests.faults.run_outcomes import results
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["recipes.common.job", "recipes.common.page"])
+_forks.set_forkserver_preload(
+    ["recipes.image_search", "keras_leaky.study.report", "keras_leaky.study.study", "tensorflow"]
+)
 
 
 def run_forked(*arguments, prepare=None):

@@ -11,12 +11,12 @@ from tests.faults.forked_recipe import (
     undisturbed,
     use_temporary_folder,
 )
-from tests.faults.kills import search_flags
+from tests.faults.kills import study_flags
 from tests.faults.recipe_commands import go_on
 from tests.faults.run_outcomes import after, records
 
-FLAGS = search_flags(3, 0)
-SIZES = (8, 16, 32, 64, 128, 256, 512, 700)  # kB; a whole run of FLAGS takes about 950
+FLAGS = (*study_flags(3, 0), "--activation=relu")
+SIZES = (8, 32, 128, 512, 1024, 2048, 3000)  # kB; a whole run of FLAGS takes about 4,000
 
 
 def file_limits(folder, numbers=None):

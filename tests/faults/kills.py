@@ -1,4 +1,4 @@
-"""Searches that are killed at any moment and gone on with."""
+"""Studies that are killed at any moment and resumed."""
 
 import random
 import shutil
@@ -12,14 +12,16 @@ from tests.faults.forked_recipe import run_forked, undisturbed
 from tests.faults.recipe_commands import TINY, Command, go_on, run_here
 from tests.faults.run_outcomes import after, records, results
 
+TUNERS = ("random", "grid", "bayesian", "hyperband")
 TARGETS = {0: ("driver",), 2: ("driver", "one worker", "all workers", "driver and worker")}
 _SECONDS_TO_GO = 15  # for the workers of a driver that has ended
 
 
-def search_flags(n_trials, n_workers):
-    # A trial may be unlucky three times: more would be a failure, as it should.
+def study_flags(n_trials, n_workers, tuner="random"):
+    # A training may be unlucky three times: more would be a failure, as it should.
     workers = (f"--workers={n_workers}", "--retries=3") if n_workers else ()
-    return (*TINY, f"--trials={n_trials}", *workers)
+    trials = () if tuner == "hyperband" else (f"--trials={n_trials}",)
+    return (*TINY, f"--tuner={tuner}", *trials, *workers)
 
 
 def find_workers(process):
@@ -56,21 +58,21 @@ def kill(process, target, rng):
     return bool(victims)
 
 
-def measure(folder, n_trials, n_workers):
-    """A whole search: seconds, and its results."""
-    path = folder / f"undisturbed-{n_workers}"
-    ended = Command(*search_flags(n_trials, n_workers), f"--output={path}", folder=folder).end()
+def measure(folder, name, flags):
+    """A whole study: seconds, and its results."""
+    path = folder / name
+    ended = Command(*flags, f"--output={path}", folder=folder).end()
     if ended.code:
-        raise RuntimeError(f"An undisturbed search failed: {ended}")
+        raise RuntimeError(f"An undisturbed study failed: {ended}")
     return ended.seconds, results(path)
 
 
-def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, rng):
-    """One search, killed up to `n_kills` times, and gone on with after each.
+def killed_study(folder, name, flags, reference, n_workers, n_kills, first, rng):
+    """One study, killed up to `n_kills` times, and resumed after each.
 
     Args:
         reference: As of `measure`.
-        first: When it is killed first, as a fraction of the seconds of an undisturbed search,
+        first: When it is killed first, as a fraction of the seconds of an undisturbed study,
             earlier if that was too late; the moments of the other kills are drawn anew.
 
     Returns:
@@ -79,7 +81,6 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
     seconds, expected = reference
     path, kills, codes, problems = folder / name, [], [], []
     moment, known = first, {}
-    flags = search_flags(n_trials, n_workers)
     while True:
         command = Command(*go_on(path, *flags), folder=folder)
         while len(kills) < n_kills:
@@ -88,7 +89,6 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
                 break
             workers = find_workers(command.process)
             target = rng.choice(TARGETS[n_workers]) if workers else "driver"
-            known |= records(path)
             if kill(command.process, target, rng):
                 kills.append(f"{target} at {command.seconds:.1f} s")
             moment = rng.uniform(0, 0.8)
@@ -104,7 +104,7 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
         if ended.code == 0 and not kills:
             shutil.rmtree(path)
             first *= 0.8
-            return killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, rng)
+            return killed_study(folder, name, flags, reference, n_workers, n_kills, first, rng)
         known |= records(path)
         if ended.code == 0 or len(codes) > n_kills + 2:
             break
@@ -121,8 +121,10 @@ def killed_search(folder, name, n_workers, reference, n_trials, n_kills, first, 
     }
 
 
-def killed_searches(folder, n_runs, n_trials=12, seed=0, every=3):
-    """`n_runs` of them, the moments of the first kills spread over the whole search.
+def killed_studies(folder, n_runs, n_trials=8, seed=0, every=3):
+    """`n_runs` of them, the moments of the first kills spread over the whole study.
+
+    The tuners take turns.
 
     Args:
         every: Each so many-th runs on two workers.
@@ -131,28 +133,32 @@ def killed_searches(folder, n_runs, n_trials=12, seed=0, every=3):
     references = {}
     for i in range(n_runs):
         n_workers = 2 if i % every == every - 1 else 0
-        if n_workers not in references:
-            references[n_workers] = measure(folder, n_trials, n_workers)
+        tuner = TUNERS[i % len(TUNERS)]
+        name = f"{tuner}-{n_workers}"
+        flags = study_flags(n_trials, n_workers, tuner)
+        if name not in references:
+            references[name] = measure(folder, name, flags)
         first = ((i * 0.618) % 1 + rng.uniform(0, 1 / n_runs)) % 1
-        yield killed_search(
+        yield killed_study(
             folder,
-            f"killed-{i}",
+            f"killed-{i}-{name}",
+            flags,
+            references[name],
             n_workers,
-            references[n_workers],
-            n_trials,
             1 + i % 3,
             first,
             rng,
         )
 
 
-def killed_steps(folder, n_trials=3, steps=None):
-    """One search for every step of writing, killed before that step and gone on with.
+def killed_steps(folder, n_trials=3, steps=None, more=()):
+    """One study for every step of writing, killed before that step and resumed.
 
     Args:
         steps: Which; None for all of them.
+        more: Flags.
     """
-    flags = search_flags(n_trials, 0)
+    flags = (*study_flags(n_trials, 0), *more)
     expected = undisturbed(folder / "whole", *flags)
     n = 0
     while True:

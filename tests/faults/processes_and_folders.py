@@ -10,19 +10,19 @@ import psutil
 
 from tests.faults.forked_recipe import run_forked, undisturbed, use_one_thread
 from tests.faults.full_disks import small_disk
-from tests.faults.kills import orphans, search_flags
+from tests.faults.kills import orphans, study_flags
 from tests.faults.recipe_commands import Command, resume, run_here
-from tests.faults.run_outcomes import differences, make_row, records
+from tests.faults.run_outcomes import differences, lost, make_row, n_ended, records
 
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
-FLAGS = (*search_flags(4, 0), "--epochs=30")
+FLAGS = (*study_flags(4, 0), "--activation=relu", "--epochs=30")
 
 
 def two_processes(folder):
-    """A second process in the folder of a search, which is killed after that."""
+    """A second process in the folder of a study, which is killed after that."""
     path = folder / "shared"
     first = Command(*FLAGS, f"--output={path}", folder=folder)
-    first.wait_for(lambda: records(path))
+    first.wait_for(lambda: n_ended(path))
     problems, codes = [], []
     for arguments in (resume(path), (*FLAGS, f"--output={path}", "--overwrite")):
         second = run_here(*arguments)
@@ -37,8 +37,8 @@ def two_processes(folder):
     yield make_row("two processes", codes, problems, wrong)
 
 
-def stopped_searches(folder, signals=None):
-    """Searches on two workers that are told to stop, as by Ctrl-C: all of a process group."""
+def stopped_studies(folder, signals=None):
+    """Studies on two workers that are told to stop, as by Ctrl-C: all of a process group."""
     # A worker has one thread, so this process may stand for the workers.
     expected = undisturbed(folder / "whole", *FLAGS, prepare=use_one_thread)
     for name, number, to_all, code in (
@@ -51,7 +51,7 @@ def stopped_searches(folder, signals=None):
         path = folder / name
         flags = (*FLAGS, "--workers=2", f"--output={path}")
         command = Command(*flags, folder=folder, own_group=True)
-        command.wait_for(lambda p=path: records(p))
+        command.wait_for(lambda p=path: n_ended(p))
         below = psutil.Process(command.process.pid).children(recursive=True)
         if to_all:
             os.killpg(command.process.pid, number)
@@ -68,10 +68,28 @@ def stopped_searches(folder, signals=None):
         again = run_forked(*arguments, "--workers=0", prepare=use_one_thread)
         if again.code or again.has_traceback:
             problems.append(again.error)
-        now = records(path)
-        problems += [f"lost: {file}" for file in known if now.get(file) != known[file]]
+        problems += [f"lost: {name}" for name in lost(path, known)]
         codes = [ended.code, again.code]
         yield make_row(name, codes, problems, differences(path, expected))
+
+
+def interrupted_starts(folder, moments=(0.01, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 6)):
+    """Ctrl-C so many seconds after the start: nothing is left behind, or a study that resumes."""
+    for moment in moments:
+        path = folder / f"after-{moment}"
+        command = Command(*FLAGS, f"--output={path}", folder=folder)
+        command.wait_for(lambda c=command, m=moment: c.seconds >= m, pause=0.001)
+        command.process.send_signal(signal.SIGINT)
+        ended = command.end()
+        # Until Python has called anything of ours, it says itself that it was interrupted. Until
+        # the command line has been imported, the signal ends it without a word.
+        is_ours = moment >= 1
+        problems = [] if not is_ours or ended.code == 130 else [f"exit code {ended.code}"]
+        if is_ours and ended.has_traceback:
+            problems.append(ended.error)
+        if path.exists() and not (path / "study.json").exists():
+            problems.append(f"left behind: {[*path.glob('*')]}")
+        yield make_row(f"Ctrl-C after {moment} s", [ended.code], problems)
 
 
 def unusable_folders(folder):
@@ -83,7 +101,7 @@ def unusable_folders(folder):
     expected = undisturbed(folder / "whole", *FLAGS)
     path = folder / "a run's ünïcode 名前 -- folder"
     command = Command(*FLAGS, f"--output={path}", folder=folder)
-    command.wait_for(lambda: records(path))
+    command.wait_for(lambda: n_ended(path))
     command.process.send_signal(signal.SIGINT)
     ended = command.end()
     again = run_here(*ended.way_on)
@@ -93,13 +111,13 @@ def unusable_folders(folder):
 
     path = folder / "deleted"
     command = Command(*FLAGS, f"--output={path}", folder=folder)
-    command.wait_for(lambda: records(path))
+    command.wait_for(lambda: n_ended(path))
     shutil.rmtree(path, ignore_errors=True)
     ended = command.end()
     problems = [] if ended.code == 1 and ended.sentence else [f"{ended.output}\n{ended.error}"]
     yield make_row("a folder that is deleted", [ended.code], problems)
 
-    with contextlib.suppress(PermissionError), small_disk(folder / "disk", 4096):
+    with contextlib.suppress(PermissionError), small_disk(folder / "disk", 16384):
         path = folder / "disk" / "run"
         shutil.copytree(folder / "whole", path)
         _remount(folder / "disk", "ro")

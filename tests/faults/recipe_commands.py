@@ -15,18 +15,17 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recipes.common.main import main
-from recipes.common.search_options import MnistOptions
+from recipes.mnist import main
 
 ROOT = Path(__file__).parents[2]
 TINY = (
     *("--data=synthetic", "--model=mlp", "--precision=float32", "--train-limit=200"),
-    *("--batch-size=50", "--epochs=3", "--activation=relu", "--seeds=2", "--seed=1"),
+    *("--batch-size=50", "--epochs=3", "--seeds=2", "--seed=1", "--finalists=2"),
 )
 # TensorFlow's own, which it prints whatever it is told.
 _NOISE = re.compile(r"(WARNING: All log messages before absl|[IWE]0000 ).*")
 _SENTENCE = re.compile(r"error: [^\n]+")
-_KEPT = re.compile(r"\d+ finished trials are kept\. Go on with:")
+_KEPT = re.compile(r"Finished trainings are kept\. Go on with:")
 _WAY_ON = re.compile(r"^  python -m recipes\.mnist (.*)$", re.MULTILINE)
 
 
@@ -113,11 +112,11 @@ class Command:
     def is_running(self):
         return self.process.poll() is None
 
-    def wait_for(self, condition, seconds=300):
+    def wait_for(self, condition, seconds=300, pause=0.02):
         """Waits until `condition()` holds or the process has ended; whether it holds."""
         end = time.monotonic() + seconds
         while not (holds := condition()) and self.is_running() and time.monotonic() < end:
-            time.sleep(0.02)
+            time.sleep(pause)
         return holds
 
     def end(self, seconds=600):
@@ -142,7 +141,7 @@ def run_here(*arguments):
     output, error, begin = io.StringIO(), io.StringIO(), time.monotonic()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(error):
         try:
-            code = main(MnistOptions, "mnist", [*map(str, arguments)])
+            code = main([*map(str, arguments)])
         except SystemExit as end:  # of tyro, about a wrong flag
             code = end.code if isinstance(end.code, int) else 1
         except Exception:
@@ -158,5 +157,5 @@ def resume(path, *flags):
 
 def go_on(path, *flags):
     """The command line that goes on with a run, or begins it if there is none yet."""
-    has_run = (path / "config.json").exists()
+    has_run = (path / "study.json").exists()
     return resume(path) if has_run else (*flags, f"--output={path}")

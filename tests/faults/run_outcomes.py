@@ -1,4 +1,4 @@
-"""What came out of the searches that faults befell, and whether it is as it should be."""
+"""What came out of the studies that faults befell, and whether it is as it should be."""
 
 import csv
 import json
@@ -7,37 +7,35 @@ from typing import Any
 import keras
 import numpy as np
 
-import keras_leaky  # noqa: F401  # its initializer is in best.keras
-from recipes.common.run_folder import RunFolder
+import keras_leaky.layers  # noqa: F401  # they are in best.keras
+from keras_leaky.study import load
+
+# What depends on the clock. A reason may name a worker that was killed.
+_TIMES = {"seconds", "epoch_seconds", "reason"}
 
 
 def results(path):
-    """Everything that must be the same however a finished run came about.
-
-    Left out: seconds, and the reason of a trial, which may name a worker that was killed.
+    """Everything that must be the same however a finished study came about, but for the times.
 
     Raises:
-        InputError: The run is not finished, or damaged.
+        InputError: The study is damaged.
+        OSError: It is not finished.
     """
-    run = RunFolder.open(path, repair=False)
-    summary = run.read_json("summary")
-    del summary["seconds"]
+    outcome = load(path)
+    tables = ("trials", "epochs", "retrainings", "dead_units")
     return {
-        "trials": [_bare(row) for row in run.trials],
-        "trials.csv": _columns(run.trials_file, "seconds", "reason"),
-        "epochs.csv": (path / "epochs.csv").read_bytes(),
-        "retrainings": [_bare(row) for row in run.retrainings],
-        "retrainings.csv": _columns(path / "retrainings.csv", "seconds", "reason"),
-        "dead_units.csv": (path / "dead_units.csv").read_bytes(),
-        "summary": repr(summary),
-        "best.keras": _predict(run.best_model),
-        "model_row": _bare(run.model_row),
+        **{f"{name}.csv": read_table(path / f"{name}.csv") for name in tables},
+        **{name: [_bare(row) for row in getattr(outcome, name)] for name in tables},
+        "verdict": outcome.verdict,
+        "summary.json": _without_times(json.loads((path / "summary.json").read_text())),
+        "best.keras": _predict(outcome.best_model()),
+        "report.html": (path / "report.html").exists(),
         "files": sorted(str(file.relative_to(path)) for file in _own_files(path)),
     }
 
 
 def differences(path, expected):
-    """What of the results of a run is not as expected: nothing, if all is well."""
+    """What of the results of a study is not as expected: nothing, if all is well."""
     try:
         found = results(path)
     except Exception as error:
@@ -46,27 +44,50 @@ def differences(path, expected):
 
 
 def records(path):
-    """What is known of every finished trial and retraining, by the path of its record."""
+    """What is known of every training that has ended, by the path of its record."""
     found = {}
-    for pattern in ("search/**/trial.json", "retrainings/**/*.json"):
-        for file in path.glob(pattern):
-            found[file] = file.stat().st_mtime_ns if "search" in pattern else _row_of(file)
+    for file in path.glob("search/*/trial_*/trial.json"):
+        content = json.loads(file.read_text())
+        if content["status"] in ("COMPLETED", "FAILED"):
+            found[file] = content["score"], content["keras_leaky"]["log"]
+    for file in path.glob("retrainings/*/*.json"):
+        content = json.loads(file.read_text())
+        # The only copy of a model goes when a better one is written. Killed then, the study trains
+        # it again.
+        is_of_model = content["model_sha256"] is not None
+        found[file] = _without_times(content["row"]) if is_of_model else content["row"]
     return found
 
 
+def n_ended(path):
+    """How many trainings have ended so far; the study may be running."""
+    files = [*path.glob("search/*/trial_*/trial.json"), *path.glob("retrainings/*/*.json")]
+    return sum('"RUNNING"' not in file.read_text() for file in files)
+
+
 def after(path, known, expected):
-    """The faults of a run that was resumed.
+    """The faults of a study that was resumed.
 
     Args:
         known: As of `records`, from before.
         expected: As of `results`.
     """
-    now = records(path)
     return {
-        "lost": [file.parent.name for file in known if now.get(file) != known[file]],
+        "lost": lost(path, known),
         "wrong": differences(path, expected),
         "leftovers": leftovers(path),
     }
+
+
+def lost(path, known):
+    """The trainings of `known`, as of `records`, that were made again."""
+    now = records(path)
+    return [
+        str(file.relative_to(path))
+        for file, content in known.items()
+        if now.get(file) != content
+        and _without_times(now.get(file)) != content  # one that has no model any more
+    ]
 
 
 def make_row(name, codes, problems, wrong=()):
@@ -84,9 +105,21 @@ def leftovers(path):
     return sorted(str(file.relative_to(path)) for file in path.rglob(".*.tmp"))
 
 
-def _row_of(file):
-    """Less the sum of the model, which a later retraining may take away."""
-    return json.loads(file.read_text())["row"]
+def read_table(path):
+    """The rows of a table, without times and reasons."""
+    with path.open(newline="") as file:
+        return [_without_times(row) for row in csv.DictReader(file)]
+
+
+def read_reasons(path):
+    """Of all trials."""
+    return [row.reason for row in load(path).trials]
+
+
+def _without_times(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {k: _without_times(v) for k, v in content.items() if k not in _TIMES}
+    return [*map(_without_times, content)] if isinstance(content, list) else content
 
 
 def _own_files(path):
@@ -95,16 +128,13 @@ def _own_files(path):
 
 
 def _bare(row):
-    return row and repr({k: v for k, v in vars(row).items() if k not in ("seconds", "reason")})
+    return repr({k: _as_text(v) for k, v in vars(row).items() if k not in _TIMES})
 
 
-def _columns(path, *without):
-    with path.open(newline="") as file:
-        rows = [*csv.DictReader(file)]
-    return [{k: v for k, v in row.items() if k not in without} for row in rows]
+def _as_text(value):
+    return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
-def _predict(path):
+def _predict(model):
     images = np.random.default_rng(0).integers(0, 256, (16, 28, 28), "uint8")
-    model: Any = keras.saving.load_model(path, compile=False)
     return np.asarray(keras.ops.convert_to_numpy(model(images))).tobytes()

@@ -14,7 +14,7 @@ def test_no_damage_gives_a_traceback_or_a_wrong_result(tmp_path):
     for row in rows:
         assert is_good(row), row
     assert {row["code"] for row in rows} == {0, 2}
-    assert {row["refused_file"] for row in rows if row["refused"]} == {"config.json"}
+    assert {row["refused_file"] for row in rows if row["refused"]} == {"study.json"}
     assert sum(row["set_aside"] for row in rows) >= 6
     done = {fault.split()[0] for row in rows for fault in row["faults"]}
     assert len(done) > len(FAULTS) / 2

@@ -2,10 +2,13 @@
 
 import pytest
 
-from tests.faults.processes_and_folders import stopped_searches, two_processes, unusable_folders
+from tests.faults.processes_and_folders import (
+    interrupted_starts,
+    stopped_studies,
+    two_processes,
+    unusable_folders,
+)
 from tests.faults.run_outcomes import is_good
-
-pytestmark = pytest.mark.slow
 
 
 def check(rows):
@@ -22,10 +25,14 @@ def test_second_process_in_a_folder_is_refused(tmp_path):
 
 @pytest.mark.soak
 def test_interrupted_search_leaves_no_workers(tmp_path):
-    assert check(stopped_searches(tmp_path, ["SIGINT to the driver"])) == [[130, 0]]
+    assert check(stopped_studies(tmp_path, ["SIGINT to the driver"])) == [[130, 0]]
 
 
 @pytest.mark.soak
 def test_folders_that_cannot_be_used(tmp_path):
     codes = check(unusable_folders(tmp_path))
     assert codes[:3] == [[2], [130, 0], [1]]
+
+
+def test_ctrl_c_at_the_start(tmp_path):
+    assert check(interrupted_starts(tmp_path, moments=(0.05, 2)))[1] == [130]

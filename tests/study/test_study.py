@@ -148,6 +148,10 @@ class _Stop(BaseException):
     """As if the process ended."""
 
 
+def _stop(*_):
+    raise _Stop
+
+
 @pytest.mark.parametrize("n_done", [0, 1, 5, 13])
 def test_an_interrupted_study_ends_as_an_undisturbed_one(finished, tmp_path, monkeypatch, n_done):
     whole, outcome = finished
@@ -180,6 +184,43 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(finished, tmp_path, mon
         *(keras.saving.load_model(path).get_weights() for path in (a, b)), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_look_at_the_test_data_counts_once_though_its_run_was_killed(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("keras_leaky.study._running._write_state", _stop)
+        with pytest.raises(_Stop):
+            make_study(tmp_path / "run").run(X, Y, test_data=TEST, **FIT)
+    assert make_study(tmp_path / "run").run(X, Y, test_data=TEST, **FIT).n_test_looks == 1
+    next((tmp_path / "run" / "retrainings" / "relu").glob("final-*")).unlink()
+    assert make_study(tmp_path / "run").run(X, Y, test_data=TEST, **FIT).n_test_looks == 1
+
+
+def test_a_record_in_the_place_of_another_is_not_taken_for_it(tmp_path):
+    outcome = make_study(tmp_path / "run").run(X, Y, test_data=TEST, **FIT)
+    folder = tmp_path / "run" / "retrainings"
+    stray = next(p for p in (folder / "leaky_relu").glob("*.json"))
+    target = next(p for p in (folder / "relu").glob("*.json"))
+    target.write_bytes(stray.read_bytes())
+    assert len(load(tmp_path / "run").retrainings) == len(outcome.retrainings) - 1
+    again = make_study(tmp_path / "run").run(X, Y, test_data=TEST, **FIT)
+    assert rows_without_times(again.retrainings) == rows_without_times(outcome.retrainings)
+    assert target.with_name(f"{target.name}.damaged").exists()
+
+
+def test_folders_in_the_place_of_files_are_set_aside(tmp_path):
+    outcome = make_study(tmp_path / "run").run(X, Y, test_data=TEST, **FIT)
+    names = ("environment.json", "trials.csv", "best.keras", "report.html")
+    names += ("retrainings/relu/best.keras", "search/relu/trial_0/build_config.json")
+    for name in names:
+        (tmp_path / "run" / name).unlink()
+        (tmp_path / "run" / name).mkdir()
+    again = make_study(tmp_path / "run").run(X, Y, test_data=TEST, **FIT)
+    assert rows_without_times(again.trials) == rows_without_times(outcome.trials)
+    assert again.verdict == outcome.verdict
+    for name in names:
+        assert (tmp_path / "run" / name).is_file()
+        assert (tmp_path / "run" / f"{name}.damaged").is_dir()
 
 
 def test_more_trials_seeds_and_arms_are_added(tmp_path):

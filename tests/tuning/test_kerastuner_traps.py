@@ -178,3 +178,19 @@ def test_data_that_changed_between_searches_are_read_again(tmp_path):
         scores.append(tuner.oracle.get_best_trials(2)[-1].score)
         x *= 100
     assert scores[1] > 100 * scores[0]
+
+
+def test_only_unexpected_errors_print_a_traceback(tmp_path, capfd):
+    def diverge(hp):
+        model = build(hp)
+        model.optimizer.learning_rate = 1e30
+        return model
+
+    def fail(hp):
+        raise RuntimeError(f"no model for {hp.Float('learning_rate', 0.1, 0.2)}")
+
+    shared = {"objective": "val_loss", "max_trials": 1, "seed": 1, "directory": tmp_path}
+    search(tuning.RandomSearch(diverge, project_name="diverging", **shared))
+    assert capfd.readouterr().err == ""
+    with pytest.raises(RuntimeError, match="no model"):
+        search(tuning.RandomSearch(fail, project_name="failing", **shared))

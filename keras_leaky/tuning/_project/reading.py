@@ -151,6 +151,9 @@ def _read_trial(folder: str, trial_id: str, set_aside: Callable[[str, str], None
         except FileNotFoundError:
             _logger.warning("%s is missing%s", path, consequence)
             is_whole = False
+        except IsADirectoryError:
+            set_aside(path, consequence)
+            is_whole = False
     return record if is_whole else record.as_unfinished()
 
 

@@ -1,14 +1,13 @@
-"""Searches that are killed, at any moment, end as if they had not been."""
+"""Studies that are killed, at any moment, end as if they had not been."""
 
 import signal
 
 import pytest
 
-from recipes.common.run_folder import RunFolder
 from tests.faults.forked_recipe import run_forked, undisturbed, use_one_thread
-from tests.faults.kills import find_workers, killed_steps, search_flags
+from tests.faults.kills import find_workers, killed_steps, study_flags
 from tests.faults.recipe_commands import Command, resume
-from tests.faults.run_outcomes import differences, is_good, records
+from tests.faults.run_outcomes import differences, is_good, lost, n_ended, read_reasons, records
 
 pytestmark = pytest.mark.slow
 # Among the files of a trial, and of a retraining with its model.
@@ -25,12 +24,12 @@ def test_killed_before_a_step_of_writing(tmp_path):
 
 @pytest.mark.soak
 def test_killed_worker_and_then_killed_driver(tmp_path):
-    path, flags = tmp_path / "run", (*search_flags(12, 2), f"--output={tmp_path / 'run'}")
-    expected = undisturbed(tmp_path / "whole", *search_flags(12, 0), prepare=use_one_thread)
+    path, flags = tmp_path / "run", (*study_flags(12, 2), f"--output={tmp_path / 'run'}")
+    expected = undisturbed(tmp_path / "whole", *study_flags(12, 0), prepare=use_one_thread)
     command = Command(*flags, folder=tmp_path)
-    assert command.wait_for(lambda: len(records(path)) >= 2)
+    assert command.wait_for(lambda: n_ended(path) >= 2)
     find_workers(command.process)[0].kill()
-    assert command.wait_for(lambda: len(records(path)) >= 5)
+    assert command.wait_for(lambda: n_ended(path) >= 5)
     workers = find_workers(command.process)
     command.process.kill()
     ended = command.end()
@@ -40,8 +39,8 @@ def test_killed_worker_and_then_killed_driver(tmp_path):
     known = records(path)
     again = run_forked(*resume(path, "--workers=0"), prepare=use_one_thread)
     assert (again.code, again.error) == (0, "")
-    assert known.items() <= records(path).items()
+    assert not lost(path, known)
     assert not differences(path, expected)
-    reasons = [row.reason for row in RunFolder.open(path).trials if row.reason]
+    reasons = [reason for reason in read_reasons(path) if reason]
     assert len(reasons) == 1
     assert reasons[0].endswith("was killed")

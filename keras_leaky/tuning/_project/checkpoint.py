@@ -63,10 +63,10 @@ class Checkpoint:
             write_whole(path, data)
 
 
-def _weights_of(model):
+def _weights_of(model: Any) -> bytes:
     """The content of a file of weights. From the second time on by a template."""
 
-    def save():
+    def save() -> bytes:
         file = _WeightsInMemory()
         model.save_weights(file)
         return file.getvalue()

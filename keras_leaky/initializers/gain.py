@@ -1,11 +1,16 @@
 """By how much a layer's weights must grow to make up for its activation."""
 
 import math
+from typing import Literal
 
 from keras_leaky.rectifiers import entry_of
 
 
-def gain(activation, alpha=None, direction="forward"):
+def gain(
+    activation: str,
+    alpha: float | list[float] | tuple[float, float] | None = None,
+    direction: Literal["forward", "backward"] = "forward",
+) -> float:
     """Gain of an activation: the factor on the weights that keeps the second moment.
 
     ```

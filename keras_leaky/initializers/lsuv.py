@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import numbers
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -28,7 +29,14 @@ _LAYERS = (
 _LEFT_ALONE = (keras.layers.Wrapper, keras.layers.RNN)
 
 
-def lsuv(model, x, *, tolerance=0.01, t_max=10, seed=None):
+def lsuv(
+    model: keras.Model,
+    x: Any,
+    *,
+    tolerance: float = 0.01,
+    t_max: int = 10,
+    seed: int | keras.random.SeedGenerator | None = None,
+) -> list[dict[str, Any]]:
     """Scales the kernels of a model, layer after layer, so that every layer has unit variance.
 
     ```
@@ -107,7 +115,7 @@ def lsuv(model, x, *, tolerance=0.01, t_max=10, seed=None):
         )
     report, failures = [], []
 
-    def initialize(layer, call):
+    def initialize(layer: Any, call: Callable[[], Any]) -> None:
         try:
             report.append(_initialize(layer, call, tolerance, t_max, seed))
         except ValueError as error:
@@ -134,7 +142,7 @@ def lsuv(model, x, *, tolerance=0.01, t_max=10, seed=None):
     return report
 
 
-def _check_batch(x):
+def _check_batch(x: Any) -> None:
     arrays = keras.tree.flatten(x)
     if not arrays or not all(getattr(array, "shape", ()) and array.shape[0] for array in arrays):
         shapes = [tuple(getattr(array, "shape", ())) for array in arrays]
@@ -148,7 +156,7 @@ def _check_batch(x):
             )
 
 
-def _layers_of(model):
+def _layers_of(model: keras.Model) -> list[Any]:
     parts = layers_of(model)
     held = [layers_of(part)[1:] for part in parts if isinstance(part, _LEFT_ALONE)]
     inside = {id(part) for group in held for part in group}
@@ -157,14 +165,20 @@ def _layers_of(model):
     return [layer for layer in has_own_kernel if layer.trainable and layer.built]
 
 
-def _kernels_of(layer):
+def _kernels_of(layer: Any) -> list[Any]:
     """The kernels of a layer; the last one is to be scaled."""
     if hasattr(layer, "pointwise_kernel"):
         return [layer.depthwise_kernel, layer.pointwise_kernel]
     return [layer.kernel]
 
 
-def _initialize(layer, call, tolerance, t_max, seed):
+def _initialize(
+    layer: Any,
+    call: Callable[[], Any],
+    tolerance: float,
+    t_max: int,
+    seed: keras.random.SeedGenerator,
+) -> dict[str, Any]:
     """Algorithm 1 for one layer; `call()` gives its outputs."""
     orthonormal = keras.initializers.Orthogonal(seed=seed)
     for kernel in _kernels_of(layer):
@@ -197,18 +211,18 @@ def _initialize(layer, call, tolerance, t_max, seed):
     }
 
 
-def _variance(outputs):
+def _variance(outputs: Any) -> float:
     variance = keras.ops.var(keras.ops.cast(outputs, "float32"))
     return float(np.asarray(keras.ops.convert_to_numpy(variance)))
 
 
 @contextlib.contextmanager
-def _before_first_call(layer, run):
+def _before_first_call(layer: Any, run: Callable[[Any, Callable[[], Any]], None]) -> Iterator[None]:
     """Inside, `run(layer, call)` comes before the first call of the layer, `call()` being that."""
     original = layer.call
     is_first = True
 
-    def call(*args, **kwargs):
+    def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal is_first
         if is_first:
             is_first = False
@@ -220,7 +234,7 @@ def _before_first_call(layer, run):
 
 
 @contextlib.contextmanager
-def _replaced(layer, name, value):
+def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
     """Another attribute for a while, past Keras's attribute tracking."""
     own = vars(layer)
     before = {name: own[name]} if name in own else {}

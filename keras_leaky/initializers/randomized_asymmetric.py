@@ -2,6 +2,8 @@
 
 import math
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -65,7 +67,9 @@ class RandomizedAsymmetric(keras.initializers.VarianceScaling):
         Examples", section 4.
     """
 
-    def __init__(self, fan_in=None, seed=None):
+    def __init__(
+        self, fan_in: int | None = None, seed: int | keras.random.SeedGenerator | None = None
+    ) -> None:
         self.fan_in = _as_fan_in(fan_in)
         if self.fan_in is not None and not isinstance(seed, int):
             if not isinstance(seed, keras.random.SeedGenerator):
@@ -74,7 +78,7 @@ class RandomizedAsymmetric(keras.initializers.VarianceScaling):
         # As a VarianceScaling it has the same second moment; what it draws is its own.
         super().__init__(_SIGMA**2 + 0.5, "fan_in", "untruncated_normal", seed)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         dtype = keras.backend.standardize_dtype(dtype or keras.config.floatx())
         shape = tuple(shape)
         fan_in, n_units = self._fan_in_of(shape), shape[-1]
@@ -91,7 +95,7 @@ class RandomizedAsymmetric(keras.initializers.VarianceScaling):
         others = keras.random.normal(shape, stddev=deviation, dtype=dtype, seed=seed)
         return keras.ops.where(keras.ops.equal(entry, place), value, others)
 
-    def _fan_in_of(self, shape):
+    def _fan_in_of(self, shape: tuple[int, ...]) -> int:
         if len(shape) > 1:
             fan_in = math.prod(shape[:-1])
             if self.fan_in not in (None, fan_in):
@@ -107,17 +111,19 @@ class RandomizedAsymmetric(keras.initializers.VarianceScaling):
             )
         return self.fan_in
 
-    def _seeds(self):
+    def _seeds(self) -> list[Any]:
         """Four seeds that do not depend on each other."""
         if isinstance(self.seed, int):
             return np.random.SeedSequence(self.seed % 2**32).generate_state(4).tolist()
         return [self.seed] * 4  # a generator gives another one at every draw
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"fan_in": self.fan_in, "seed": super().get_config()["seed"]}
 
 
-def randomized_asymmetric(fan_in, seed=None):
+def randomized_asymmetric(
+    fan_in: int, seed: int | keras.random.SeedGenerator | None = None
+) -> dict[str, RandomizedAsymmetric]:
     """The kernel and bias initializers of a layer that agree on each unit's asymmetric entry.
 
     Args:
@@ -152,7 +158,7 @@ def randomized_asymmetric(fan_in, seed=None):
     return {"kernel_initializer": initializer, "bias_initializer": initializer}
 
 
-def _as_fan_in(fan_in):
+def _as_fan_in(fan_in: Any) -> int | None:
     if fan_in is None:
         return None
     is_int = hasattr(fan_in, "__index__") and not isinstance(fan_in, bool)

@@ -1,5 +1,7 @@
 """He initialization for every rectifier."""
 
+from typing import Any, Literal
+
 import keras
 
 from keras_leaky.initializers.gain import gain
@@ -9,7 +11,14 @@ from keras_leaky.rectifiers import entry_of
 class _Rectifier(keras.initializers.VarianceScaling):
     """What the normal and the uniform family share: all but the distribution."""
 
-    def __init__(self, distribution, activation, alpha, mode, seed):
+    def __init__(
+        self,
+        distribution: Literal["truncated_normal", "uniform"],
+        activation: str,
+        alpha: float | list[float] | tuple[float, float] | None,
+        mode: Literal["fan_in", "fan_out"],
+        seed: int | keras.random.SeedGenerator | None,
+    ) -> None:
         if mode not in ("fan_in", "fan_out"):
             raise ValueError(f'`mode` must be "fan_in" or "fan_out". Received: mode={mode!r}')
         self.activation = activation
@@ -19,7 +28,7 @@ class _Rectifier(keras.initializers.VarianceScaling):
         ratio = gain(activation, alpha, direction) / gain("relu")
         super().__init__(scale=2.0 * ratio**2, mode=mode, distribution=distribution, seed=seed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "activation": self.activation,
             "alpha": self.alpha,
@@ -69,7 +78,13 @@ class RectifierNormal(_Rectifier):
         He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equations 10, 14 and 15.
     """
 
-    def __init__(self, activation="leaky_relu", alpha=None, mode="fan_in", seed=None):
+    def __init__(
+        self,
+        activation: str = "leaky_relu",
+        alpha: float | list[float] | tuple[float, float] | None = None,
+        mode: Literal["fan_in", "fan_out"] = "fan_in",
+        seed: int | keras.random.SeedGenerator | None = None,
+    ) -> None:
         super().__init__("truncated_normal", activation, alpha, mode, seed)
 
 
@@ -112,5 +127,11 @@ class RectifierUniform(_Rectifier):
         He, Zhang, Ren and Sun, 2015, "Delving Deep into Rectifiers", equations 10, 14 and 15.
     """
 
-    def __init__(self, activation="leaky_relu", alpha=None, mode="fan_in", seed=None):
+    def __init__(
+        self,
+        activation: str = "leaky_relu",
+        alpha: float | list[float] | tuple[float, float] | None = None,
+        mode: Literal["fan_in", "fan_out"] = "fan_in",
+        seed: int | keras.random.SeedGenerator | None = None,
+    ) -> None:
         super().__init__("uniform", activation, alpha, mode, seed)

@@ -1,7 +1,7 @@
 """`build(hp, rectifier)` of a Keras model as it is."""
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import keras_tuner
@@ -30,9 +30,15 @@ class ModelBuild:
     """
 
     def __init__(
-        self, model: Any, weights: str, rates: tuple[float, float], names: list[str]
+        self,
+        model: Any,
+        weights: Literal["draw", "keep"],
+        rates: tuple[float, float],
+        names: list[str],
     ) -> None:
-        self._model, self._weights, self._rates, self._names = model, weights, rates, names
+        self._model: Any = model
+        self._weights: Literal["draw", "keep"] = weights
+        self._rates, self._names = rates, names
         self._compile_config = model.get_compile_config()
 
     def __call__(self, hp: Any, rectifier: Rectifier) -> keras.Model:

@@ -212,7 +212,7 @@ class _LiveBar(Bar):
     """A bar that asks for news each time that it draws itself."""
 
     before_refresh: Callable[[], None] | None = None
-    _is_asking = False
+    _is_asking: bool = False
 
     def refresh(self) -> None:
         if self.before_refresh and not self._is_asking:

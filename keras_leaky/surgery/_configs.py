@@ -1,7 +1,14 @@
 """Reading and rewriting what `keras.saving.serialize_keras_object` returns."""
 
+from collections.abc import Callable
+from typing import Any
 
-def rewrite(node, change, key="", hosts=()):
+# Serialized objects, outermost first, and a function of a part, its argument's name and these.
+Hosts = tuple[dict[str, Any], ...]
+Change = Callable[[Any, str, Hosts], Any]
+
+
+def rewrite(node: Any, change: Change, key: str = "", hosts: Hosts = ()) -> Any:
     """A copy of the serialized `node` with `change(part, key, hosts)` in the place of every part.
 
     `key` is the name of the argument that the part is given for, `hosts` are the serialized objects

@@ -1,18 +1,22 @@
 """A second model of the same layers, some of them changed."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from keras_leaky.layers._nested import layers_of
 from keras_leaky.rectifiers import activation_name
-from keras_leaky.surgery._configs import rewrite
+from keras_leaky.surgery._configs import Hosts, rewrite
 from keras_leaky.surgery._drawing import new_seeds, own_draws, seed_draws
 from keras_leaky.surgery._graph import inputs_of, inputs_of_uses, is_graph
 from keras_leaky.surgery._state import build_activations, copy_state, no_copy
 
+# `change` of `copy_model`.
+ChangeAt = Callable[[Any, str, Hosts, Any, Sequence[Any]], Any]
 
-def check_graph(model):
+
+def check_graph(model: Any) -> None:
     """Refuses what is no Sequential or functional model, or has no inputs yet."""
     if not is_graph(model):
         raise ValueError(
@@ -22,7 +26,9 @@ def check_graph(model):
         )
 
 
-def copy_model(model, change, seed=None):
+def copy_model(
+    model: Any, change: ChangeAt, seed: int | None = None
+) -> tuple[Any, list[tuple[Any, Any]]]:
     """`model` with every layer made anew from its config, as rewritten by `change`.
 
     Names, dtype policies and `trainable` are kept; a layer that is shared, even between nested
@@ -40,7 +46,7 @@ def copy_model(model, change, seed=None):
     copier = _Copier(model, change, seed)
     with own_draws(seed):
         new_model = copier.copy(model)
-    twins = {}
+    twins: dict[int, Any] = {}
     for old, new in copier.pairs:
         if isinstance(old, keras.layers.Layer):
             build_activations(new)
@@ -55,14 +61,14 @@ class _Copier:
         pairs: List of pairs (old, new), without those that are graphs themselves.
     """
 
-    def __init__(self, model, change, seed):
-        self.pairs = []
+    def __init__(self, model: Any, change: ChangeAt, seed: int | None) -> None:
+        self.pairs: list[tuple[Any, Any]] = []
         self._change, self._seed = change, seed
-        self._copies = {}
+        self._copies: dict[int, tuple[Any, Any]] = {}  # by id of the operation
         self._uses = inputs_of_uses(model)
         self._names = {part.name for part in layers_of(model)}
 
-    def copy(self, operation):
+    def copy(self, operation: Any) -> Any:
         if id(operation) not in self._copies:
             if is_graph(operation):
                 new = self._copy_graph(operation)
@@ -73,7 +79,7 @@ class _Copier:
             self._copies[id(operation)] = operation, new  # while it lives, its id is its own
         return self._copies[id(operation)][1]
 
-    def _copy_graph(self, model):
+    def _copy_graph(self, model: Any) -> Any:
         if isinstance(model, keras.Sequential):
             graph = keras.Model(model.inputs, model.outputs, name=model.name)
             inputs_of_layers = [inputs_of(model.outputs[0])]
@@ -94,7 +100,7 @@ class _Copier:
         new.dtype_policy = model.dtype_policy  # says whether `compile` scales the loss
         return new
 
-    def _must_split(self, operation):
+    def _must_split(self, operation: Any) -> bool:
         """Whether a shared layer is replaced by one whose weights would differ from use to use."""
         _, uses = self._uses[id(operation)]
         if len(uses) < 2 or activation_name(operation) is None:
@@ -109,8 +115,8 @@ class _Copier:
             shapes.add((axes, *(tuple(weight.shape) for weight in probe.weights)))
         return len(shapes) > 1
 
-    def _rewritten(self, operation, inputs):
-        def change(part, key, hosts):
+    def _rewritten(self, operation: Any, inputs: Sequence[Any]) -> Any:
+        def change(part: Any, key: str, hosts: Hosts) -> Any:
             return self._change(part, key, hosts, operation, inputs)
 
         try:
@@ -121,7 +127,9 @@ class _Copier:
             node = new_seeds(node, self._seed)
         return rewrite(node, change)
 
-    def _copy_operation(self, operation, inputs=None, is_one_of_many=False):
+    def _copy_operation(
+        self, operation: Any, inputs: Sequence[Any] | None = None, is_one_of_many: bool = False
+    ) -> Any:
         """A layer, or a function of `keras.ops` in the graph, made anew."""
         if inputs is None:
             inputs = self._uses[id(operation)][1][0]
@@ -133,7 +141,7 @@ class _Copier:
         self.pairs.append((operation, new))
         return new
 
-    def _unused(self, name):
+    def _unused(self, name: str) -> str:
         number = 1
         while f"{name}_{number}" in self._names:
             number += 1
@@ -144,15 +152,15 @@ class _Copier:
 class _OneAUse:
     """Stands for a shared layer of which every use gets a copy of its own."""
 
-    def __init__(self, layer_for):
+    def __init__(self, layer_for: Callable[[list[Any]], Any]) -> None:
         self.layer_for = layer_for
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         inputs = [x for x in keras.tree.flatten([args, kwargs]) if isinstance(x, keras.KerasTensor)]
         return self.layer_for(inputs)(*args, **kwargs)
 
 
-def _copy_inputs(graph) -> Any:
+def _copy_inputs(graph: Any) -> Any:
     """New inputs of the same kind. `clone_model` forgets their names."""
     layers = {
         id(layer.output): layer
@@ -164,7 +172,7 @@ def _copy_inputs(graph) -> Any:
     )
 
 
-def _serialize(operation):
+def _serialize(operation: Any) -> Any:
     try:
         node: Any = keras.saving.serialize_keras_object(operation)
     except (NotImplementedError, TypeError) as error:
@@ -175,7 +183,7 @@ def _serialize(operation):
     return node
 
 
-def _remake(operation, node) -> Any:
+def _remake(operation: Any, node: dict[str, Any]) -> Any:
     """What the serialized `node` describes, for the place of `operation`."""
     kind = type(operation)
     node = {name: part for name, part in node.items() if name != "build_config"}
@@ -190,10 +198,10 @@ def _remake(operation, node) -> Any:
     return new
 
 
-def _without_compilation(node):
+def _without_compilation(node: Any) -> Any:
     """`node` less how nested models were compiled, and sure to hold no lambda."""
 
-    def change(part, key, hosts):
+    def change(part: Any, key: str, hosts: Hosts) -> Any:
         if key == "compile_config":
             return None
         if isinstance(part, dict) and part.get("class_name") == "__lambda__":

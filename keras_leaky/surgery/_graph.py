@@ -1,6 +1,7 @@
 """Where the layers of a model stand in its graph."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import keras
 
@@ -12,7 +13,7 @@ from keras_leaky.rectifiers import activation_name
 _MOVE = ("Reshape", "Permute", "Transpose", "Moveaxis", "Swapaxes", "RepeatVector", "ExpandDims")
 
 
-def is_graph(model):
+def is_graph(model: Any) -> bool:
     """Whether `model` is a Sequential or functional one with known inputs, and no subclass.
 
     A subclass may compute something else in its `call`.
@@ -21,15 +22,15 @@ def is_graph(model):
     return isinstance(model, keras.Model) and of_keras and hasattr(model, "inputs")
 
 
-def inputs_of_uses(model):
+def inputs_of_uses(model: Any) -> dict[int, tuple[Any, list[list[Any]]]]:
     """Dict from the id of every operation to it and a list of its inputs in each use.
 
     Those of nested models too. Other models that a layer belongs to do not count.
     """
-    uses: Any = {}
+    uses: dict[int, tuple[Any, list[list[Any]]]] = {}
     seen = set()
 
-    def visit(tensors):
+    def visit(tensors: Iterable[Any]) -> None:
         for x in tensors:
             operation, index, _ = x._keras_history
             if (id(operation), index) in seen:
@@ -45,7 +46,7 @@ def inputs_of_uses(model):
     return uses
 
 
-def inputs_of(x):
+def inputs_of(x: Any) -> list[Any]:
     """The tensors that the operation which returned `x` was called on."""
     operation, index, _ = x._keras_history
     return list(operation._inbound_nodes[index].input_tensors)
@@ -60,13 +61,13 @@ class ChannelAxes:
         has_first: Whether a layer says that they come first.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Any) -> None:
         said = {_says(layer) for layer in layers_of(model)}
         self.has_first = "first" in said
         self.is_mixed = {"first", "last"} <= said
-        self._found = {}
+        self._found: dict[int, tuple[Any, int | None]] = {}
 
-    def axis_of(self, x):
+    def axis_of(self, x: Any) -> int | None:
         """The axis of the channels in a symbolic tensor, counted from the front.
 
         None where it cannot be told.
@@ -75,7 +76,7 @@ class ChannelAxes:
             self._found[id(x)] = x, self._find(x)  # while `x` lives, its id is its own
         return self._found[id(x)][1]
 
-    def _find(self, x):
+    def _find(self, x: Any) -> int | None:
         rank = len(x.shape)
         if not self.has_first or rank <= 2:
             return rank - 1
@@ -97,7 +98,7 @@ class ChannelAxes:
         return axes.pop() if len(axes) == 1 else None
 
 
-def _says(layer):
+def _says(layer: Any) -> Literal["first", "last"] | None:
     """ "first" or "last" of a layer that says where its channels are."""
     axis = channel_axis(layer)
     ndim = getattr(getattr(layer, "input_spec", None), "ndim", None)
@@ -106,7 +107,7 @@ def _says(layer):
     return "first" if axis == 1 else "last"
 
 
-def layers_in_front(x, stop):
+def layers_in_front(x: Any, stop: Callable[[Any], bool]) -> list[Any]:
     """The layers with a kernel whose outputs `x` is made of, with none of `stop` in between.
 
     Args:
@@ -129,7 +130,7 @@ def layers_in_front(x, stop):
     return layers
 
 
-def kernel_of(layer):
+def kernel_of(layer: Any) -> str | None:
     """The argument that initializes the kernel which a layer applies last, None if it has none."""
     names = ("pointwise_initializer", "depthwise_initializer", "kernel_initializer")
     if isinstance(layer, keras.layers.RNN):

@@ -1,7 +1,8 @@
 """Initializers that have the gain of the activation behind them."""
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
 
 import keras
 
@@ -13,6 +14,14 @@ from keras_leaky.surgery._graph import inputs_of_uses, is_graph, kernel_of, laye
 _OURS = (RectifierNormal, RectifierUniform)
 _SLOPE_OF_KERAS = 0.2  # of its function `leaky_relu`
 
+Direction = Literal["forward", "backward"]
+
+
+class Pattern(Protocol):
+    """What replaces an activation."""
+
+    layer: Any
+
 
 class Matching:
     """Finds the layers in front of activations that are replaced.
@@ -22,29 +31,31 @@ class Matching:
         patterns: Dict from the names of activations to what replaces them, each with its `layer`.
     """
 
-    def __init__(self, model, patterns):
-        self._behind = {}  # id of a layer -> [(old activation, new one)]
-        self._left = []
+    def __init__(self, model: Any, patterns: Mapping[str, Pattern]) -> None:
+        # id of a layer -> [(old activation, new one)]
+        self._behind: dict[int, list[tuple[Any, Any]]] = {}
+        self._left: list[str] = []
         for operation, uses in inputs_of_uses(model).values():
-            if activation_name(operation) in patterns:
-                change = operation, patterns[activation_name(operation)].layer
+            name: Any = activation_name(operation)
+            if name in patterns:
+                change = operation, patterns[name].layer
                 fronts = [layers_in_front(inputs[0], _is_activated) for inputs in uses]
                 for layer in {id(layer): layer for front in fronts for layer in front}.values():
                     self._behind.setdefault(id(layer), []).append(change)
             elif isinstance(operation, keras.layers.Layer) and not is_graph(operation):
                 self._add_hosts(operation, patterns)
 
-    def _add_hosts(self, layer, patterns):
+    def _add_hosts(self, layer: Any, patterns: Mapping[str, Pattern]) -> None:
         for part in layers_of(layer):
             activation = getattr(part, "activation", None)
-            name = activation_name(activation) if callable(activation) else None
+            name: Any = activation_name(activation) if callable(activation) else None
             if name in patterns and part is layer and kernel_of(layer) is not None:
                 change = activation, patterns[name].layer
                 self._behind.setdefault(id(layer), []).append(change)
             elif name in patterns:
                 self._left.append(layer.name)
 
-    def match(self, node, layer):
+    def match(self, node: Any, layer: Any) -> Any:
         """The initializer `node` of the kernel of `layer`, with the gain of what is behind it."""
         changes = self._behind.get(id(layer), [])
         found = [match_initializer(node, old, new) for old, new in changes]
@@ -57,7 +68,7 @@ class Matching:
             self._left.append(layer.name)
         return found[0] if found and found[0] is not None else node
 
-    def warn(self):
+    def warn(self) -> None:
         """Says which initializers have no gain to change."""
         if self._left:
             warnings.warn(
@@ -68,14 +79,14 @@ class Matching:
             )
 
 
-def _is_activated(operation):
+def _is_activated(operation: Any) -> bool:
     """Whether it is an activation, or ends with one."""
     activation = getattr(operation, "activation", None)
     own = activation_name(activation) if callable(activation) else None
     return activation_name(operation) is not None or own is not None
 
 
-def gain_ratio(old, new, direction):
+def gain_ratio(old: Any, new: Any, direction: Direction) -> float:
     """By how much a kernel grows if the activation `new` comes in the place of `old`.
 
     Both are layers, operations or functions.
@@ -83,7 +94,7 @@ def gain_ratio(old, new, direction):
     return _gain_of(new, direction) / _gain_of(old, direction)
 
 
-def _gain_of(thing, direction):
+def _gain_of(thing: Any, direction: Direction) -> float:
     while isinstance(thing, keras.layers.Activation):
         thing = thing.activation
     name: Any = activation_name(thing)
@@ -99,7 +110,7 @@ def _gain_of(thing, direction):
     return gain(name, _alpha_of(thing, name), direction)
 
 
-def _alpha_of(thing, name):
+def _alpha_of(thing: Any, name: str) -> Any:
     """The alpha of a layer, operation or function as `gain` takes it, None for the default."""
     found = [getattr(thing, parameter, None) for parameter in TABLE[name].parameters]
     if any(value is None for value in found):  # a function
@@ -112,7 +123,7 @@ def _alpha_of(thing, name):
     return alphas if len(alphas) > 1 else next(iter(alphas), None)
 
 
-def _constant_of(initializer):
+def _constant_of(initializer: keras.initializers.Initializer) -> float:
     constants = (
         keras.initializers.Constant,
         keras.initializers.Zeros,
@@ -127,7 +138,7 @@ def _constant_of(initializer):
     return float(alpha)
 
 
-def match_initializer(node, old, new):
+def match_initializer(node: Any, old: Any, new: Any) -> Any:
     """The serialized initializer `node`, its weights times `gain_ratio`. None if it has no gain.
 
     Of a `VarianceScaling` (He, Glorot and LeCun are some) the `scale` changes, of `Orthogonal` the

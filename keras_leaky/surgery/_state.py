@@ -1,6 +1,7 @@
 """What a copy of a layer takes over: weights, statistics, vocabularies."""
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -25,21 +26,21 @@ _ACTIVATION_LAST = (
 )
 
 
-def no_copy(operation, error):
+def no_copy(operation: Any, error: object) -> ValueError:
     return ValueError(
         f"Layer {operation.name!r} of class {type(operation).__name__} cannot be made anew from "
         f"its config: {error}"
     )
 
 
-def parts_of(layer):
+def parts_of(layer: Any) -> list[Any]:
     """The layer and all layers in it, also those that its config does not show."""
     if not isinstance(layer, keras.layers.Layer):
         return [layer]  # a function of the graph
     return layers_of(layer)
 
 
-def parts_and_functions_of(layer):
+def parts_and_functions_of(layer: Any) -> Iterator[Any]:
     """The same, and the functions that they apply."""
     for part in parts_of(layer):
         yield part
@@ -48,7 +49,7 @@ def parts_and_functions_of(layer):
                 yield getattr(part, name)
 
 
-def build_activations(layer):
+def build_activations(layer: Any) -> None:
     """Makes the weights of activations that are arguments, such as `Dense(activation=PReLU())`.
 
     Keras would make them at the first call with data, when an optimizer may already have asked.
@@ -69,7 +70,7 @@ def build_activations(layer):
         activation.build(output.shape)
 
 
-def copy_state(old, new, is_drawn, twins):
+def copy_state(old: Any, new: Any, is_drawn: bool, twins: dict[int, Any]) -> None:
     """Copies all that `old` would save: weights, statistics, vocabularies.
 
     If weights are drawn, only that of parts that are frozen or were adapted.
@@ -96,11 +97,11 @@ def copy_state(old, new, is_drawn, twins):
             )
 
 
-def _stateful_parts(layer, is_activation):
+def _stateful_parts(layer: Any, is_activation: bool) -> list[tuple[Any, dict[str, Any]]]:
     """The parts of `layer` that keep something, each with that, as a dict."""
-    parts: Any = []
+    parts: list[tuple[Any, dict[str, Any]]] = []
     for part in parts_of(layer):
-        state = {}
+        state: dict[str, Any] = {}
         part.save_own_variables(state)
         has_state = state or hasattr(part, "save_assets")
         if has_state and (activation_name(part) is not None) == is_activation:
@@ -108,11 +109,11 @@ def _stateful_parts(layer, is_activation):
     return parts
 
 
-def _shapes(parts):
+def _shapes(parts: Sequence[tuple[Any, dict[str, Any]]]) -> list[dict[str, tuple[int, ...]]]:
     return [{name: tuple(value.shape) for name, value in state.items()} for _, state in parts]
 
 
-def _load(new, old, state):
+def _load(new: Any, old: Any, state: dict[str, Any]) -> None:
     # On JAX two variables would share an array, and a training of one frees it for both.
     new.load_own_variables({name: keras.ops.copy(value) for name, value in state.items()})
     if hasattr(old, "save_assets"):

@@ -3,12 +3,14 @@
 import numbers
 import random
 import warnings
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import keras
 
 from keras_leaky.layers._axes import channel_axis
 from keras_leaky.rectifiers import ALIASES, activation_name
+from keras_leaky.surgery._configs import Hosts
 from keras_leaky.surgery._copy import check_graph, copy_model
 from keras_leaky.surgery._graph import ChannelAxes, kernel_of
 from keras_leaky.surgery._matching import Matching
@@ -17,7 +19,14 @@ from keras_leaky.surgery._state import parts_and_functions_of
 _OF_PLACE = ("name", "dtype", "trainable", "activity_regularizer")  # from where a layer is put
 
 
-def replace_activations(model, replacements, *, weights="keep", initializers="keep", seed=None):
+def replace_activations(
+    model: keras.Model,
+    replacements: dict[str, Any],
+    *,
+    weights: Literal["keep", "draw"] = "keep",
+    initializers: Literal["keep", "match"] = "keep",
+    seed: int | None = None,
+) -> keras.Model:
     """A copy of a model with other activations and the same weights.
 
     Activations are found by name, Keras's and those of this package alike:
@@ -93,7 +102,7 @@ def replace_activations(model, replacements, *, weights="keep", initializers="ke
     axes, names_found = ChannelAxes(model), set()
     matching = Matching(model, patterns) if initializers == "match" else None
 
-    def change(part, key, hosts, operation, inputs):
+    def change(part: Any, key: str, hosts: Hosts, operation: Any, inputs: Sequence[Any]) -> Any:
         if matching and len(hosts) == 1 and key == kernel_of(operation):
             return matching.match(part, operation)
         is_layer = isinstance(part, dict) and part.get("class_name") != "function"
@@ -129,8 +138,8 @@ def replace_activations(model, replacements, *, weights="keep", initializers="ke
 class _Pattern:
     """What comes in the place of an activation, serialized."""
 
-    def __init__(self, value):
-        self.function = None
+    def __init__(self, value: Any) -> None:
+        self.function: Any = None
         if not isinstance(value, keras.layers.Layer):
             self.function = keras.activations.serialize(keras.activations.get(value))
             value = keras.layers.Activation(keras.activations.get(self.function))
@@ -140,7 +149,7 @@ class _Pattern:
         self.layer: Any = keras.saving.deserialize_keras_object(self.node)
         self.node = keras.saving.serialize_keras_object(self.layer)
 
-    def as_layer(self, replaced, operation):
+    def as_layer(self, replaced: dict[str, Any], operation: Any) -> dict[str, Any]:
         """In the place of a serialized layer, or of the function `operation` of the graph."""
         place = replaced["config"]
         if operation is not None and not isinstance(operation, keras.layers.Layer):
@@ -151,14 +160,14 @@ class _Pattern:
             config["activity_regularizer"] = regularizer
         return {**replaced, **self.node, "config": config}
 
-    def as_argument(self, host):
+    def as_argument(self, host: dict[str, Any]) -> Any:
         """As the `activation` of the serialized layer `host`."""
         if self.function is not None:
             return self.function
         name = f"{host['config'].get('name', 'activation')}_{self.node['config']['name']}"
         return {**self.node, "config": self._config(host["config"], name)}
 
-    def _config(self, place, name):
+    def _config(self, place: Mapping[str, Any], name: str) -> dict[str, Any]:
         own = self.node["config"]
         return {
             **own,
@@ -167,21 +176,21 @@ class _Pattern:
             "trainable": own.get("trainable", True) and place.get("trainable", True),
         }
 
-    def is_like(self, thing):
+    def is_like(self, thing: Any) -> bool:
         """Whether a layer or function is this one, whatever its place."""
         if isinstance(thing, keras.Operation):
             return _essence(keras.saving.serialize_keras_object(thing)) == _essence(self.node)
         return self.function == keras.activations.serialize(thing)
 
 
-def _essence(node):
+def _essence(node: Any) -> tuple[Any, Any, dict[str, Any]]:
     config = {key: value for key, value in node["config"].items() if key not in _OF_PLACE}
     if node["class_name"] == "PReLU":
         config.pop("shared_axes", None)  # "spatial" is spelled out where channels come first
     return node["module"], node["class_name"], config
 
 
-def _dtype_of(operation, layer):
+def _dtype_of(operation: Any, layer: Any) -> dict[str, str]:
     """The `dtype` with which a layer computes in the precision of a function of the graph."""
     dtype = keras.tree.flatten(operation.output)[0].dtype
     if not keras.backend.is_float_dtype(dtype) or dtype == layer.compute_dtype:
@@ -190,7 +199,9 @@ def _dtype_of(operation, layer):
     return {"dtype": f"mixed_{dtype}" if is_half else dtype}
 
 
-def _fit_channels(node, axes, operation, inputs, depth):
+def _fit_channels(
+    node: Any, axes: ChannelAxes, operation: Any, inputs: Sequence[Any], depth: int
+) -> Any:
     """A serialized PReLU that shares its `alpha` over the spatial axes where these come last.
 
     Args:
@@ -220,7 +231,7 @@ def _fit_channels(node, axes, operation, inputs, depth):
     return {**node, "config": {**node["config"], "shared_axes": shared}}
 
 
-def _read_seed(weights, initializers, seed):
+def _read_seed(weights: str, initializers: str, seed: int | None) -> int | None:
     """The seed to draw from, None if nothing is drawn."""
     for name, value, words in (
         ("weights", weights, ("keep", "draw")),
@@ -240,7 +251,7 @@ def _read_seed(weights, initializers, seed):
     return random.randrange(2**31) if seed is None else int(seed)
 
 
-def _read_replacements(replacements):
+def _read_replacements(replacements: Any) -> dict[str, _Pattern]:
     if not isinstance(replacements, dict) or not replacements:
         raise ValueError(
             "`replacements` must be a dict from names of activations to layers, and not empty. "
@@ -264,7 +275,7 @@ def _read_replacements(replacements):
     return patterns
 
 
-def _check_all_replaced(layer, patterns):
+def _check_all_replaced(layer: Any, patterns: Mapping[str, _Pattern]) -> None:
     """Refuses a layer that makes an activation without showing it in its config."""
     for thing in parts_and_functions_of(layer):
         name = activation_name(thing)
@@ -275,7 +286,7 @@ def _check_all_replaced(layer, patterns):
             )
 
 
-def _warn_of_relus(operations, patterns):
+def _warn_of_relus(operations: Iterable[Any], patterns: Mapping[str, _Pattern]) -> None:
     """Says which ReLUs are left, since "relu" is not their name."""
     left = []
     for operation in operations:

@@ -1,11 +1,12 @@
 """A model without this package."""
 
 import math
+from typing import Any
 
 import keras
 
-from keras_leaky.rectifiers import TABLE
-from keras_leaky.surgery._configs import rewrite
+from keras_leaky.rectifiers import TABLE, Entry
+from keras_leaky.surgery._configs import Hosts, rewrite
 from keras_leaky.surgery._copy import check_graph, copy_model
 from keras_leaky.surgery._state import parts_and_functions_of
 
@@ -13,7 +14,7 @@ _OURS = "keras_leaky>"
 _BASE = ("name", "trainable", "dtype")  # what every layer has
 
 
-def to_keras(model):
+def to_keras(model: keras.Model) -> keras.Model:
     """A copy of a model in which Keras's own classes stand for those of this package.
 
     For those who deploy without it: the saved copy loads without `import keras_leaky`. Weights,
@@ -71,17 +72,17 @@ def to_keras(model):
     return new_model
 
 
-def _registered_name(thing):
+def _registered_name(thing: Any) -> str:
     is_function = hasattr(thing, "__name__")
     return keras.saving.get_registered_name(thing if is_function else type(thing))
 
 
-def _is_ours(name):
+def _is_ours(name: str) -> bool:
     """Whether Keras has that name from this package, or from a rectifier that was registered."""
     return name.startswith(_OURS) or _entry_named(name) is not None
 
 
-def _entry_named(name):
+def _entry_named(name: str) -> Entry | None:
     """The entry whose layer or function has that name with Keras, and is not Keras's own."""
     is_registered = ">" in name  # else it is the bare name of anything
     for entry in TABLE.values():
@@ -90,7 +91,7 @@ def _entry_named(name):
     return None
 
 
-def _translate(part, key, hosts):
+def _translate(part: Any, key: str, hosts: Hosts) -> Any:
     """The twin of a serialized object of ours; anything else as it is."""
     if not isinstance(part, dict):
         return part
@@ -102,7 +103,7 @@ def _translate(part, key, hosts):
     return part
 
 
-def _translate_function(name, key, hosts):
+def _translate_function(name: str, key: str, hosts: Hosts) -> Any:
     entry = _entry_named(name)
     if entry is not None and key.endswith("activation"):
         if entry.keras_function:
@@ -119,7 +120,7 @@ def _translate_function(name, key, hosts):
     raise _no_twin(name, hosts)
 
 
-def _translate_object(node, hosts):
+def _translate_object(node: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
     entry = _entry_named(node["registered_name"])
     if entry is None:
         return _translate_initializer(node, hosts)
@@ -132,7 +133,7 @@ def _translate_object(node, hosts):
     return {**node, **_of_keras("layers", kind, {**base, **own})}
 
 
-def _translate_initializer(node, hosts):
+def _translate_initializer(node: dict[str, Any], hosts: Hosts) -> dict[str, Any]:
     initializer = keras.saving.deserialize_keras_object(node)
     if not isinstance(initializer, keras.initializers.VarianceScaling):
         raise _no_twin(node["registered_name"], (*hosts, node))
@@ -146,12 +147,12 @@ def _translate_initializer(node, hosts):
     return _of_keras("initializers", "RandomNormal", normal)
 
 
-def _of_keras(module, kind, config):
+def _of_keras(module: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
     node = {"module": f"keras.{module}", "class_name": kind, "config": config}
     return {**node, "registered_name": None}
 
 
-def _no_twin(name, hosts):
+def _no_twin(name: str, hosts: Hosts) -> ValueError:
     config = {key: value for key, value in hosts[-1]["config"].items() if key not in _BASE}
     layer = next(node["config"]["name"] for node in reversed(hosts) if "name" in node["config"])
     return ValueError(

@@ -1,9 +1,19 @@
 """What a tuner can be made of."""
 
+from collections.abc import Callable
+from typing import Any
+
+import keras
 import keras_tuner
 
+# What a tuner takes as its `hypermodel`, and what as its `objective`.
+HyperModelOrBuild = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
+Objectives = str | keras_tuner.Objective | list[Any]
 
-def check_arguments(oracle, hypermodel, has_own_trials, distribution_strategy):
+
+def check_arguments(
+    oracle: Any, hypermodel: Any, has_own_trials: bool, distribution_strategy: Any
+) -> None:
     """Refuses what no search is possible with.
 
     Args:

@@ -23,7 +23,7 @@ class FatalWriteError(keras_tuner.errors.FatalError, WriteError):
     """KerasTuner records an OSError in a trial as its failure and goes on; this ends the search."""
 
 
-def record_values(oracle: keras_tuner.Oracle, trial: Any) -> None:
+def record_values(oracle: keras_tuner.Oracle, trial: Trial) -> None:
     """Has an oracle know the values of a trial, so that it does not propose them again.
 
     `create_trial` does so for a new trial; for one that is read or made here nothing public does.
@@ -50,7 +50,12 @@ def propose_by(oracle: Any, propose: Callable[[Any, int], dict[str, Any] | None]
     oracle._random_values = draw
 
 
-def replace_files(oracle: keras_tuner.Oracle, save: Any, save_trial: Any, reload: Any) -> None:
+def replace_files(
+    oracle: Any,
+    save: Callable[[], None],
+    save_trial: Callable[[Trial], None],
+    reload: Callable[[], bool],
+) -> None:
     """Puts other methods in the place of those with which an oracle writes and reads.
 
     KerasTuner's write in place, and stop at the first file that they cannot read.
@@ -76,7 +81,7 @@ def copy_callbacks(tuner: keras_tuner.Tuner, callbacks: Any) -> list[Any]:
     return list(tuner._deepcopy_callbacks(callbacks))
 
 
-def configure_tensorboard(tuner: Any, callbacks: Any, trial: Any, execution: int) -> None:
+def configure_tensorboard(tuner: Any, callbacks: Any, trial: Trial, execution: int) -> None:
     """Gives TensorBoard callbacks the folder of a trial. It imports tensorboard."""
     tuner._configure_tensorboard_dir(callbacks, trial, execution)
 
@@ -91,7 +96,7 @@ def tuner_path(tuner: Any) -> str:
     return str(tuner._get_tuner_fname())
 
 
-def run_and_record(tuner: keras_tuner.Tuner, trial: Any, *args: Any, **kwargs: Any) -> None:
+def run_and_record(tuner: keras_tuner.Tuner, trial: Trial, *args: Any, **kwargs: Any) -> None:
     """Calls `run_trial` and has the oracle know what came of it, results or an error.
 
     KerasTuner prints a traceback for every trial that fails, also where a loss became NaN, which is
@@ -108,7 +113,7 @@ def run_and_record(tuner: keras_tuner.Tuner, trial: Any, *args: Any, **kwargs: A
         print(trial.message, file=sys.stderr)
 
 
-def check_results(results: Any, objective: Any) -> None:
+def check_results(results: Any, objective: keras_tuner.Objective) -> None:
     """Raises KerasTuner's error if they are not what a `HyperModel.fit` may return."""
     # In a private module, and there is no other way to reach it.
     utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils

@@ -1,8 +1,11 @@
 """Bayesian optimization in reused programs."""
 
+from typing import Any
+
 import keras_tuner
 import numpy as np
 
+from keras_leaky.tuning._arguments import HyperModelOrBuild, Objectives
 from keras_leaky.tuning._engine.seeding import accepts_seed_0
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
 
@@ -16,14 +19,14 @@ class BayesianOptimizationOracle(keras_tuner.oracles.BayesianOptimizationOracle)
     reads the trials back in any order.
     """
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._random_state = np.random.RandomState([self.seed, len(self.trials)])
         proposal = super().populate_space(trial_id)
         if proposal["values"] is not None and self._duplicate(proposal["values"]):
             return self._random_populate_space()
         return proposal
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self.trials = {name: self.trials[name] for name in self.start_order}
 
@@ -34,20 +37,20 @@ class BayesianOptimization(keras_tuner.BayesianOptimization, ReusingTuner):
 
     def __init__(
         self,
-        hypermodel=None,
-        objective=None,
-        max_trials=10,
-        num_initial_points=None,
-        alpha=1e-4,
-        beta=2.6,
-        seed=None,
-        hyperparameters=None,
-        tune_new_entries=True,
-        allow_new_entries=True,
-        max_retries_per_trial=0,
-        max_consecutive_failed_trials=3,
-        **kwargs,
-    ):
+        hypermodel: HyperModelOrBuild | None = None,
+        objective: Objectives | None = None,
+        max_trials: int = 10,
+        num_initial_points: int | None = None,
+        alpha: float = 1e-4,
+        beta: float = 2.6,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
         oracle = BayesianOptimizationOracle(
             objective=objective,
             max_trials=max_trials,

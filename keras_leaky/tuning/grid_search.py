@@ -1,9 +1,12 @@
 """Grid search in reused programs."""
 
+from typing import Any
+
 import keras_tuner
 
+from keras_leaky.tuning._arguments import HyperModelOrBuild, Objectives
 from keras_leaky.tuning._engine.seeding import accepts_seed_0
-from keras_leaky.tuning._keras_tuner import TrialStatus
+from keras_leaky.tuning._keras_tuner import Trial, TrialStatus
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
 
 
@@ -21,12 +24,13 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
     KerasTuner does the same.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._order = []  # ids of trials, by their values
-        self._to_follow = [None]  # those whose next point may be new; None: what comes first
+        self._order: list[str] = []  # ids of trials, by their values
+        # Those whose next point may be new; None: what comes first.
+        self._to_follow: list[str | None] = [None]
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         if set(self._order) != set(self.trials):  # resumed
             self._order = sorted(self.trials, key=lambda name: self._key(self._values_of(name)))
             self._to_follow = [None, *self._order]
@@ -51,23 +55,23 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
         }
 
     @keras_tuner.synchronized
-    def end_trial(self, trial):
+    def end_trial(self, trial: Trial) -> None:
         super().end_trial(trial)
         if trial.trial_id not in self._to_follow:  # it may have asked for more than was proposed
             self._to_follow.append(trial.trial_id)
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self._order, self._to_follow = [], [None]
 
-    def _values_of(self, trial_id):
+    def _values_of(self, trial_id: str) -> dict[str, Any]:
         return self.trials[trial_id].hyperparameters.values
 
-    def _first_values(self):
+    def _first_values(self) -> dict[str, Any]:
         space = self.get_space()
         return {p.name: p.default for p in space.space if space.is_active(p)}
 
-    def _next_values(self, values):
+    def _next_values(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """The values that follow `values` in the grid, None if they are the last.
 
         As KerasTuner's `_get_next_combination`, which fails for a trial that did not ask for all
@@ -88,17 +92,17 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
                 return space.values
         return None
 
-    def _key(self, values):
+    def _key(self, values: dict[str, Any]) -> list[int]:
         """To sort values in the order of the grid. A trial that asked for less comes first."""
         return [_place(parameter, values) for parameter in self.hyperparameters.space]
 
 
-def _choices(parameter):
+def _choices(parameter: Any) -> list[Any]:
     """The values of a hyperparameter as the grid takes them: the default first."""
     return [parameter.default, *(v for v in parameter.values if v != parameter.default)]
 
 
-def _place(parameter, values):
+def _place(parameter: Any, values: dict[str, Any]) -> int:
     """Which of its choices a hyperparameter has among `values`; -1 if it is not there."""
     choices = _choices(parameter)
     is_there = parameter.name in values and values[parameter.name] in choices
@@ -111,17 +115,17 @@ class GridSearch(keras_tuner.GridSearch, ReusingTuner):
 
     def __init__(
         self,
-        hypermodel=None,
-        objective=None,
-        max_trials=None,
-        seed=None,
-        hyperparameters=None,
-        tune_new_entries=True,
-        allow_new_entries=True,
-        max_retries_per_trial=0,
-        max_consecutive_failed_trials=3,
-        **kwargs,
-    ):
+        hypermodel: HyperModelOrBuild | None = None,
+        objective: Objectives | None = None,
+        max_trials: int | None = None,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
         self.seed = seed
         oracle = GridSearchOracle(
             objective=objective,

@@ -1,5 +1,7 @@
 """Hyperband in reused programs."""
 
+from typing import Any
+
 import keras_tuner
 
 from keras_leaky.tuning._engine.seeding import accepts_seed_0
@@ -10,7 +12,7 @@ from keras_leaky.tuning.reusing_tuner import ReusingTuner
 class Hyperband(keras_tuner.Hyperband, ReusingTuner):
     """`keras_tuner.Hyperband`, its arguments too, with the trials of `ReusingTuner`."""
 
-    def _build_hypermodel(self, hp):
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> Any:
         before = hp.values.get("tuner/trial_id")
         model = ReusingTuner._build_hypermodel(self, hp)
         if before is not None:

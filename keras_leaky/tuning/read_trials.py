@@ -5,7 +5,7 @@ import logging
 import os
 from typing import Any
 
-from keras_leaky.tuning._project.reading import is_finished, read_records
+from keras_leaky.tuning._project.reading import Record, is_finished, read_records
 
 _logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def read_trials(folder: str | os.PathLike[str]) -> list[TrialRecord]:
     ]
 
 
-def _read(record: Any) -> TrialRecord:
+def _read(record: Record) -> TrialRecord:
     trial, log = record.trial, record.ours.get("log", {})
     return TrialRecord(
         trial.trial_id,

@@ -1,16 +1,19 @@
 """A KerasTuner tuner that compiles once and trains every trial in the same program."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import keras
 import keras_tuner
 
-from keras_leaky.tuning._arguments import check_arguments
-from keras_leaky.tuning._engine.executions import build_and_fit, run_executions
+from keras_leaky.tuning._arguments import HyperModelOrBuild, check_arguments
+from keras_leaky.tuning._engine.executions import Executions, build_and_fit, run_executions
 from keras_leaky.tuning._engine.seeding import derive_seed
 from keras_leaky.tuning._engine.trial_callbacks import callbacks_of, overrides
 from keras_leaky.tuning._keras_tuner import (
+    Trial,
     TrialStatus,
     checkpoint_paths,
     count_no_failures,
@@ -104,15 +107,17 @@ class ReusingTuner(keras_tuner.Tuner):
 
     hypermodel: Any
 
-    def __init__(self, oracle, hypermodel=None, **kwargs):
+    def __init__(
+        self, oracle: keras_tuner.Oracle, hypermodel: HyperModelOrBuild | None = None, **kwargs: Any
+    ) -> None:
         has_own_trials = type(self).run_trial not in _RUN_TRIALS
         check_arguments(oracle, hypermodel, has_own_trials, kwargs.get("distribution_strategy"))
         self._trainer = Trainer()
         self._own_oracle = oracle  # KerasTuner's own workers have a proxy in its place
         self._execution = 0
         self._data_seen = DataSeen()
-        self._diverged = {}  # trial id -> why
-        self._from_workers = {}  # trial id -> function that returns its `Executions`
+        self._diverged: dict[str, str] = {}  # trial id -> why
+        self._from_workers: dict[str, Callable[[], Executions]] = {}  # by trial id
         self._given_space = oracle.get_space()
         # As KerasTuner's BaseTuner has it, which reads the project at once.
         folder = os.path.join(
@@ -128,7 +133,14 @@ class ReusingTuner(keras_tuner.Tuner):
         if is_distributed() and not self._is_worker():
             self._crashes.stop_workers(oracle)
 
-    def search(self, *fit_args, client=None, retries=2, trial_timeout=None, **fit_kwargs):
+    def search(
+        self,
+        *fit_args: Any,
+        client: Any = None,
+        retries: int = 2,
+        trial_timeout: float | None = None,
+        **fit_kwargs: Any,
+    ) -> None:
         """As `keras_tuner.Tuner.search`, here or on the workers of a Dask cluster.
 
         Workers train one trial at a time each, in programs that they compile once, and need no
@@ -163,13 +175,13 @@ class ReusingTuner(keras_tuner.Tuner):
             search(self, client, retries, trial_timeout, fit_args, fit_kwargs)
         self._crashes.raise_if_too_many()  # in the chief of KerasTuner's own workers
 
-    def run_trial(self, trial, *args, **kwargs):
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains the model of `trial` as often as `executions_per_trial` says."""
         if trial.trial_id in self._from_workers:
             return self._keep(trial, self._from_workers.pop(trial.trial_id)())
         given = kwargs.pop("callbacks", None) or []
 
-        def train(execution, callbacks):
+        def train(execution: int, callbacks: list[keras.callbacks.Callback]) -> Any:
             self._execution = execution
             return self._build_and_fit_model(trial, *args, **{**kwargs, "callbacks": callbacks})
 
@@ -182,7 +194,7 @@ class ReusingTuner(keras_tuner.Tuner):
         )
         return self._keep(trial, executions)
 
-    def _build_and_fit_model(self, trial, *args, **kwargs):
+    def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains the model of `trial` once. AutoKeras overrides it."""
         # Hyperband loads the trial that it goes on with.
         build = self._try_build if overrides(self, "_try_build") else self._build_hypermodel
@@ -198,7 +210,7 @@ class ReusingTuner(keras_tuner.Tuner):
             max_model_size=self.max_model_size,
         )
 
-    def on_trial_end(self, trial):
+    def on_trial_end(self, trial: Trial) -> None:
         """Records the trial; ends the search after too many crashes in a row."""
         trial.message = self._diverged.get(trial.trial_id, trial.message)  # not a traceback
         super().on_trial_end(trial)
@@ -210,7 +222,7 @@ class ReusingTuner(keras_tuner.Tuner):
             self._crashes.count(self.oracle.get_trial(trial.trial_id))
             self._crashes.raise_if_too_many()
 
-    def load_model(self, trial):
+    def load_model(self, trial: Trial) -> keras.Model:
         """The model of a trial with the weights of its best epoch.
 
         Raises:
@@ -219,9 +231,10 @@ class ReusingTuner(keras_tuner.Tuner):
         self._project.flush()
         if not os.path.exists(checkpoint_paths(self, trial.trial_id)[0]):
             self._project.read_checkpoint(trial.trial_id)  # says why
-        return super().load_model(trial)
+        model: Any = super().load_model(trial)
+        return model
 
-    def get_best_models(self, num_models=1):
+    def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """The models of the best trials at their best epochs, the best first.
 
         They are those that `build` makes, with weights that were trained in another.
@@ -231,7 +244,7 @@ class ReusingTuner(keras_tuner.Tuner):
         """
         return [self.load_model(trial) for trial in self._best_trials(num_models)]
 
-    def get_best_hyperparameters(self, num_trials=1):
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
         """The hyperparameters of the best completed trials, the best first.
 
         Raises:
@@ -239,13 +252,13 @@ class ReusingTuner(keras_tuner.Tuner):
         """
         return [trial.hyperparameters for trial in self._best_trials(num_trials)]
 
-    def save(self):
+    def save(self) -> None:
         """Saves the oracle and the tuner, if there is anything new."""
         if not self._is_worker():
             self.oracle.save()
         self._project.write_tuner(tuner_path(self), self.get_state())
 
-    def reload(self):
+    def reload(self) -> None:
         """Reads the project; damaged files of it are set aside, and their trials run again.
 
         Raises:
@@ -261,18 +274,18 @@ class ReusingTuner(keras_tuner.Tuner):
         elif self.hypermodel is not None and not self._is_worker():
             check_space(self, self._given_space.copy())
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         ours = {"objective": describe_objective(self.oracle), "data": self._data_seen.digests}
         return {**super().get_state(), **ours}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self._data_seen.digests = state.get("data", [])
         objective = describe_objective(self.oracle)
         if self._has_results():
             check_objective(state.get("objective", objective), objective, self.project_dir)
 
-    def _populate_initial_space(self):
+    def _populate_initial_space(self) -> None:
         # KerasTuner takes a project whose tuner's file is missing for a new one, and would write
         # over its trials. It comes here in the place of `reload`.
         if self._project.is_begun and not self._is_worker():
@@ -280,7 +293,7 @@ class ReusingTuner(keras_tuner.Tuner):
         else:
             super()._populate_initial_space()
 
-    def _keep(self, trial, executions):
+    def _keep(self, trial: Trial, executions: Executions) -> list[Any]:
         """Writes the checkpoint of `Executions`; returns what KerasTuner takes as results."""
         seed = self._own_oracle.seed
         log = {
@@ -298,13 +311,13 @@ class ReusingTuner(keras_tuner.Tuner):
             executions.checkpoint.write_for(self, trial.trial_id)
         return executions.results
 
-    def _see_data(self, digest):
+    def _see_data(self, digest: dict[str, str]) -> None:
         self._data_seen.add(digest, self.project_dir, self._has_results())
 
-    def _has_results(self):
+    def _has_results(self) -> bool:
         return any(trial.score is not None for trial in self.oracle.trials.values())
 
-    def _best_trials(self, n_trials):
+    def _best_trials(self, n_trials: int) -> list[Trial]:
         """KerasTuner fills up with trials that failed."""
         trials = self.oracle.get_best_trials(max(n_trials, 1))
         completed = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]

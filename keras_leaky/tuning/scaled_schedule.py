@@ -40,7 +40,9 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     (0.5, 0.25)
     """
 
-    def __init__(self, shape, learning_rate):
+    def __init__(
+        self, shape: keras.optimizers.schedules.LearningRateSchedule, learning_rate: float
+    ) -> None:
         super().__init__()
         if not isinstance(shape, keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(f"`shape` must be a LearningRateSchedule. Received: {shape=}")
@@ -48,36 +50,36 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(f"`learning_rate` must be in (0, inf). Received: {learning_rate=}")
         self.shape = shape
         self.learning_rate = float(learning_rate)
-        self.variable = None
+        self.variable: Any = None
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         rate = self.learning_rate if self.variable is None else self.variable
         return self.shape(step) * rate
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "shape": keras.saving.serialize_keras_object(self.shape),
             "learning_rate": self.learning_rate,
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "ScaledSchedule":
         shape = keras.saving.deserialize_keras_object(config["shape"])
         return cls(shape, config["learning_rate"])
 
 
-def inner_optimizer_of(optimizer):
+def inner_optimizer_of(optimizer: Any) -> Any:
     """The optimizer that updates the weights, also where it is wrapped for loss scaling."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def schedule_of(optimizer):
+def schedule_of(optimizer: Any) -> Any:
     """The schedule, or where there is none the variable, of an optimizer's learning rate."""
     # `learning_rate` is the rate at this step.
     return inner_optimizer_of(optimizer)._learning_rate
 
 
-def hold_learning_rate(optimizer):
+def hold_learning_rate(optimizer: Any) -> None:
     """Puts the height of a schedule that `optimizer` may have into a variable of it."""
     optimizer = inner_optimizer_of(optimizer)
     schedule = schedule_of(optimizer)
@@ -92,14 +94,14 @@ def hold_learning_rate(optimizer):
     optimizer.learning_rate = schedule
 
 
-def take_learning_rate(optimizer, other):
+def take_learning_rate(optimizer: Any, other: Any) -> None:
     """Makes the config of a schedule that of the one in `other`."""
     schedule = schedule_of(optimizer)
     if isinstance(schedule, ScaledSchedule):
         schedule.learning_rate = schedule_of(other).learning_rate
 
 
-def _scaled(schedule):
+def _scaled(schedule: Any) -> Any:
     """One of Keras's schedules as a shape of height 1 times a learning rate, where it has any."""
     config = schedule.get_config()
     numbers = {name: config[name] for name in _HEIGHTS[type(schedule)] if config[name] is not None}

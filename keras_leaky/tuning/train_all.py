@@ -109,8 +109,9 @@ class _Examine:
 class _TrainingSource:
     """Trainings as jobs for lanes."""
 
-    def __init__(self, work: TrainingWork, pairs: Sequence[Any], bar: Any) -> None:
-        self.work, self.trained = work, {}
+    def __init__(self, work: TrainingWork, pairs: Sequence[tuple[Any, int]], bar: Any) -> None:
+        self.work = work
+        self.trained: dict[Any, Trained] = {}  # by number
         self._pairs, self._bar, self._n_begun = pairs, bar, 0
 
     @property

@@ -4,6 +4,8 @@ import gc
 import hashlib
 import itertools
 import logging
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -62,16 +64,17 @@ class Trainer:
     ...     models.append(model)
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._programs = ProgramCache(_N_PROGRAMS)
         module = epochs_module()
-        self._data = DeviceData(module) if module else None
+        self._data: Any = DeviceData(module) if module else None
         self._n_builds = 0
         self._seeds_fully = False
-        self._reasons_told = set()
-        self._first_draw = None  # seed and digests of the first model, () once compared
+        self._reasons_told: set[str] = set()
+        # Seed and digests of the first model, () once compared.
+        self._first_draw: tuple[int, dict[str, bytes]] | tuple[()] | None = None
 
-    def build(self, build, seed):
+    def build(self, build: Callable[[], keras.Model], seed: int) -> keras.Model:
         """The model that `build()` returns when everything random in it derives from `seed`.
 
         The slopes of this package's layers are in variables: for a model to keep see `copy`.
@@ -84,7 +87,7 @@ class Trainer:
         if self._n_builds % _N_BUILDS_A_COLLECTION == 0:
             gc.collect()
 
-        def build_with_variables():
+        def build_with_variables() -> keras.Model:
             with variable_slopes(), own_generator(seed):
                 model = build()
                 if isinstance(model, keras.Model) and model.built and model.compiled:
@@ -99,7 +102,7 @@ class Trainer:
         self._compare_draws(model, seed)
         return model
 
-    def _compare_draws(self, model, seed):
+    def _compare_draws(self, model: keras.Model, seed: int) -> None:
         """Warns, once, where models of two seeds start from the same weights."""
         if self._first_draw is None:
             self._first_draw = seed, _digests_of_kernels(model)
@@ -116,7 +119,14 @@ class Trainer:
                     ", ".join(same[:3]) + (", ..." if len(same) > 3 else ""),
                 )
 
-    def fit(self, model, *args, seed, own_fit=None, **kwargs):
+    def fit(
+        self,
+        model: keras.Model,
+        *args: Any,
+        seed: int,
+        own_fit: Callable[..., Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[keras.Model, Any]:
         """Trains `model` as `model.fit(*args, **kwargs)` does, in a program compiled before.
 
         The numbers of `model` are loaded into a compiled model of the same structure, trained
@@ -151,7 +161,14 @@ class Trainer:
             result.set_model(model)
         return model, result
 
-    def train(self, model, *args, seed, own_fit=None, **kwargs):
+    def train(
+        self,
+        model: keras.Model,
+        *args: Any,
+        seed: int,
+        own_fit: Callable[..., Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[keras.Model, Any]:
         """As `fit`, without copying: what it returns is the model that was compiled first.
 
         The next training in the same program changes it. For loops that take from each model what
@@ -162,7 +179,15 @@ class Trainer:
             program.load(model)
         return self._train(program, args, seed, own_fit, kwargs, is_given_away=False)
 
-    def _train(self, program, args, seed, own_fit, kwargs, is_given_away):
+    def _train(
+        self,
+        program: Program,
+        args: Sequence[Any],
+        seed: int,
+        own_fit: Callable[..., Any] | None,
+        kwargs: dict[str, Any],
+        is_given_away: bool,
+    ) -> tuple[keras.Model, Any]:
         model = program.model
         callbacks = keras.tree.flatten(kwargs.get("callbacks") or [])
         if own_fit is not None:
@@ -184,16 +209,23 @@ class Trainer:
             if own_fit is not None:
                 del model.fit
 
-    def _compile_fit_of(self, model, program, seed):
+    def _compile_fit_of(self, model: Any, program: Program, seed: int) -> None:
         """Has the `model.fit` that a `HyperModel.fit` calls be compiled where it can be."""
         n_fits = itertools.count()
 
-        def fit(_, *args, **kwargs):
+        def fit(_: Any, *args: Any, **kwargs: Any) -> Any:
             return self._fit(program, args, kwargs, seed, next(n_fits))
 
         model.fit = Watched(model.fit, fit)
 
-    def _fit(self, program, args, kwargs, seed, n_fits=0):
+    def _fit(
+        self,
+        program: Program,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        seed: int,
+        n_fits: int = 0,
+    ) -> Any:
         """`fit`, in one call an epoch where that is covered.
 
         Args:
@@ -218,12 +250,12 @@ class Trainer:
             keras.utils.set_random_seed(seed)  # shuffles
             return type(model).fit(model, *args, callbacks=callbacks, **kwargs)
 
-    def forget_data(self):
+    def forget_data(self) -> None:
         """Frees the data on the device. To be called when arrays have changed in place."""
         if self._data is not None:
             self._data.forget()
 
-    def copy(self, trained, build):
+    def copy(self, trained: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
         """The model that `build()` returns, with the weights of a trained one: one to keep.
 
         Args:
@@ -242,13 +274,13 @@ class Trainer:
         )
         return model
 
-    def _tell(self, reason):
+    def _tell(self, reason: str) -> None:
         if reason not in self._reasons_told:
             self._reasons_told.add(reason)
             _logger.warning("Trials are trained by `fit`, batch by batch, because %s.", reason)
 
 
-def _digests_of_kernels(model):
+def _digests_of_kernels(model: keras.Model) -> dict[str, bytes]:
     """Of the trainable kernels of a model that do not start from a constant, by their paths."""
     digests = {}
     for variable in getattr(model, "trainable_variables", ()):

@@ -51,7 +51,7 @@ class View:
         prefix: str = "",
         n_told: int = MAX_TOLD,
         colored: Mapping[str, ArmOutcome] | None = None,
-    ):
+    ) -> None:
         self.outcome = outcome
         self.metric = outcome.metric
         self.prefix = prefix

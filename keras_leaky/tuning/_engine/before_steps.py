@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_leaky.tuning._engine.programs import Program
+
 
 class BeforeSteps(keras.callbacks.Callback):
     """The last of the callbacks of a `fit`.
@@ -12,20 +14,20 @@ class BeforeSteps(keras.callbacks.Callback):
     not for a used one. And it has code compiled again for what callbacks before it have changed.
     """
 
-    model: Any
+    model: keras.Model
 
-    def __init__(self, program, seed):
+    def __init__(self, program: Program, seed: int) -> None:
         super().__init__()
         self.program, self.seed = program, seed
         self._is_tested = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         keras.utils.set_random_seed(self.seed)
         self.program.restore_metrics()
         self.program.forget_stale_code("train_function", "test_function")
         self.model.make_train_function()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self._is_tested:
             self.program.forget_stale_code("test_function")
             self.model.make_test_function()

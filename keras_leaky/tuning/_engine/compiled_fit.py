@@ -1,10 +1,15 @@
 """`fit` with an epoch as one compiled call."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
+from keras_leaky.tuning._engine.device_data import DeviceData
+from keras_leaky.tuning._engine.programs import Program
 
-def build_metrics(model, arguments, data):
+
+def build_metrics(model: Any, arguments: dict[str, Any], data: DeviceData) -> str | None:
     """Makes the variables of metrics, which a compiled function cannot.
 
     Returns:
@@ -19,7 +24,9 @@ def build_metrics(model, arguments, data):
     return None
 
 
-def compiled_fit(program, arguments, data, seed):
+def compiled_fit(
+    program: Program, arguments: dict[str, Any], data: DeviceData, seed: list[int]
+) -> keras.callbacks.History:
     """Trains as `fit(**arguments)` of the program's model does.
 
     Where `fit` would shuffle, an epoch has the order that `seed` and its number give. The losses of
@@ -84,7 +91,7 @@ def compiled_fit(program, arguments, data, seed):
     return model.history
 
 
-def _results(model):
+def _results(model: Any) -> dict[str, Any]:
     """The metrics so far, those of several outputs side by side, sorted as in `fit`."""
     results = {}
     for name, value in sorted(model.get_metrics_result().items()):
@@ -92,7 +99,7 @@ def _results(model):
     return {name: _as_python(value) for name, value in results.items()}
 
 
-def _as_python(value):
+def _as_python(value: Any) -> Any:
     """A float; what is no single number, such as F1 by class, stays an array."""
     value = np.asarray(keras.ops.convert_to_numpy(value))
     return float(value) if value.size == 1 else value

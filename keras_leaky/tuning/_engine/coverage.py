@@ -2,6 +2,8 @@
 
 import inspect
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,14 +19,14 @@ _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function")
 _UNCOVERED = ("steps_per_epoch", "validation_steps")
 
 
-def read_arguments(args, kwargs):
+def read_arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `fit` by name, those given and the defaults of the others."""
     bound = inspect.signature(keras.Model.fit).bind(None, *args, **kwargs)
     bound.apply_defaults()
     return {name: value for name, value in bound.arguments.items() if name != "self"}
 
 
-def reason_for_fit(model, arguments):
+def reason_for_fit(model: Any, arguments: dict[str, Any]) -> str | None:
     """Why this training needs `fit`, in a few words, or None where the compiled epoch covers it."""
     if epochs_module() is None:
         return f"the backend is {keras.backend.backend()}"
@@ -57,7 +59,7 @@ def reason_for_fit(model, arguments):
     return None
 
 
-def describe_labels(arguments):
+def describe_labels(arguments: dict[str, Any]) -> str:
     """Shapes and dtypes of what a model is trained on, as a string."""
     x, y = arguments["x"], arguments["y"]
     if hasattr(x, "element_spec"):
@@ -66,7 +68,7 @@ def describe_labels(arguments):
     return str([(tuple(a.shape[1:]), str(a.dtype)) for a in labels])
 
 
-def may_change_model(callback):
+def may_change_model(callback: Any) -> bool:
     """Whether the code of a user runs in a callback, which may change the model."""
     owner = getattr(callback, "tuner", callback)  # whose hooks are called
     return isinstance(callback, keras.callbacks.LambdaCallback) or not is_of_library(
@@ -75,8 +77,14 @@ def may_change_model(callback):
 
 
 def _reason_of_data(
-    x, y, sample_weight, class_weight, validation_data, validation_split, batch_size
-):
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    validation_data: Any,
+    validation_split: float,
+    batch_size: Any,
+) -> str | None:
     """`fit` also gets the data that it refuses, to say why."""
     is_dataset = epochs_module().is_dataset
     training = [] if is_dataset(x) else [x, y, sample_weight]
@@ -101,15 +109,15 @@ def _reason_of_data(
     return None
 
 
-def _has_strategy(model):
+def _has_strategy(model: Any) -> bool:
     return getattr(model, "_distribute_strategy", None) is not None
 
 
-def _is_count(value):
+def _is_count(value: Any) -> bool:
     return isinstance(value, int) and value > 0
 
 
-def _is_array(data):
+def _is_array(data: Any) -> bool:
     if isinstance(data, np.ndarray):
         return data.dtype.kind in "fiub" and data.ndim > 0
     if not keras.ops.is_tensor(data) or not hasattr(data, "__array__") or not data.shape:
@@ -118,7 +126,7 @@ def _is_array(data):
     return dtype == "bool" or "int" in dtype or "float" in dtype
 
 
-def _batch_hook(callback):
+def _batch_hook(callback: Any) -> str | None:
     """The first hook of the callback that is called at every batch, None if it has none."""
     if isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_freq == "epoch":
         return None

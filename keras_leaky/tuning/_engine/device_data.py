@@ -1,6 +1,7 @@
 """The data of a search on the device, split and weighted as `fit` would."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,47 +19,48 @@ class DeviceData:
             `is_dataset` tells what stays as it is.
     """
 
-    def __init__(self, backend):
+    def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._arguments, self._placed = None, None
+        self._arguments: list[Any] | None = None
+        self._placed: Any = None
 
-    def place(self, arguments):
+    def place(self, arguments: dict[str, Any]) -> Any:
         """Training and validation data, each `(x, y, sample_weight)` of tensors; None if not given.
 
         Args:
             arguments: Arguments of `fit` by name.
         """
-        arguments = [arguments[name] for name in OF_DATA]
-        if isinstance(class_weight := arguments[OF_DATA.index("class_weight")], dict):
-            arguments.append(tuple(class_weight))  # the keys, which flattening loses
-        if self._arguments is None or not _are_same(arguments, self._arguments):
+        given = [arguments[name] for name in OF_DATA]
+        if isinstance(class_weight := given[OF_DATA.index("class_weight")], dict):
+            given.append(tuple(class_weight))  # the keys, which flattening loses
+        if self._arguments is None or not _are_same(given, self._arguments):
             self.forget()  # frees the memory first
-            parts = self._split(*arguments[: len(OF_DATA)])
+            parts = self._split(*given[: len(OF_DATA)])
             self._placed = [self._move(part) for part in parts]
-            self._arguments = arguments
+            self._arguments = given
         return self._placed
 
-    def forget(self):
+    def forget(self) -> None:
         self._arguments = self._placed = None
 
-    def batch_of(self, data, batch_size):
+    def batch_of(self, data: Any, batch_size: int) -> Any:
         """What stands for a batch of what `place` returned: tensors, or their shapes and dtypes."""
         if self._backend.is_dataset(data):
             return data.element_spec
         return map_arrays(lambda a: a[:batch_size], data)
 
-    def n_batches_of(self, data, batch_size):
+    def n_batches_of(self, data: Any, batch_size: int) -> int | None:
         """How many batches an epoch has, None if that cannot be told in advance."""
         if self._backend.is_dataset(data):
             return max(0, int(data.cardinality())) or None
         return -(-n_samples_of(data) // batch_size)
 
-    def order_of(self, data):
+    def order_of(self, data: Any) -> np.ndarray | None:
         """The numbers of the samples, None for what has an order of its own."""
         return None if self._backend.is_dataset(data) else np.arange(n_samples_of(data))
 
-    def _move(self, data):
-        def move(array):
+    def _move(self, data: Any) -> Any:
+        def move(array: Any) -> Any:
             # As `fit` does; integers keep their dtype.
             if keras.backend.is_float_dtype(keras.backend.standardize_dtype(array.dtype)):
                 floatx = keras.config.floatx()
@@ -69,7 +71,15 @@ class DeviceData:
         is_moved = data is None or self._backend.is_dataset(data)
         return data if is_moved else map_arrays(move, data)
 
-    def _split(self, x, y, sample_weight, class_weight, validation_data, validation_split):
+    def _split(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        validation_data: Any,
+        validation_split: float,
+    ) -> tuple[Any, Any]:
         training: Any = (x, y, sample_weight)
         validation = None
         if self._backend.is_dataset(validation_data):
@@ -88,21 +98,21 @@ class DeviceData:
         return training, validation
 
 
-def map_arrays(function, data):
+def map_arrays(function: Callable[[Any], Any], data: Any) -> Any:
     """`function` of every array in nested `data`; None, for what is not given, stays."""
     return keras.tree.map_structure(lambda a: None if a is None else function(a), data)
 
 
-def n_samples_of(data):
+def n_samples_of(data: Any) -> int:
     return len(keras.tree.flatten(data)[0])
 
 
-def _are_same(some, others):
+def _are_same(some: Any, others: Any) -> bool:
     some, others = keras.tree.flatten(some), keras.tree.flatten(others)
     return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 
-def _weights(y, class_weight):
+def _weights(y: Any, class_weight: dict[int, float]) -> np.ndarray:
     """A weight a sample, by its class: a number, or the largest of one-hot numbers."""
     y = np.asarray(keras.ops.convert_to_numpy(y))
     if y.ndim > 1:

@@ -2,6 +2,7 @@
 
 # pyright: reportMissingImports=false
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from keras_leaky.tuning._engine.device_data import map_arrays, n_samples_of
 
 
-def compile_training(model, step):
+def compile_training(model: Any, step: Callable[..., Any]) -> Callable[[Any, Any, int], None]:
     """A compiled epoch of `step`, a model's `train_step`, as `fit` runs it.
 
     Metrics accumulate in the model, which has to be reset before an epoch.
@@ -23,7 +24,7 @@ def compile_training(model, step):
     """
     epoch = _compile_epoch(step)
 
-    def train(data, order, batch_size):
+    def train(data: Any, order: np.ndarray, batch_size: int) -> None:
         variables = (
             model.trainable_variables,
             model.non_trainable_variables,
@@ -35,11 +36,11 @@ def compile_training(model, step):
     return train
 
 
-def compile_test(model, step):
+def compile_test(model: Any, step: Callable[..., Any]) -> Callable[[Any, int], None]:
     """As `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
     epoch = _compile_epoch(step)
 
-    def test(data, batch_size):
+    def test(data: Any, batch_size: int) -> None:
         variables = (
             model.trainable_variables,
             model.non_trainable_variables,
@@ -50,12 +51,14 @@ def compile_test(model, step):
     return test
 
 
-def is_dataset(data):
+def is_dataset(data: Any) -> bool:
     """No: a data set goes through `fit`, batch by batch."""
     return False
 
 
-def run_watched(step, args, known_variables):
+def run_watched(
+    step: Callable[..., Any], args: Sequence[Any], known_variables: Callable[[], Iterable[Any]]
+) -> tuple[Any, bool]:
     """What a step returns, and whether it uses no Keras variable but those that it is given.
 
     A variable is given a value in a `StatelessScope`; one that is not there is compiled in with the
@@ -65,7 +68,7 @@ def run_watched(step, args, known_variables):
     scope_class: Any = keras.StatelessScope
     look_up = scope_class.get_current_value
 
-    def look_up_watched(scope, variable):
+    def look_up_watched(scope: Any, variable: Any) -> Any:
         nonlocal is_known
         value = look_up(scope, variable)
         is_known &= value is not None
@@ -78,18 +81,24 @@ def run_watched(step, args, known_variables):
         scope_class.get_current_value = look_up
 
 
-def to_device(array):
+def to_device(array: Any) -> Any:
     return jax.device_put(array)
 
 
-def is_one_call():
+def is_one_call() -> bool:
     """Whether an epoch is one call here: in a loop on a CPU XLA takes 10 times as long for a
     convolution, and a call costs little.
     """
     return jax.default_backend() != "cpu"
 
 
-def _run(epoch, variables, data, order, batch_size):
+def _run(
+    epoch: Callable[[Any, Any, np.ndarray, int], Any],
+    variables: Sequence[Sequence[Any]],
+    data: Any,
+    order: np.ndarray,
+    batch_size: int,
+) -> None:
     state = [[v.value for v in group] for group in variables]
     state = epoch(state, data, order, batch_size)
     for group, values in zip(variables, state, strict=True):
@@ -97,20 +106,20 @@ def _run(epoch, variables, data, order, batch_size):
             variable.assign(value)
 
 
-def _compile_epoch(step):
+def _compile_epoch(step: Callable[..., Any]) -> Callable[[Any, Any, np.ndarray, int], Any]:
     """`(state, data, order, batch_size) -> state` for Keras's `train_step` or `test_step`."""
 
-    def run_step(state, data, numbers):
+    def run_step(state: Any, data: Any, numbers: Any) -> list[Any]:
         _, state = step(tuple(state), map_arrays(lambda x: x[numbers], data))
         return [list(group) for group in state]
 
-    def run_steps(state, data, numbers):
+    def run_steps(state: Any, data: Any, numbers: Any) -> Any:
         return jax.lax.scan(lambda s, n: (run_step(s, data, n), None), state, numbers)[0]
 
     compile_with_state = partial(jax.jit, donate_argnames="state")
     run_step_compiled, run_steps_compiled = map(compile_with_state, (run_step, run_steps))
 
-    def run_epoch(state, data, order, batch_size):
+    def run_epoch(state: Any, data: Any, order: np.ndarray, batch_size: int) -> Any:
         n_whole = len(order) // batch_size
         whole, rest = np.split(order.astype("int32"), [n_whole * batch_size])
         whole = whole.reshape(n_whole, batch_size)

@@ -1,7 +1,9 @@
 """TensorFlow: an epoch as one call of a compiled function, over data in memory."""
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +13,7 @@ from keras_leaky.tuning._engine.device_data import map_arrays, n_samples_of
 _STATEFUL = re.compile(r"Random|TruncatedNormal|ParameterizedTruncatedNormal|Multinomial|.*PyFunc")
 
 
-def compile_training(model, step):
+def compile_training(model: Any, step: Callable[..., Any]) -> Callable[[Any, Any, int], None]:
     """A compiled epoch of `step`, a model's `train_step`, as `fit` runs it.
 
     Metrics accumulate in the model, which has to be reset before an epoch.
@@ -23,7 +25,7 @@ def compile_training(model, step):
     """
     run, run_dataset = _compile_epochs(model, step)
 
-    def train(data, order, batch_size):
+    def train(data: Any, order: Any, batch_size: int) -> None:
         if is_dataset(data):
             run_dataset(iter(data))
         else:
@@ -32,11 +34,11 @@ def compile_training(model, step):
     return train
 
 
-def compile_test(model, step):
+def compile_test(model: Any, step: Callable[..., Any]) -> Callable[[Any, int], None]:
     """As `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
     run, run_dataset = _compile_epochs(model, step)
 
-    def test(data, batch_size):
+    def test(data: Any, batch_size: int) -> None:
         if is_dataset(data):
             run_dataset(iter(data))
         else:
@@ -45,18 +47,20 @@ def compile_test(model, step):
     return test
 
 
-def is_dataset(data):
+def is_dataset(data: Any) -> bool:
     """Whether an epoch can be compiled over `data` as a whole, which is no array."""
     return isinstance(data, tf.data.Dataset) and data.cardinality() != tf.data.INFINITE_CARDINALITY
 
 
-def _compile_epochs(model, step):
+def _compile_epochs(model: Any, step: Callable[..., Any]) -> list[Any]:
     if model.jit_compile:  # only where `fit` would: nets of convolutions are slow in XLA on a CPU
         step = tf.function(step, jit_compile=True)
     return [tf.function(partial(run, step), autograph=False) for run in (_run_epoch, _run_dataset)]
 
 
-def run_watched(step, args, known_variables):
+def run_watched(
+    step: Callable[..., Any], args: Sequence[Any], known_variables: Callable[[], Iterable[Any]]
+) -> tuple[Any, bool]:
     """What a step returns, and whether its graph has no state but that of known variables."""
     result = step(*args)
     if tf.executing_eagerly():
@@ -65,7 +69,7 @@ def run_watched(step, args, known_variables):
     return result, not _has_other_state(graph, {id(v.value.handle) for v in known_variables()})
 
 
-def _has_other_state(graph, handles):
+def _has_other_state(graph: Any, handles: set[int]) -> bool:
     resources = [inner for _, inner in graph.captures if inner.dtype == tf.resource]
     if any(id(_captured(resource)) not in handles for resource in resources):
         return True  # a variable, a table, an iterator
@@ -74,7 +78,7 @@ def _has_other_state(graph, handles):
     return any(_STATEFUL.match(node.op) for part in nodes for node in part)
 
 
-def _captured(tensor):
+def _captured(tensor: Any) -> Any:
     """What a tensor of a graph stands for outside of all graphs."""
     while not hasattr(tensor, "numpy"):
         outer = [outer for outer, inner in tensor.graph.captures if inner is tensor]
@@ -84,24 +88,24 @@ def _captured(tensor):
     return tensor
 
 
-def to_device(array):
+def to_device(array: Any) -> Any:
     return tf.convert_to_tensor(array)
 
 
-def _run_epoch(step, data, order, batch_size):
+def _run_epoch(step: Callable[..., Any], data: Any, order: Any, batch_size: int) -> None:
     n_samples = order.shape[0]
     n_whole, n_rest = divmod(n_samples, batch_size)
 
-    def run_step(first, size):
+    def run_step(first: Any, size: int) -> None:
         numbers = order[first : first + size]
 
-        def gather(x):
+        def gather(x: Any) -> Any:
             # With an unknown batch size BatchNormalization takes another gradient than in `fit`.
             return tf.ensure_shape(tf.gather(x, numbers), (size, *x.shape[1:]))
 
         step(map_arrays(gather, data))
 
-    def body(i):
+    def body(i: Any) -> tuple[Any]:
         run_step(i * batch_size, batch_size)
         return (i + 1,)
 
@@ -111,8 +115,8 @@ def _run_epoch(step, data, order, batch_size):
         run_step(n_whole * batch_size, n_rest)
 
 
-def _run_dataset(step, iterator):
-    def body(batch):
+def _run_dataset(step: Callable[..., Any], iterator: Any) -> None:
+    def body(batch: Any) -> tuple[Any]:
         step(batch.get_value())
         return (iterator.get_next_as_optional(),)
 

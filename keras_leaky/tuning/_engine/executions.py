@@ -4,8 +4,9 @@ import copy
 import dataclasses
 import math
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner
@@ -16,6 +17,9 @@ from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss, SaveBestEpoch
 from keras_leaky.tuning._keras_tuner import build_model, check_results
 from keras_leaky.tuning._project.checkpoint import Checkpoint
 from keras_leaky.tuning._project.objectives import check_logged
+
+if TYPE_CHECKING:  # it imports this folder
+    from keras_leaky.tuning.trainer import Trainer
 
 
 @dataclasses.dataclass
@@ -63,7 +67,7 @@ class Builder:
     metrics: Any = None
     start: Checkpoint | None = None
 
-    def __call__(self, hyperparameters):
+    def __call__(self, hyperparameters: keras_tuner.HyperParameters) -> Any:
         model = build_model(
             self.hypermodel, self.optimizer, self.loss, self.metrics, hyperparameters
         )
@@ -78,11 +82,18 @@ class CopiedCallbacks:
 
     callbacks: list[keras.callbacks.Callback]
 
-    def __call__(self, execution):
+    def __call__(self, execution: int) -> list[keras.callbacks.Callback]:
         return copy.deepcopy(self.callbacks)
 
 
-def run_executions(train, hyperparameters, *, callbacks, objective, n_executions=1):
+def run_executions(
+    train: Callable[[int, list[keras.callbacks.Callback]], Any],
+    hyperparameters: keras_tuner.HyperParameters,
+    *,
+    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]],
+    objective: keras_tuner.Objective,
+    n_executions: int = 1,
+) -> Executions:
     """Trains the model of a trial `n_executions` times and keeps its best epoch.
 
     Args:
@@ -125,17 +136,17 @@ def run_executions(train, hyperparameters, *, callbacks, objective, n_executions
 
 
 def build_and_fit(
-    trainer,
-    build,
-    hypermodel,
-    hyperparameters,
-    args,
-    kwargs,
+    trainer: "Trainer",
+    build: Callable[[keras_tuner.HyperParameters], Any],
+    hypermodel: Any,
+    hyperparameters: keras_tuner.HyperParameters,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
     *,
-    objective,
-    seed,
-    max_model_size=None,
-):
+    objective: keras_tuner.Objective,
+    seed: int,
+    max_model_size: int | None = None,
+) -> Any:
     """Builds the model of a trial and trains it once.
 
     Args:
@@ -172,7 +183,12 @@ def build_and_fit(
     return result
 
 
-def _build(build, hyperparameters, data_shape, max_model_size):
+def _build(
+    build: Callable[[keras_tuner.HyperParameters], Any],
+    hyperparameters: keras_tuner.HyperParameters,
+    data_shape: Any,
+    max_model_size: int | None,
+) -> keras.Model:
     model = build(hyperparameters)
     if not isinstance(model, keras.Model):
         raise keras_tuner.errors.FatalTypeError(
@@ -188,7 +204,7 @@ def _build(build, hyperparameters, data_shape, max_model_size):
     return model
 
 
-def _numbers_of(result):
+def _numbers_of(result: Any) -> dict[str, list[float]]:
     """What JSON can keep of a History."""
     if not isinstance(result, keras.callbacks.History):
         return {}
@@ -199,7 +215,7 @@ def _numbers_of(result):
     }
 
 
-def _without_model(result):
+def _without_model(result: Any) -> Any:
     """A History holds its model, which cannot be pickled, and which later trials train anew."""
     if not isinstance(result, keras.callbacks.History):
         return result

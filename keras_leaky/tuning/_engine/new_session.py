@@ -1,11 +1,15 @@
 """Building a model as if it were the first."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import keras
 
+Result = TypeVar("Result")
 
-def in_new_session(function):
+
+def in_new_session(function: Callable[[], Result]) -> Result:
     """`function()` where Keras has given no names yet.
 
     In a thread of its own, as Keras keeps names and the like by thread. `keras.utils.clear_session`
@@ -14,7 +18,7 @@ def in_new_session(function):
     """
     policy = keras.config.dtype_policy()
 
-    def run():
+    def run() -> Result:
         keras.config.set_dtype_policy(policy)
         return function()
 

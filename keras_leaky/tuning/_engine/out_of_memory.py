@@ -3,7 +3,7 @@
 _NAMES = ("ResourceExhaustedError", "OutOfMemoryError", "_ArrayMemoryError")
 
 
-def is_out_of_memory(error):
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of Python, NumPy, TensorFlow, JAX or PyTorch says that memory ran out.
 
     Args:

@@ -2,6 +2,7 @@
 
 import importlib
 from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras_leaky.layers._nested import layers_of
 from keras_leaky.layers.slope import FixedRectifier
 from keras_leaky.tuning._engine.reachable import UnknownError, is_of_library
 from keras_leaky.tuning._engine.structure import (
+    Structure,
     Watched,
     metrics_of,
     slope_names,
@@ -43,34 +45,35 @@ class Program:
         has_users_code: Whether code of a user may run in it.
     """
 
-    def __init__(self, model, structure=None):
+    def __init__(self, model: Any, structure: Structure | None = None) -> None:
         self.model = model
         self.has_users_code = structure is None or structure.has_users_code
         self.is_reusable, self.is_given_away = structure is not None, False
-        self._compile_config = None  # what the code was compiled for
-        self._labels = None
-        self._state = None  # at the begin of a training, where something may change it
-        self._metric_values = None
+        self._compile_config: Any = None  # what the code was compiled for
+        self._labels: str | None = None
+        # At the begin of a training, where something may change it.
+        self._state: Structure | UnknownError | None = None
+        self._metric_values: list[Any] | None = None
         if epochs_module():
             model.train_step = Watched(model.train_step, self._watch)
             model.test_step = Watched(model.test_step, self._watch)
 
     @property
-    def is_compiled(self):
+    def is_compiled(self) -> bool:
         """Whether there is code for epochs of training."""
         return "train_epoch" in vars(self)
 
     @cached_property
-    def train_epoch(self):
+    def train_epoch(self) -> Callable[[Any, Any, int], None]:
         """Function `(data, order, batch_size)`: an epoch of training as one compiled call."""
         return epochs_module().compile_training(self.model, self.model.train_step)
 
     @cached_property
-    def test_epoch(self):
+    def test_epoch(self) -> Callable[[Any, int], None]:
         """Function `(data, batch_size)`: an epoch of validation as one compiled call."""
         return epochs_module().compile_test(self.model, self.model.test_step)
 
-    def load(self, model):
+    def load(self, model: Any) -> None:
         """Sets every variable as in `model`, which has the same structure."""
         set_numbers(self.model, numbers_of(model))
         # What a callback saves has the numbers of this trial in its config.
@@ -83,20 +86,20 @@ class Program:
                 target.take_numbers(source, slope_names(type(target)))
         take_learning_rate(self.model.optimizer, model.optimizer)
 
-    def load_metrics(self):
+    def load_metrics(self) -> None:
         """Sets the variables of metrics, which are there by now, as they were the first time."""
         if self._metric_values is None:
             self._metric_values = list(map(_copy, self.model.metrics_variables))
         self.restore_metrics()
 
-    def restore_metrics(self):
+    def restore_metrics(self) -> None:
         """As `load_metrics`, if that was called before."""
         if self._metric_values is not None:
             variables = self.model.metrics_variables
             for variable, value in zip(variables, self._metric_values, strict=True):
                 variable.assign(value)
 
-    def begin(self, may_change):
+    def begin(self, may_change: bool) -> None:
         """Before a training.
 
         Args:
@@ -105,11 +108,11 @@ class Program:
         watches = self.is_reusable and (may_change or self.is_given_away)
         self._state = self._tell_state() if watches else None
 
-    def is_changed(self):
+    def is_changed(self) -> bool:
         """Whether the model is not what it was at `begin`, apart from its numbers."""
         return self._state is not None and self._tell_state() != self._state
 
-    def forget_stale_code(self, *names):
+    def forget_stale_code(self, *names: str) -> None:
         """Before the first step of a kind: code for what has changed is compiled again.
 
         Args:
@@ -122,7 +125,7 @@ class Program:
                 if hasattr(self.model, name):
                     setattr(self.model, name, None)
 
-    def check_labels(self, labels):
+    def check_labels(self, labels: str) -> None:
         """Refuses labels of another kind than those for which the metrics were made.
 
         Raises:
@@ -137,14 +140,14 @@ class Program:
             )
         self._labels = labels
 
-    def forget_recompiled(self):
+    def forget_recompiled(self) -> None:
         """Drops the code if `compile` was called, as `fit` does."""
         if self._compile_config is not self.model._compile_config:
             self._compile_config = self.model._compile_config
             self.__dict__.pop("train_epoch", None)
             self.__dict__.pop("test_epoch", None)
 
-    def end(self):
+    def end(self) -> None:
         """After a training."""
         if not self.is_reusable:
             return
@@ -154,51 +157,51 @@ class Program:
         if self.is_changed() or not saw_metrics_begin:
             self.is_reusable = False
 
-    def _tell_state(self):
+    def _tell_state(self) -> Structure | UnknownError:
         try:
             return state_of(self.model)
         except UnknownError as error:
             return error  # equal to nothing
 
-    def _watch(self, step, *args):
+    def _watch(self, step: Callable[..., Any], *args: Any) -> Any:
         """Calls a step, which happens as it is compiled, and looks at what it uses."""
         result, is_known = epochs_module().run_watched(step, args, self._known_variables)
         self.is_reusable &= is_known
         return result
 
-    def _known_variables(self):
+    def _known_variables(self) -> list[Any]:
         return [*_variables_of(self.model), *self.model.metrics_variables]
 
 
-def build_optimizer(model):
+def build_optimizer(model: Any) -> None:
     """Makes all variables of the optimizer of a built and compiled model."""
     hold_learning_rate(model.optimizer)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
 
-def share_weights(some, other):
+def share_weights(some: Any, other: Any) -> bool:
     """Whether two models have a variable in common that training changes."""
     own = {id(variable) for variable in some.trainable_variables}
     return any(id(variable) in own for variable in other.trainable_variables)
 
 
-def numbers_of(model):
+def numbers_of(model: Any) -> list[Any]:
     """Copies of all numbers of a model and its optimizer, for `set_numbers`."""
     return list(map(_copy, _variables_of(model)))
 
 
-def set_numbers(model, numbers):
+def set_numbers(model: Any, numbers: Sequence[Any]) -> None:
     """Sets all variables of a model and its optimizer."""
     for variable, number in zip(_variables_of(model), numbers, strict=True):
         variable.assign(number)
 
 
-def _variables_of(model):
+def _variables_of(model: Any) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _copy(variable):
+def _copy(variable: Any) -> Any:
     return keras.ops.copy(variable.value)
 
 
@@ -209,11 +212,11 @@ class ProgramCache:
         max_programs: How many are kept. Each holds a model, its optimizer and compiled code.
     """
 
-    def __init__(self, max_programs):
+    def __init__(self, max_programs: int) -> None:
         self.max_programs = max_programs
-        self._programs = OrderedDict()
+        self._programs: OrderedDict[Hashable, Program] = OrderedDict()
 
-    def find(self, model, labels=None):
+    def find(self, model: Any, labels: str | None = None) -> Program:
         """A program with the structure of `model`, which a new program takes over.
 
         Args:
@@ -237,7 +240,7 @@ class ProgramCache:
             self._programs.popitem(last=False)
         return program
 
-    def drop_if_spent(self, program):
+    def drop_if_spent(self, program: Program) -> None:
         """Drops a program that no other model may be trained in."""
         if program.is_reusable:
             return

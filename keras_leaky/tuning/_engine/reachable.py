@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 import types
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
 import numpy as np
@@ -63,17 +64,19 @@ class Walk:
         has_users_code: Whether any of the functions and classes is in none of the libraries known.
     """
 
-    def __init__(self, describe, left_out):
-        self.tokens = []
+    def __init__(
+        self, describe: Callable[[Any, "Walk"], bool], left_out: Callable[[Any], Collection[str]]
+    ) -> None:
+        self.tokens: list[Any] = []
         self.has_users_code = False
         self._describe, self._left_out = describe, left_out
-        self._seen = {}  # id -> number
-        self._kept = []  # so that no id is given twice
+        self._seen: dict[int, int] = {}  # id -> number
+        self._kept: list[Any] = []  # so that no id is given twice
 
-    def add(self, *tokens):
+    def add(self, *tokens: Hashable) -> None:
         self.tokens.extend(tokens)
 
-    def visit(self, value):
+    def visit(self, value: Any) -> None:
         """Writes down `value` and everything that can be reached from it.
 
         Raises:
@@ -96,7 +99,7 @@ class Walk:
             self._kept.append(value)
             self._visit_new(value, kind)
 
-    def _visit_new(self, value, kind):
+    def _visit_new(self, value: Any, kind: type) -> None:
         handler = _HANDLERS.get(kind)
         if handler is not None:
             handler(self, value)
@@ -105,7 +108,7 @@ class Walk:
         elif not self._describe(value, self):
             self._visit_other(value, kind)
 
-    def _visit_other(self, value, kind):
+    def _visit_other(self, value: Any, kind: type) -> None:
         if isinstance(value, np.ndarray | np.generic):
             self._visit_array(value)
         elif isinstance(value, enum.Enum):
@@ -114,7 +117,7 @@ class Walk:
         else:
             self.visit_object(value)
 
-    def visit_object(self, value):
+    def visit_object(self, value: Any) -> None:
         """Writes down the class of an object and its attributes."""
         kind = type(value)
         is_container = False
@@ -138,22 +141,22 @@ class Walk:
                 self.add(name)
                 self.visit(getattr(value, name))
 
-    def _visit_sequence(self, value):
+    def _visit_sequence(self, value: Any) -> None:
         self.add("sequence", type(value), len(value))
         for part in value:
             self.visit(part)
 
-    def _visit_mapping(self, value):
+    def _visit_mapping(self, value: Any) -> None:
         self.add("mapping", type(value), len(value))
         for name, part in value.items():
             self.visit(name)
             self.visit(part)
 
-    def _visit_default_mapping(self, value):
+    def _visit_default_mapping(self, value: Any) -> None:
         self.visit(value.default_factory)
         self._visit_mapping(value)
 
-    def _visit_set(self, value):
+    def _visit_set(self, value: Any) -> None:
         if all(type(part) is str for part in value):
             self.add("set", type(value), *sorted(value), len(value))
         elif all(type(part) in _ATOMS for part in value):
@@ -161,13 +164,13 @@ class Walk:
         else:
             raise UnknownError("a set of objects, which has no order")
 
-    def _visit_array(self, value):
+    def _visit_array(self, value: Any) -> None:
         if value.dtype.hasobject:
             raise UnknownError("an array of objects")
         content = hashlib.blake2b(value.tobytes()).digest()
         self.add("array", type(value), value.shape, value.dtype.str, content)
 
-    def _visit_function(self, function):
+    def _visit_function(self, function: Any) -> None:
         if _is_public(function):
             self.add(function)
             return
@@ -187,7 +190,7 @@ class Walk:
                 self.add(name)
                 self.visit(value)
 
-    def _visit_names(self, function):
+    def _visit_names(self, function: Any) -> None:
         """What the code of a function refers to beside its closure: globals and imports."""
         global_names, imported, attributes = _names_of(function.__code__)
         for name in global_names:
@@ -201,7 +204,7 @@ class Walk:
                 raise UnknownError(f"the module {name}, which a function imports")
             self._visit_named(module, attributes)
 
-    def _visit_named(self, value, attributes):
+    def _visit_named(self, value: Any, attributes: Collection[str]) -> None:
         if not isinstance(value, types.ModuleType):
             self.visit(value)
             return
@@ -215,46 +218,46 @@ class Walk:
                     self.add(attribute)
                     self._visit_named(vars(value)[attribute], attributes)
 
-    def _visit_module(self, value):
+    def _visit_module(self, value: Any) -> None:
         self._visit_named(value, ())
 
-    def _visit_method(self, method):
+    def _visit_method(self, method: Any) -> None:
         self.add("method")
         self.visit(method.__func__)
         self.visit(method.__self__)
 
-    def _visit_builtin(self, function):
+    def _visit_builtin(self, function: Any) -> None:
         self.add(function.__module__, function.__qualname__)
         if not isinstance(function.__self__, types.ModuleType | None):
             self.visit(function.__self__)
 
-    def _visit_partial(self, value):
+    def _visit_partial(self, value: Any) -> None:
         self.add("partial")
         self.visit([value.func, value.args, value.keywords, vars(value)])
 
-    def _visit_property(self, value):
+    def _visit_property(self, value: Any) -> None:
         self.add("property")
         self.visit([value.fget, value.fset, value.fdel])
 
-    def _visit_wrapped(self, value):
+    def _visit_wrapped(self, value: Any) -> None:
         self.add(type(value))
         self.visit(value.__func__)
 
-    def _visit_cached_property(self, value):
+    def _visit_cached_property(self, value: Any) -> None:
         self.add("cached property")
         self.visit(value.func)
 
-    def _visit_text(self, value):
+    def _visit_text(self, value: Any) -> None:
         self.add(type(value), repr(value))
 
-    def _visit_namespace(self, value):
+    def _visit_namespace(self, value: Any) -> None:
         self.add(type(value))
         self.visit(vars(value))
 
-    def _visit_kind(self, value):
+    def _visit_kind(self, value: Any) -> None:
         self.add(type(value))
 
-    def _visit_class(self, cls):
+    def _visit_class(self, cls: Any) -> None:
         if is_of_library(cls.__module__):
             self.add(cls)
             return
@@ -270,7 +273,7 @@ class Walk:
                 self.visit(value)
 
 
-def names_in(cls, but=()):
+def names_in(cls: type, but: Collection[str] = ()) -> set[str]:
     """All names of attributes that the code of a class mentions, in methods other than `but`."""
     names = set()
     for method, value in vars(cls).items():
@@ -286,12 +289,12 @@ class _Empty:
     """What stands for an empty cell of a closure."""
 
 
-def is_of_library(module):
+def is_of_library(module: str | None) -> bool:
     return module is None or module.split(".", 1)[0] in _LIBRARIES
 
 
 @functools.cache
-def _is_of_c(cls):
+def _is_of_c(cls: Any) -> bool:
     """Whether some base of a class may hold what Python does not see."""
     return any(
         not base.__flags__ & _HEAP_TYPE
@@ -302,12 +305,12 @@ def _is_of_c(cls):
     )
 
 
-def _own_slots(cls):
+def _own_slots(cls: type) -> list[str]:
     slots = cls.__dict__.get("__slots__", ())
     return [slots] if isinstance(slots, str) else list(slots)
 
 
-def _is_public(function):
+def _is_public(function: Any) -> bool:
     """Whether this is the function that its library has under its name, and not a closure."""
     if not is_of_library(function.__module__):
         return False
@@ -318,13 +321,13 @@ def _is_public(function):
 
 
 @functools.cache
-def _slots_of(cls):
+def _slots_of(cls: type) -> tuple[str, ...]:
     names = [name for base in cls.__mro__ for name in _own_slots(base)]
     return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
 
 
 @functools.lru_cache(4096)
-def _names_of(code):
+def _names_of(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Names of globals, modules imported inside, and attributes, in the code and in code in it."""
     global_names, imported, attributes = {}, {}, {}
     for instruction in dis.get_instructions(code):

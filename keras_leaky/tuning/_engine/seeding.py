@@ -5,7 +5,9 @@ import functools
 import inspect
 import random
 import threading
+from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,14 +17,16 @@ from keras_leaky.layers._nested import layers_of
 _SEED_FOR_0 = 2**31 - 1
 _one_at_a_time = threading.RLock()
 
+TunerClass = TypeVar("TunerClass", bound=type)
 
-def accepts_seed_0(tuner_class):
+
+def accepts_seed_0(tuner_class: TunerClass) -> TunerClass:
     """Gives a tuner created with `seed=0`, which KerasTuner takes for none, a fixed other seed."""
     init = tuner_class.__init__
     signature = inspect.signature(init)
 
     @functools.wraps(init)
-    def init_with_seed(*args, **kwargs):
+    def init_with_seed(*args: Any, **kwargs: Any) -> None:
         bound = signature.bind(*args, **kwargs)
         if bound.arguments.get("seed") == 0:
             bound.arguments["seed"] = _SEED_FOR_0
@@ -32,12 +36,12 @@ def accepts_seed_0(tuner_class):
     return tuner_class
 
 
-def derive_seed(seed, execution):
+def derive_seed(seed: int, execution: int) -> int:
     """The seed of an execution, the same for every trial."""
     return int(np.random.SeedSequence([seed, execution]).generate_state(1)[0]) % 2**31
 
 
-def set_seed(seed, fully):
+def set_seed(seed: int, fully: bool) -> None:
     """Seeds what Keras draws; `fully`, what TensorFlow's own random operations draw as well.
 
     Keras derives all its seeds from Python's generator. `keras.utils.set_random_seed` has
@@ -51,7 +55,7 @@ def set_seed(seed, fully):
 
 
 @contextlib.contextmanager
-def own_generator(seed):
+def own_generator(seed: int) -> Iterator[None]:
     """In this thread, and in no other, Python's `random` draws from a generator of its own.
 
     Keras derives all its seeds from Python's generator, which every thread of the process draws
@@ -59,8 +63,8 @@ def own_generator(seed):
     """
     generator, thread = random.Random(seed), threading.get_ident()
 
-    def route(own, shared):
-        def draw(*args, **kwargs):
+    def route(own: Callable[..., Any], shared: Callable[..., Any]) -> Callable[..., Any]:
+        def draw(*args: Any, **kwargs: Any) -> Any:
             function = own if threading.get_ident() == thread else shared
             return function(*args, **kwargs)
 
@@ -82,7 +86,7 @@ def own_generator(seed):
                 setattr(random, name, function)
 
 
-def draws_by_itself(model):
+def draws_by_itself(model: Any) -> bool:
     """Whether parts of `model` that are neither Keras's nor ours may draw in ways of their own."""
     parts = [
         part
@@ -92,10 +96,10 @@ def draws_by_itself(model):
     return not all(_package(part) in ("keras", "keras_leaky", "builtins") for part in parts)
 
 
-def _may_draw(name):
+def _may_draw(name: str) -> bool:
     return name.endswith("_initializer") or name in ("function", "activation")
 
 
-def _package(part):
+def _package(part: Any) -> str:
     owner = part if isinstance(part, FunctionType | MethodType) else type(part)
     return owner.__module__.split(".")[0]

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
@@ -107,7 +108,7 @@ class Structure:
     has_users_code: bool
 
 
-def structure_of(model):
+def structure_of(model: Any) -> Structure | None:
     """The `Structure` of a built and compiled model whose optimizer is built.
 
     Returns:
@@ -119,7 +120,7 @@ def structure_of(model):
         return None
 
 
-def state_of(model):
+def state_of(model: Any) -> Structure:
     """What `structure_of` tells, less what training itself changes: to see whether it changed.
 
     Raises:
@@ -128,14 +129,14 @@ def state_of(model):
     return _walk(model, _DescribeState(model))
 
 
-def metrics_of(model):
+def metrics_of(model: Any) -> list[keras.metrics.Metric]:
     """The metrics of a compiled model, those that it has not yet made its own too."""
     config = model._compile_config.config  # public only in its serialized form
     given = keras.tree.flatten([config.get(key) for key in ("metrics", "weighted_metrics")])
     return [m for m in [*given, *model.metrics] if isinstance(m, keras.metrics.Metric)]
 
 
-def _walk(model, describe):
+def _walk(model: Any, describe: Callable[[Any, Walk], bool]) -> Structure:
     walk, config = Walk(describe, _left_out), keras.config
     walk.add(config.floatx(), config.epsilon(), config.image_data_format())
     walk.add(config.is_flash_attention_enabled())
@@ -149,14 +150,14 @@ def _walk(model, describe):
 class _Describe:
     """Writes down what is not told by its attributes."""
 
-    def __init__(self, model):
+    def __init__(self, model: Any) -> None:
         loaded = [*model.variables, *model.optimizer.variables]
         metrics = metrics_of(model)
         self._loaded = {id(v): number for number, v in enumerate(loaded)}
         self._metrics = {id(v): metric for metric in metrics for v in metric.variables}
         self._kept = loaded, metrics  # whose `id`s these are
 
-    def __call__(self, value, walk):
+    def __call__(self, value: Any, walk: Walk) -> bool:
         kind = type(value)
         if isinstance(value, keras.Variable):
             self._describe_variable(value, walk)
@@ -172,7 +173,7 @@ class _Describe:
             return False
         return True
 
-    def _describe_variable(self, variable, walk):
+    def _describe_variable(self, variable: Any, walk: Walk) -> None:
         number = self._loaded.get(id(variable))
         metric = self._metrics.get(id(variable))
         if number is None and metric is None:
@@ -182,22 +183,22 @@ class _Describe:
             self._describe_start(variable, walk)
         walk.visit_object(variable)
 
-    def _describe_start(self, variable, walk):
+    def _describe_start(self, variable: Any, walk: Walk) -> None:
         walk.visit(keras.ops.convert_to_numpy(variable))  # a `reset_state` may keep it
 
 
 class _DescribeState(_Describe):
-    def __call__(self, value, walk):
+    def __call__(self, value: Any, walk: Walk) -> bool:
         if isinstance(value, keras.metrics.Metric) and is_of_library(type(value).__module__):
             walk.add(type(value))  # makes its variables when it sees data
             return True
         return super().__call__(value, walk)
 
-    def _describe_start(self, variable, walk):
+    def _describe_start(self, variable: Any, walk: Walk) -> None:
         pass
 
 
-def _describe_of_backend(value, walk):
+def _describe_of_backend(value: Any, walk: Walk) -> None:
     """An object of the backend: what Keras hands it, tensors, and nothing else."""
     for container in (list, dict, tuple):
         if isinstance(value, container):  # TensorFlow's wrapper of an attribute
@@ -224,14 +225,14 @@ class Watched:
         watch: Function `(method, *args, **kwargs)` that is called in its place.
     """
 
-    def __init__(self, method, watch):
+    def __init__(self, method: Callable[..., Any], watch: Callable[..., Any]) -> None:
         self.method, self._watch = method, watch
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._watch(self.method, *args, **kwargs)
 
 
-def _left_out(owner: Any):
+def _left_out(owner: Any) -> frozenset[str]:
     """Names of the attributes of an object that are left out."""
     kind: Any = type(owner)
     names = _left_out_of(kind)
@@ -248,12 +249,12 @@ def _left_out(owner: Any):
     return names
 
 
-def _is_wrapper(value):
+def _is_wrapper(value: Any) -> bool:
     return isinstance(value, FunctionType) and value.__code__ in _WRAPPERS
 
 
 @functools.lru_cache(1024)
-def _left_out_of(cls: Any):
+def _left_out_of(cls: Any) -> frozenset[str]:
     """Names of attributes of objects of a class that are left out."""
     names = {name for base in _LEFT_OUT if issubclass(cls, base) for name in _LEFT_OUT[base]}
     if issubclass(cls, keras.layers.Layer):
@@ -262,32 +263,32 @@ def _left_out_of(cls: Any):
     return _less_users_names(names, cls) | _OF_TRACKABLES
 
 
-def slope_names(cls: Any):
+def slope_names(cls: Any) -> tuple[str, ...]:
     """The arguments of a rectifier whose numbers are in variables, inside `variable_slopes()`."""
     entries = [entry for entry in TABLE.values() if issubclass(cls, entry.layer)]
     return tuple(dict.fromkeys(name for entry in entries for name in entry.parameters))
 
 
 @functools.lru_cache(1024)
-def _slopes_of(cls: Any, names):
+def _slopes_of(cls: Any, names: tuple[str, ...]) -> frozenset[str]:
     """Names of attributes of a rectifier that stand for `names`, from `slope_names`."""
     return _less_users_names({*names, *(f"_{name}" for name in names)}, cls)
 
 
-def _less_users_names(names, cls):
+def _less_users_names(names: Iterable[str], cls: Any) -> frozenset[str]:
     """Without those that the code of a user's class mentions, whatever it means by them."""
     users = [base for base in cls.__mro__ if not is_of_library(base.__module__)]
     return frozenset(names).difference(*map(_names_mentioned, users))
 
 
-def _names_mentioned(cls: Any):
+def _names_mentioned(cls: Any) -> set[str]:
     # A rectifier that was registered makes its variables in `__init__`, and whatever else it makes
     # of its numbers there is compared.
     is_registered = any(entry.layer is cls for entry in TABLE.values())
     return names_in(cls, but=("__init__", "get_config") if is_registered else ())
 
 
-def _arguments_of(cls, condition):
+def _arguments_of(cls: Any, condition: Callable[[str], bool]) -> set[str]:
     """Arguments of the libraries' classes that a class is made of, public and kept private."""
     names = {
         name

@@ -4,12 +4,13 @@ import math
 from typing import Any
 
 import keras
+import keras_tuner
 
-from keras_leaky.tuning._keras_tuner import configure_tensorboard, copy_callbacks
+from keras_leaky.tuning._keras_tuner import Trial, configure_tensorboard, copy_callbacks
 from keras_leaky.tuning._project.checkpoint import Checkpoint
 
 
-def callbacks_of(tuner, given, trial, execution):
+def callbacks_of(tuner: Any, given: Any, trial: Trial, execution: int) -> list[Any]:
     """The callbacks of one training: copies of those of a search, and one for the tuner's hooks."""
     callbacks = copy_callbacks(tuner, given)
     has_board = any(isinstance(one, keras.callbacks.TensorBoard) for one in callbacks)
@@ -21,7 +22,7 @@ def callbacks_of(tuner, given, trial, execution):
     return [*callbacks, hooks(tuner, trial)]
 
 
-def overrides(tuner, *names):
+def overrides(tuner: Any, *names: str) -> bool:
     """Whether a subclass of a tuner, or somebody else, has put a method in KerasTuner's place.
 
     What `keras_tuner` and this package define does not count.
@@ -37,24 +38,24 @@ def overrides(tuner, *names):
 class TunerCallback(keras.callbacks.Callback):
     """Calls the hooks of a tuner for epochs."""
 
-    def __init__(self, tuner, trial):
+    def __init__(self, tuner: Any, trial: Trial) -> None:
         super().__init__()
         self.tuner, self.trial = tuner, trial
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.tuner.on_epoch_begin(self.trial, self.model, epoch, logs=logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.tuner.on_epoch_end(self.trial, self.model, epoch, logs=logs)
 
 
 class BatchTunerCallback(TunerCallback):
     """Calls the hooks for batches as well, for which `fit` has to train batch by batch."""
 
-    def on_batch_begin(self, batch, logs=None):
+    def on_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.tuner.on_batch_begin(self.trial, self.model, batch, logs)
 
-    def on_batch_end(self, batch, logs=None):
+    def on_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.tuner.on_batch_end(self.trial, self.model, batch, logs)
 
 
@@ -62,9 +63,9 @@ class FiniteLoss(keras.callbacks.Callback):
     """Stops a training whose loss is not finite; `failure` then says so."""
 
     model: Any
-    failure = None
+    failure: str | None = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             self.failure = f"The training loss became {loss} in epoch {epoch + 1}"
@@ -83,12 +84,14 @@ class SaveBestEpoch(keras.callbacks.Callback):
 
     model: Any
 
-    def __init__(self, objective):
+    def __init__(self, objective: keras_tuner.Objective) -> None:
         super().__init__()
         self.objective = objective
-        self._value, self._best_model, self._weights = None, None, []
+        self._value: float | None = None
+        self._best_model: Any = None
+        self._weights: list[Any] = []
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self.objective.get_value(logs) if self.objective.has_value(logs) else None
         is_first = self._value is None or math.isnan(self._value)
         if value is None or is_first or self.objective.better_than(value, self._value):
@@ -96,19 +99,19 @@ class SaveBestEpoch(keras.callbacks.Callback):
             self._weights = [weight.copy() for weight in self.model.get_weights()]
 
     @property
-    def failure(self):
+    def failure(self) -> str | None:
         if self._value is None or not math.isnan(self._value):
             return None
         return f"The objective became {self._value} in every epoch: {self.objective.name}"
 
-    def restore(self):
+    def restore(self) -> Any:
         """The model as its best epoch left it. None if there is no epoch with a value."""
         if self._value is None or math.isnan(self._value) or self._best_model is None:
             return None
         self._best_model.set_weights(self._weights)
         return self._best_model
 
-    def checkpoint(self):
+    def checkpoint(self) -> Checkpoint | None:
         """The `Checkpoint` of the best epoch, None if no epoch was seen.
 
         So it is after a `HyperModel.fit` that does not pass its callbacks on: which weights its

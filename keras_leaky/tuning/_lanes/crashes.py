@@ -3,7 +3,9 @@
 import functools
 import logging
 
-from keras_leaky.tuning._keras_tuner import TrialStatus
+import keras_tuner
+
+from keras_leaky.tuning._keras_tuner import Trial, TrialStatus
 
 _logger = logging.getLogger(__name__)
 
@@ -20,11 +22,11 @@ class Crashes:
         reason: Why it has to end, None before.
     """
 
-    def __init__(self, n_allowed):
+    def __init__(self, n_allowed: int) -> None:
         self._n_allowed, self._n = n_allowed, 0
-        self.reason = None
+        self.reason: str | None = None
 
-    def count(self, trial):
+    def count(self, trial: Trial) -> None:
         """Takes note of a trial that has ended, as the oracle has it.
 
         The message of one that diverged is a sentence, that of one that crashed a traceback.
@@ -33,7 +35,7 @@ class Crashes:
         is_crash = not message or "Traceback (most" in message
         self._add(trial, is_crash and trial.status == TrialStatus.FAILED, message)
 
-    def stop_workers(self, oracle):
+    def stop_workers(self, oracle: keras_tuner.Oracle) -> None:
         """In the chief of KerasTuner's own workers: counts for all, and has them stop.
 
         A worker that ended its search with an error would leave the chief waiting for it. What a
@@ -42,7 +44,7 @@ class Crashes:
         end_trial = oracle.end_trial
 
         @functools.wraps(end_trial)
-        def end_and_count(trial):
+        def end_and_count(trial: Trial) -> None:
             has_crashed = trial.status == TrialStatus.INVALID
             end_trial(trial)
             trial = oracle.get_trial(trial.trial_id)
@@ -53,19 +55,19 @@ class Crashes:
 
         oracle.end_trial = end_and_count
 
-    def tell(self, trial):
+    def tell(self, trial: Trial) -> None:
         """In a worker: says why a trial has failed, which the chief does not get to know."""
         if trial.status != TrialStatus.COMPLETED:
             _logger.warning("Trial %s failed: %s", trial.trial_id, trial.message)
 
-    def _add(self, trial, is_crash, message):
+    def _add(self, trial: Trial, is_crash: bool, message: str) -> None:
         self._n = self._n + 1 if is_crash else 0
         if is_crash and self._n == self._n_allowed:
             self.reason = (
                 f"{self._n} trials in a row failed; the last one, {trial.trial_id}:\n{message}"
             )
 
-    def raise_if_too_many(self):
+    def raise_if_too_many(self) -> None:
         """Raises RuntimeError with the reason, if there is one."""
         reason, self.reason = self.reason, None
         if reason:

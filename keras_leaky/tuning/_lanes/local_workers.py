@@ -4,7 +4,9 @@ import contextlib
 import functools
 import logging
 import os
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import spawn
+from typing import Any
 
 from keras_leaky.tuning._lanes.worker_setup import worker_environment
 
@@ -16,7 +18,7 @@ _MEMORY_FRACTION = 0.9  # of the machine's, for all workers; the rest is for thi
 
 
 @contextlib.contextmanager
-def local_workers(n_workers):
+def local_workers(n_workers: int) -> Iterator[Any]:
     """A Dask client with `n_workers` processes on this machine, each with one thread.
 
     Two processes of one thread train more than one of two threads. They listen on the loopback
@@ -82,7 +84,7 @@ def local_workers(n_workers):
             yield client
 
 
-def _tried(start):
+def _tried(start: Callable[[], Any]) -> Any:
     """Starts a cluster, again if a process dies while it comes up: nannies do not mind that yet."""
     for _ in range(_N_TRIES - 1):
         with contextlib.suppress(RuntimeError):
@@ -91,7 +93,7 @@ def _tried(start):
 
 
 @contextlib.contextmanager
-def _without_main_module():
+def _without_main_module() -> Iterator[None]:
     """Keeps Python from importing the main module of this process in the workers.
 
     It would run a script again that has no guard, and again in every worker that is replaced. A
@@ -99,7 +101,7 @@ def _without_main_module():
     """
     prepare = spawn.get_preparation_data
 
-    def prepare_without_main(name):
+    def prepare_without_main(name: str) -> dict[str, Any]:
         data = prepare(name)
         if name == _NAME_OF_WORKERS:
             data.pop("init_main_from_name", None)
@@ -114,7 +116,7 @@ def _without_main_module():
 
 
 @contextlib.contextmanager
-def _environment(variables):
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Sets environment variables of this process for those that it starts, and takes them back.
 
     They have to be there before a worker process imports TensorFlow. Dask's own way to that,

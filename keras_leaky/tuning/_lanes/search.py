@@ -1,11 +1,12 @@
 """The search of a tuner: it proposes and records, lanes train."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
+import keras_tuner
 
 from keras_leaky.tuning._engine.executions import (
     Builder,
@@ -16,11 +17,15 @@ from keras_leaky.tuning._engine.executions import (
 )
 from keras_leaky.tuning._engine.seeding import derive_seed
 from keras_leaky.tuning._engine.trial_callbacks import overrides
-from keras_leaky.tuning._keras_tuner import TrialStatus, propose_by, run_and_record
+from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, propose_by, run_and_record
 from keras_leaky.tuning._lanes.scheduler import Job, open_lanes, run_jobs
 from keras_leaky.tuning._lanes.worker_outcome import Finished, WorkerLostError
 from keras_leaky.tuning._lanes.workplace import Workplace
+from keras_leaky.tuning._project.checkpoint import Checkpoint
 from keras_leaky.tuning._project.data_digest import digest_of
+
+if TYPE_CHECKING:  # it imports this file
+    from keras_leaky.tuning.reusing_tuner import ReusingTuner
 
 _OF_WORKERS = (
     *("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"),
@@ -44,12 +49,17 @@ class TrialWork:
     place: Workplace
     builder: Builder
     callbacks: list[Any]
-    objective: Any
+    objective: keras_tuner.Objective
     seed: int
     n_executions: int
     max_model_size: int | None
 
-    def __call__(self, hyperparameters, start, epochs):
+    def __call__(
+        self,
+        hyperparameters: keras_tuner.HyperParameters,
+        start: Checkpoint | None,
+        epochs: dict[str, int],
+    ) -> Executions:
         """Does the work of a trial.
 
         Args:
@@ -62,7 +72,7 @@ class TrialWork:
         """
         trainer = self.place.get_trainer()
 
-        def train(execution, callbacks):
+        def train(execution: int, callbacks: list[keras.callbacks.Callback]) -> Any:
             return build_and_fit(
                 trainer,
                 dataclasses.replace(self.builder, start=start),
@@ -97,13 +107,15 @@ class TrialSource:
         ValueError: If something of the search cannot leave this process and has to.
     """
 
-    def __init__(self, tuner: Any, place: Workplace, callbacks: Any, has_workers: bool) -> None:
+    def __init__(
+        self, tuner: "ReusingTuner", place: Workplace, callbacks: Any, has_workers: bool
+    ) -> None:
         self._tuner, self._place, self._callbacks = tuner, place, callbacks
         self._has_workers = has_workers
         self.work = _work_of(tuner, place, list(callbacks or [])) if has_workers else None
-        self._running: dict[Any, Any] = {}  # trials, by id
+        self._running: dict[Hashable, Trial] = {}  # trials, by id
         # Trials of Hyperband that go on with one that is running, as after a resume.
-        self._waiting: list[Any] = []
+        self._waiting: list[Trial] = []
         self._is_stopped = False
 
     @property
@@ -147,7 +159,7 @@ class TrialSource:
             raise finished.error  # what ends a search
         self._tuner.on_trial_end(trial)
 
-    def _next_trial(self) -> Any:
+    def _next_trial(self) -> Trial | None:
         parents = [trial.hyperparameters.values["tuner/trial_id"] for trial in self._waiting]
         ready = next((i for i, name in enumerate(parents) if name not in self._running), None)
         if ready is not None:
@@ -167,7 +179,7 @@ class TrialSource:
                 return trial
             self._waiting.append(trial)
 
-    def _take_over(self, trial: Any, finished: Finished) -> None:
+    def _take_over(self, trial: Trial, finished: Finished) -> None:
         """Records a trial as if the tuner's `run_trial` had trained it."""
 
         def executions() -> Executions:
@@ -185,7 +197,7 @@ class TrialSource:
 
 @contextmanager
 def open_search(
-    tuner: Any,
+    tuner: "ReusingTuner",
     place: Workplace,
     callbacks: Any,
     has_workers: bool,
@@ -205,8 +217,7 @@ def open_search(
         propose_by(tuner.oracle, propose)
     with tuner._project.searching(tuner.reload):
         if not has_workers:
-            place.get_trainer()
-            tuner._trainer = place.trainer
+            tuner._trainer = place.get_trainer()
         tuner._see_data(digest_of(place.args, place.kwargs))
         tuner.save()
         source = TrialSource(tuner, place, callbacks, has_workers)
@@ -216,7 +227,12 @@ def open_search(
 
 
 def search(
-    tuner: Any, client: Any, retries: int, trial_timeout: float | None, args: Any, kwargs: Any
+    tuner: "ReusingTuner",
+    client: Any,
+    retries: int,
+    trial_timeout: float | None,
+    args: Any,
+    kwargs: Any,
 ) -> None:
     """Runs the search of a tuner.
 
@@ -232,7 +248,8 @@ def search(
     kwargs = dict(kwargs)
     callbacks = kwargs.pop("callbacks", None)
     if "verbose" in kwargs:
-        tuner.oracle.verbose = kwargs["verbose"]
+        oracle: Any = tuner.oracle
+        oracle.verbose = kwargs["verbose"]
     if client is not None:
         kwargs["verbose"] = 0
     place = Workplace(args, kwargs, None if client is not None else tuner._trainer)
@@ -243,7 +260,7 @@ def search(
         run_jobs([source], lanes)
 
 
-def _work_of(tuner, place, callbacks):
+def _work_of(tuner: "ReusingTuner", place: Workplace, callbacks: list[Any]) -> TrialWork:
     for name in _OF_WORKERS:
         if overrides(tuner, name):
             raise ValueError(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import keras_tuner
 
 from keras_leaky.tuning._engine.out_of_memory import describe_out_of_memory, is_out_of_memory
 from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss, SaveBestEpoch
@@ -52,7 +53,7 @@ class TrainingWork:
     build: Callable[[Any], keras.Model]
     callbacks: Any = None
     examine: Callable[[keras.Model, Any, dict[str, list[float]]], Any] | None = None
-    objective: Any = None
+    objective: keras_tuner.Objective | None = None
 
     def __call__(self, point: Any, seed: int) -> Trained:
         start = time.perf_counter()

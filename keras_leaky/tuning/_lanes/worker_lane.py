@@ -2,6 +2,7 @@
 
 import queue
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
@@ -44,7 +45,7 @@ class Lane:
         call: What it is busy with, None if it is not.
     """
 
-    def __init__(self, client, address, content, ended):
+    def __init__(self, client: Any, address: str, content: bytes, ended: queue.SimpleQueue) -> None:
         self.address = address
         self.call: Call | None = None
         self._client, self._ended = client, ended
@@ -56,62 +57,62 @@ class Lane:
         self._begin(lambda: self._get_ready(content))
 
     @property
-    def is_free(self):
+    def is_free(self) -> bool:
         return self.is_ready and self.call is None and not self.has_died
 
     @property
-    def is_late(self):
+    def is_late(self) -> bool:
         """Whether it has been getting ready for too long."""
         return not self.is_ready and self.seconds > _SECONDS_TO_GET_READY
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """Since it began what it is doing."""
         return time.monotonic() - self._since
 
     @property
-    def has_died(self):
+    def has_died(self) -> bool:
         """Whether it has; a new process may have its address, but not what was in it."""
         return self.is_ready and self._work.status != "finished"
 
-    def start(self, call):
+    def start(self, call: Call) -> None:
         """Has it make a call."""
         self._future = self._submit(make_call(), self._work, call.arguments)
         self.call = call
         self._begin(self._future.result)
 
-    def is_own(self, error):
+    def is_own(self, error: BaseException) -> bool:
         """Whether an error came up in what the worker ran, and not from its death."""
         has_run = self._future is not None and self._future.status == "error"
         return has_run and type(error).__name__ != "KilledWorker"
 
-    def end(self):
+    def end(self) -> None:
         """Takes note that what it was doing has ended."""
         self.is_ready = True
         self.call = self._future = None  # a result that is still referenced would be made again
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Lets go of the worker. A call that is running goes on there all the same."""
         self._to_wait_for.put(None)
         if self._future is not None and self._client.status == "running":
             self._future.cancel(force=True)
 
-    def _get_ready(self, content):
+    def _get_ready(self, content: bytes) -> Any:
         [sent] = self._client.scatter([content], workers=[self.address], hash=False)
         self._work = self._submit(make_get_ready(), sent)
         self._future = self._submit(make_describe(), self._work)
         return self._future.result()
 
-    def _submit(self, function, *arguments):
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return self._client.submit(
             function, *arguments, workers=[self.address], pure=False, retries=0
         )
 
-    def _begin(self, function):
+    def _begin(self, function: Callable[[], Any]) -> None:
         self._since = time.monotonic()
         self._to_wait_for.put(function)
 
-    def _wait(self):
+    def _wait(self) -> None:
         for function in iter(self._to_wait_for.get, None):
             try:
                 outcome = function(), None

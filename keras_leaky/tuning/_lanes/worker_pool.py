@@ -6,7 +6,9 @@ import pickle
 import queue
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from threading import Thread
+from typing import Any
 
 from keras_leaky.tuning._lanes.worker_lane import Call, Lane
 from keras_leaky.tuning._lanes.worker_outcome import Finished, SchedulerLostError, WorkerLostError
@@ -49,7 +51,16 @@ class WorkerPool:
     Example: see `keras_leaky.tuning.local_workers`.
     """
 
-    def __init__(self, client, function, shared=None, *, retries=2, timeout=None, warn=None):
+    def __init__(
+        self,
+        client: Any,
+        function: Callable[..., Any],
+        shared: Any = None,
+        *,
+        retries: int = 2,
+        timeout: float | None = None,
+        warn: Callable[[str], object] | None = None,
+    ) -> None:
         if isinstance(retries, bool) or not (isinstance(retries, int) and retries >= 0):
             raise ValueError(f"`retries` must be a whole number >= 0. Received: {retries=}")
         if timeout is not None and not timeout > 0:
@@ -68,21 +79,21 @@ class WorkerPool:
         self._last_ready = time.monotonic()
 
     @property
-    def n_lanes(self):
+    def n_lanes(self) -> int:
         """How many workers take calls now, or will soon."""
         return len(self._lanes)
 
     @property
-    def running(self):
+    def running(self) -> dict[str, tuple[Any, float]]:
         """Key and seconds so far of every call that a worker is busy with, by worker."""
         lanes = self._lanes.values()
         return {lane.address: (lane.call.key, lane.seconds) for lane in lanes if lane.call}
 
-    def has_room(self):
+    def has_room(self) -> bool:
         """Whether a worker is free for another call."""
         return len(self._free_lanes()) > len(self._again)
 
-    def submit(self, key, *arguments):
+    def submit(self, key: Any, *arguments: Any) -> None:
         """Has a worker call `function(shared, *arguments)`: a free one, or the next that is.
 
         Args:
@@ -91,7 +102,7 @@ class WorkerPool:
         """
         self._start(Call(key, _dumps(arguments)))
 
-    def wait(self, seconds=None):
+    def wait(self, seconds: float | None = None) -> list[Finished]:
         """The calls that have ended since the last time.
 
         There may be none if a worker has become free otherwise, or `seconds` have passed.
@@ -118,7 +129,7 @@ class WorkerPool:
         finished, self._finished = self._finished, []
         return finished
 
-    def close(self):
+    def close(self) -> None:
         """Lets go of everything. Workers that are still busy are killed, for new ones to start."""
         busy = list(self.running)
         for lane in self._lanes.values():
@@ -127,16 +138,16 @@ class WorkerPool:
         if busy and self._client.status == "running":
             self._kill(busy).join(_SECONDS_TO_KILL)
 
-    def __enter__(self):
+    def __enter__(self) -> "WorkerPool":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def _free_lanes(self):
+    def _free_lanes(self) -> list[Lane]:
         return [lane for lane in self._lanes.values() if lane.is_free]
 
-    def _start(self, call):
+    def _start(self, call: Call) -> None:
         free = self._free_lanes()
         if not free:  # it has died since the caller asked
             self._again.append(call)
@@ -148,14 +159,14 @@ class WorkerPool:
                 raise
             self._again.append(call)  # the next look tells why
 
-    def _start_again(self):
+    def _start_again(self) -> None:
         while self._again and self._free_lanes() and self._client.status == "running":
             self._start(self._again.popleft())
 
-    def _has(self, lane):
+    def _has(self, lane: Lane) -> bool:
         return self._lanes.get(lane.address) is lane
 
-    def _settle(self, lane, value, error):
+    def _settle(self, lane: Lane, value: Any, error: BaseException | None) -> None:
         """Takes in what a lane has come to."""
         if not self._has(lane):
             return  # it was given up before
@@ -176,7 +187,7 @@ class WorkerPool:
             self._finished.append(Finished(call.key, value, error, call.lost))
         self._start_again()
 
-    def _admit(self, lane, versions, error):
+    def _admit(self, lane: Lane, versions: Any, error: BaseException | None) -> None:
         """Takes in a worker that is ready, or never will be."""
         if error is not None:
             self._lanes.pop(lane.address).cancel()
@@ -193,7 +204,7 @@ class WorkerPool:
                 "the last bits."
             )
 
-    def _look(self):
+    def _look(self) -> None:
         """Finds out which workers have gone, come, or taken too long."""
         alive = self._alive()
         self._last_look = now = time.monotonic()
@@ -215,7 +226,7 @@ class WorkerPool:
             self._warn(f"No worker is ready yet. Waiting at {_address(self._client)}.")
         self._start_again()
 
-    def _alive(self):
+    def _alive(self) -> set[str]:
         """The addresses of all workers."""
         reason = "the connection was lost"
         if self._client.status == "running":
@@ -230,7 +241,7 @@ class WorkerPool:
             f"The Dask scheduler at {_address(self._client)} cannot be reached: {reason}"
         )
 
-    def _lose(self, lane, how):
+    def _lose(self, lane: Lane, how: str) -> None:
         """Gives up a worker; its call is made again unless it has been often enough."""
         del self._lanes[lane.address]
         lane.cancel()
@@ -249,7 +260,7 @@ class WorkerPool:
         else:
             self._again.append(call)
 
-    def _take_note_of_death(self, lane, how):
+    def _take_note_of_death(self, lane: Lane, how: str) -> None:
         """Says that a worker was lost that was getting ready, and gives up after some."""
         self._n_deaths += 1
         text = f"The worker at {lane.address} {how} while it got ready: has it memory enough?"
@@ -257,16 +268,16 @@ class WorkerPool:
             raise SchedulerLostError(f"{self._n_deaths} workers in a row were lost. {text}")
         self._warn(text)
 
-    def _replace(self, lane, why):
+    def _replace(self, lane: Lane, why: str) -> None:
         """Gives up a worker that takes too long, and has it killed."""
         self._refused.add(lane.address)  # until it is gone
         self._lose(lane, why)
         self._kill([lane.address])
 
-    def _kill(self, addresses):
+    def _kill(self, addresses: Sequence[str]) -> Thread:
         """Has the nannies of workers kill them and start new ones; returns the thread that asks."""
 
-        def kill():
+        def kill() -> None:
             try:
                 answers = self._client.run(make_kill(), workers=addresses, nanny=True)
             except Exception as error:  # one has gone by itself
@@ -282,11 +293,11 @@ class WorkerPool:
         return thread
 
 
-def _dumps(thing):
+def _dumps(thing: Any) -> bytes:
     import cloudpickle  # comes with Dask, which is not needed without workers
 
     return cloudpickle.dumps(thing)
 
 
-def _address(client):
+def _address(client: Any) -> str:
     return client.scheduler.address if client.scheduler else "an unknown address"

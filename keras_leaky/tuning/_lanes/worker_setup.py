@@ -3,11 +3,13 @@
 import functools
 import importlib.metadata
 import os
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 
-def thread_settings(n_threads=1):
+def thread_settings(n_threads: int = 1) -> dict[str, str]:
     """Environment variables for a process that trains with `n_threads` threads."""
     n = str(n_threads)
     settings = {"TF_NUM_INTRAOP_THREADS": n, "TF_NUM_INTEROP_THREADS": n, "OMP_NUM_THREADS": n}
@@ -17,24 +19,24 @@ def thread_settings(n_threads=1):
     return settings
 
 
-def worker_threads():
+def worker_threads() -> int:
     """Threads of a worker: as this process is told for TensorFlow, 1 otherwise."""
     return int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")) or 1
 
 
-def worker_environment():
+def worker_environment() -> dict[str, str]:
     """The environment variables of a worker process."""
     settings = {"KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "2"}
     return {**settings, **thread_settings(worker_threads())}
 
 
-def packages():
+def packages() -> tuple[str, ...]:
     """The packages whose versions a result depends on."""
     return "keras_leaky", "keras", "numpy", keras.backend.backend()
 
 
 @functools.cache
-def versions_of(names):
+def versions_of(names: tuple[str, ...]) -> dict[str, str | None]:
     """The versions of installed packages, None for those that are not there."""
     versions = {}
     for name in names:
@@ -50,7 +52,7 @@ def versions_of(names):
 # not find them. A worker has to have its environment set before it imports Keras.
 
 
-def make_get_ready():
+def make_get_ready() -> Callable[[bytes], Any]:
     """For a worker: sets its environment and unpickles what all calls share.
 
     Raises:
@@ -58,7 +60,7 @@ def make_get_ready():
     """
     wanted = worker_environment()
 
-    def get_ready(content):
+    def get_ready(content: bytes) -> Any:
         import os
         import pickle
         import sys
@@ -76,11 +78,11 @@ def make_get_ready():
     return get_ready
 
 
-def make_describe():
+def make_describe() -> Callable[[Any], dict[str, str | None]]:
     """For a worker that is ready: the versions of its packages."""
     names = packages()
 
-    def describe(work):
+    def describe(work: Any) -> dict[str, str | None]:
         from keras_leaky.tuning._lanes.worker_setup import versions_of
 
         return versions_of(names)
@@ -88,13 +90,13 @@ def make_describe():
     return describe
 
 
-def make_call():
+def make_call() -> Callable[[Any, bytes], bytes]:
     """For a worker: calls the function. Arguments and result are bytes.
 
     A result that cannot be pickled is then an error like any other.
     """
 
-    def call(work, arguments):
+    def call(work: Any, arguments: bytes) -> bytes:
         import pickle
 
         import cloudpickle
@@ -105,10 +107,10 @@ def make_call():
     return call
 
 
-def make_kill():
+def make_kill() -> Callable[[Any], None]:
     """For the nanny of a worker: kills it. The nanny then starts a new one."""
 
-    def kill(dask_worker):
+    def kill(dask_worker: Any) -> None:
         import os
         import signal
 

@@ -22,7 +22,7 @@ class Workplace:
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    trainer: Any = None
+    trainer: Trainer | None = None
     is_loaded: bool = False
 
     def get_trainer(self) -> Trainer:
@@ -45,16 +45,18 @@ class Workplace:
             _check_can_travel(name, part)
 
 
-def load_data(args, kwargs):
+def load_data(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arguments of `fit`, with what the functions among them return in their place."""
 
-    def load(part):
+    def load(part: Any) -> Any:
         return part() if isinstance(part, FunctionType | partial) else part
 
     return tuple(map(load, args)), {name: load(part) for name, part in kwargs.items()}
 
 
-def _check_can_travel(name, part):
+def _check_can_travel(name: str, part: Any) -> None:
     import cloudpickle
 
     leaves = keras.tree.flatten(part)

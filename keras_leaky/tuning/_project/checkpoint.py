@@ -29,7 +29,7 @@ class Checkpoint:
     build_config: dict[str, Any] | None
 
     @classmethod
-    def of(cls, model):
+    def of(cls, model: Any) -> "Checkpoint":
         """The checkpoint of a model as it is."""
         weights = _weights_of(model)
         # Parts of what Keras returns cannot be pickled.
@@ -37,26 +37,26 @@ class Checkpoint:
         return cls(weights, build_config)
 
     @classmethod
-    def read(cls, folder):
+    def read(cls, folder: str) -> "Checkpoint":
         """The checkpoint in the folder of a trial."""
         paths = os.path.join(folder, WEIGHTS_FILE), os.path.join(folder, BUILD_CONFIG_FILE)
         with open(paths[0], "rb") as weights, open(paths[1]) as build_config:
             return cls(weights.read(), json.load(build_config))
 
-    def load_into(self, model):
+    def load_into(self, model: Any) -> None:
         """Gives `model` the weights, as KerasTuner's Hyperband does."""
         if self.build_config is not None:
             model.build_from_config(self.build_config)
         model.load_weights(_WeightsInMemory(self.weights))
 
-    def files(self):
+    def files(self) -> dict[str, bytes]:
         """The content of each file of it, by name."""
         return {
             WEIGHTS_FILE: self.weights,
             BUILD_CONFIG_FILE: json.dumps(self.build_config).encode(),
         }
 
-    def write_for(self, tuner, trial_id):
+    def write_for(self, tuner: Any, trial_id: str) -> None:
         """Writes it where a subclass of a tuner looks for it, beside the project's own files."""
         paths = checkpoint_paths(tuner, trial_id)
         for path, data in zip(paths, self.files().values(), strict=True):
@@ -86,5 +86,5 @@ class _WeightsInMemory(io.BytesIO):
     Not one on disk: when that is full, h5py 3.14 ends the process with a segmentation fault.
     """
 
-    def __str__(self):
+    def __str__(self) -> str:
         return WEIGHTS_FILE

@@ -3,6 +3,8 @@
 import hashlib
 import inspect
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +14,7 @@ _MAX_BYTES = 16 * 2**20  # of an array that are looked at: 10 ms
 _NAMES_OF_FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 
-def digest_of(args, kwargs):
+def digest_of(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, str]:
     """A digest of each array among the arguments of `fit`, by the name of its argument.
 
     Of a large array some evenly spaced rows are looked at. Nothing can be said of functions, data
@@ -37,10 +39,10 @@ class DataSeen:
         digests: One for each time that the data were others.
     """
 
-    def __init__(self):
-        self.digests = []
+    def __init__(self) -> None:
+        self.digests: list[dict[str, str]] = []
 
-    def add(self, digest, folder, has_results):
+    def add(self, digest: dict[str, str], folder: str, has_results: bool) -> None:
         """Takes note of the data of the next search, and warns if scores cannot be compared.
 
         Args:
@@ -67,7 +69,7 @@ class DataSeen:
             self.digests.append(digest)
 
 
-def _describe(data):
+def _describe(data: Any) -> str | None:
     if not (hasattr(data, "__array__") and getattr(data, "shape", ())):
         return None
     n_rows = len(data)

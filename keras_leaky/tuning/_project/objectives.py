@@ -1,15 +1,17 @@
 """What a search minimizes or maximizes, and whether it can be what was done before."""
 
+from typing import Any
+
 import keras
 import keras_tuner
 
 
-def describe_objective(oracle):
+def describe_objective(oracle: Any) -> list[str]:
     """Direction and name of each objective, for the files of a project."""
     return [f"{objective.direction} {objective.name}" for objective in _parts(oracle.objective)]
 
 
-def check_objective(known, given, folder):
+def check_objective(known: list[str], given: list[str], folder: str) -> None:
     """Refuses to go on with trials that were judged by another objective."""
     if known != given:
         raise ValueError(
@@ -18,7 +20,7 @@ def check_objective(known, given, folder):
         )
 
 
-def check_logged(result, objective):
+def check_logged(result: Any, objective: keras_tuner.Objective) -> None:
     """Refuses a `History` without the objective: no other trial would have it either.
 
     Raises:
@@ -42,5 +44,5 @@ def check_logged(result, objective):
     )
 
 
-def _parts(objective):
+def _parts(objective: Any) -> list[Any]:
     return getattr(objective, "objectives", [objective])

@@ -13,7 +13,9 @@ import contextlib
 import json
 import logging
 import os
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import keras_tuner
 
@@ -29,7 +31,7 @@ from keras_leaky.storage import (
     remove_leftovers,
     set_aside,
 )
-from keras_leaky.tuning._keras_tuner import TrialStatus, replace_files
+from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, replace_files
 from keras_leaky.tuning._project.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE, Checkpoint
 from keras_leaky.tuning._project.objectives import check_objective, describe_objective
 from keras_leaky.tuning._project.reading import (
@@ -55,33 +57,33 @@ class Project:
         folder: Folder of the project.
     """
 
-    def __init__(self, oracle, folder):
+    def __init__(self, oracle: keras_tuner.Oracle, folder: str | os.PathLike[str]) -> None:
         self._oracle, self.folder = oracle, str(folder)
-        self._files = {}  # trial id -> name -> SHA-256
-        self._logs = {}  # trial id -> what `write_log` was given
+        self._files: dict[str, dict[str, str]] = {}  # trial id -> name -> SHA-256
+        self._logs: dict[str, dict[str, Any]] = {}  # trial id -> what `write_log` was given
         self._revision = 0  # counts what is written, so that the newest state is known
-        self._last_written = {}  # path -> checksum
-        self._seen = None  # oracle.json as we left it
-        self._writer = None  # `BackgroundWriter` of a search that runs
+        self._last_written: dict[str, str] = {}  # path -> checksum
+        self._seen: tuple[int, int, int] | None = None  # oracle.json as we left it
+        self._writer: BackgroundWriter | None = None  # `BackgroundWriter` of a search that runs
         self._n_saved = 0  # trials in oracle.json
         self._is_held = False  # the lock, or the decision to do without it
         self._can_repair = self._is_stale = False
         replace_files(oracle, self.save, self.save_trial, self.reload)
 
     @property
-    def is_begun(self):
+    def is_begun(self) -> bool:
         """Whether there is a trial, or a state of the oracle, finished or damaged."""
         return os.path.isdir(self.folder) and any(
             name == ORACLE_FILE or name.startswith("trial_") for name in os.listdir(self.folder)
         )
 
-    def refuse_if_in_use(self):
+    def refuse_if_in_use(self) -> None:
         """Before a project is deleted: nobody else may search in it."""
         if os.path.isdir(self.folder) and not is_distributed():
             with project_lock(self.folder):
                 pass
 
-    def save(self):
+    def save(self) -> None:
         """Writes oracle.json, if there is anything new and enough of it."""
         oracle = self._oracle
         if self._writer and len(oracle.trials) < _GROWTH * self._n_saved:
@@ -101,7 +103,7 @@ class Project:
         if not self._writer:
             self._seen = self._stat()
 
-    def save_trial(self, trial):
+    def save_trial(self, trial: Trial) -> None:
         """Writes trial.json when a trial has begun or ended."""
         if trial.status == TrialStatus.RUNNING and trial.metrics.metrics:
             return  # results of a trial that goes on: if it is killed it begins again
@@ -123,7 +125,7 @@ class Project:
         path = self._path(f"trial_{trial.trial_id}", TRIAL_FILE)
         self._write(write_whole, path, encode_json({**trial.get_state(), OURS: ours}))
 
-    def keep_log(self, trial_id, log):
+    def keep_log(self, trial_id: str, log: dict[str, Any]) -> None:
         """Has the file of a trial, when it ends, tell how its trainings went.
 
         Args:
@@ -132,11 +134,11 @@ class Project:
         """
         self._logs[trial_id] = log
 
-    def log_of(self, trial_id):
+    def log_of(self, trial_id: str) -> dict[str, Any]:
         """What `keep_log` was given for a trial, {} if there is none."""
         return self._logs.get(trial_id, {})
 
-    def write_checkpoint(self, trial_id, checkpoint):
+    def write_checkpoint(self, trial_id: str, checkpoint: Checkpoint | None) -> None:
         """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums.
 
         Args:
@@ -154,7 +156,7 @@ class Project:
             self._write(partial(write_whole, flush_folder=False), os.path.join(folder, name), data)
         self._files[trial_id] = {name: checksum_of(data) for name, data in files.items()}
 
-    def read_checkpoint(self, trial_id):
+    def read_checkpoint(self, trial_id: str) -> Checkpoint:
         """The `Checkpoint` of a trial.
 
         Raises:
@@ -171,11 +173,11 @@ class Project:
                 "`get_best_hyperparameters` yourself"
             ) from None
 
-    def write_tuner(self, path, state):
+    def write_tuner(self, path: str, state: dict[str, Any]) -> None:
         """Writes the state of the tuner, if it is new."""
         self._write_if_new(path, state, state)
 
-    def read_tuner(self, path, keys):
+    def read_tuner(self, path: str, keys: Collection[str]) -> dict[str, Any] | None:
         """The state of the tuner, None if its file is missing or damaged.
 
         Args:
@@ -191,7 +193,7 @@ class Project:
             return None
 
     @contextlib.contextmanager
-    def searching(self, reload):
+    def searching(self, reload: Callable[[], Any]) -> Iterator[None]:
         """Holds the lock of the project, with the oracle as it is on disk.
 
         Args:
@@ -225,13 +227,13 @@ class Project:
             finally:
                 self._is_held = self._can_repair = False
 
-    def flush(self):
+    def flush(self) -> None:
         """Waits until what was recorded so far is in the files."""
         if self._writer:
             self._writer.flush()
 
     @contextlib.contextmanager
-    def repairing(self):
+    def repairing(self) -> Iterator[None]:
         """Damaged files are set aside, unless another process searches in the project."""
         if self._is_held:
             yield
@@ -250,7 +252,7 @@ class Project:
             finally:
                 self._is_held = self._can_repair = False
 
-    def reload(self):
+    def reload(self) -> bool:
         """Reads the project into the oracle; returns whether there was anything to read.
 
         Raises:
@@ -259,7 +261,7 @@ class Project:
         with self.repairing():
             return self._reload()
 
-    def _reload(self):
+    def _reload(self) -> bool:
         self._seen, self._last_written = self._stat(), {}
         if self._can_repair and not is_distributed():  # nobody else is writing
             remove_leftovers(self.folder)
@@ -298,12 +300,12 @@ class Project:
                 self.save_trial(trial)
         return True
 
-    def _set_aside(self, path, consequence=""):
+    def _set_aside(self, path: str, consequence: str = "") -> None:
         if self._can_repair:
             aside = set_aside(path).name
             _logger.warning("%s is damaged and now called %s%s", path, aside, consequence)
 
-    def _write_if_new(self, path, content, whole_content):
+    def _write_if_new(self, path: str, content: Any, whole_content: dict[str, Any]) -> bool:
         """Writes `whole_content`, unless `content` is what was last written; returns whether.
 
         KerasTuner saves more often than anything changes.
@@ -315,13 +317,13 @@ class Project:
         self._last_written[path] = checksum
         return True
 
-    def _write(self, function, *args):
+    def _write(self, function: Callable[..., Any], *args: Any) -> None:
         if self._writer:
             self._writer.submit(function, *args)
         else:
             function(*args)
 
-    def _end_what_an_error_interrupted(self):
+    def _end_what_an_error_interrupted(self) -> None:
         """Leaves no trial ongoing from an earlier search, which has ended.
 
         KerasTuner would run such a trial once more also if it had finished, and a grid would wait
@@ -333,28 +335,28 @@ class Project:
             for trial in filter(is_finished, interrupted):
                 self.save_trial(trial)
 
-    def _stat(self):
+    def _stat(self) -> tuple[int, int, int] | None:
         try:
             stat = os.stat(self._path(ORACLE_FILE))
         except FileNotFoundError:
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
-    def _path(self, *names):
+    def _path(self, *names: str) -> str:
         return os.path.join(self.folder, *names)
 
 
-def _place_in(names, name):
+def _place_in(names: Sequence[str], name: str) -> int:
     """The place of a name, from 1, or 0. Searched from the end: most names asked for are new."""
     return next((place for place in range(len(names), 0, -1) if names[place - 1] == name), 0)
 
 
-def _remove_checkpoint(folder):
+def _remove_checkpoint(folder: str) -> None:
     for name in (WEIGHTS_FILE, BUILD_CONFIG_FILE):
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(folder, name))
 
 
-def is_distributed():
+def is_distributed() -> bool:
     """Whether KerasTuner's own chief and workers share the project, on purpose."""
     return "KERASTUNER_ORACLE_IP" in os.environ

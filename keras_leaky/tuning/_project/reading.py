@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+from collections.abc import Callable, Collection
 from typing import Any
 
 from keras_leaky.storage import DamagedFileError, checksum_of_file, read_json
@@ -31,10 +32,10 @@ class Record:
         ours: What we added to the file of KerasTuner; empty if KerasTuner wrote it.
     """
 
-    trial: Any
+    trial: Trial
     ours: dict[str, Any]
 
-    def as_unfinished(self):
+    def as_unfinished(self) -> "Record":
         """For a trial that has to run again though it had finished, with all its tries."""
         trial = waiting(self.trial.trial_id, self.trial.hyperparameters)
         return Record(trial, {**self.ours, "n_runs": 0})
@@ -55,17 +56,17 @@ class Found:
     records: dict[str, Record]
 
     @property
-    def is_empty(self):
+    def is_empty(self) -> bool:
         return self.state is None and not self.records
 
     @property
-    def newest(self):
+    def newest(self) -> dict[str, Any]:
         """What we added to the file that was written last."""
         ours = [self.ours, *(record.ours for record in self.records.values())]
         return max(ours, key=lambda ours: ours.get("revision", -1))
 
     @property
-    def base_state(self):
+    def base_state(self) -> dict[str, Any] | None:
         """The newest state of the oracle, None if no file has any."""
         newer = self.newest.get("oracle")
         if self.state is None:
@@ -73,13 +74,13 @@ class Found:
         return {**self.state, **(newer or {})}
 
 
-def is_finished(trial):
+def is_finished(trial: Trial) -> bool:
     if trial.status == TrialStatus.COMPLETED:
         return trial.score is not None
     return trial.status == TrialStatus.FAILED
 
 
-def waiting(name, hyperparameters):
+def waiting(name: str, hyperparameters: Any) -> Trial:
     """A trial to be run, again or for the first time, without the results of an earlier run.
 
     INVALID: subject to retries. With RUNNING, KerasTuner's Bayesian search would take the score of
@@ -88,7 +89,9 @@ def waiting(name, hyperparameters):
     return Trial(hyperparameters, name, TrialStatus.INVALID)
 
 
-def read_project(folder, oracle_keys, set_aside):
+def read_project(
+    folder: str, oracle_keys: Collection[str], set_aside: Callable[[str, str], None]
+) -> Found:
     """What can be read of a project, as `Found`.
 
     Args:
@@ -101,7 +104,7 @@ def read_project(folder, oracle_keys, set_aside):
     return Found(*_read_oracle(folder, oracle_keys, set_aside), read_records(folder, set_aside))
 
 
-def read_records(folder, set_aside):
+def read_records(folder: str, set_aside: Callable[[str, str], None]) -> dict[str, Record]:
     """`Record` of each trial that has a file, by id; `set_aside` as of `read_project`."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     records = {}
@@ -113,7 +116,9 @@ def read_records(folder, set_aside):
     return records
 
 
-def _read_oracle(folder, keys, set_aside):
+def _read_oracle(
+    folder: str, keys: Collection[str], set_aside: Callable[[str, str], None]
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     path = os.path.join(folder, ORACLE_FILE)
     try:
         state = read_json(path, keys)
@@ -125,7 +130,7 @@ def _read_oracle(folder, keys, set_aside):
     return state, state.pop(OURS, {})
 
 
-def _read_trial(folder, trial_id, set_aside):
+def _read_trial(folder: str, trial_id: str, set_aside: Callable[[str, str], None]) -> Record | None:
     path, consequence = os.path.join(folder, TRIAL_FILE), f". Trial {trial_id} runs again"
     try:
         content = read_json(path, _TRIAL_KEYS)
@@ -152,7 +157,7 @@ def _read_trial(folder, trial_id, set_aside):
     return record if is_whole else record.as_unfinished()
 
 
-def _trial_from(content, trial_id):
+def _trial_from(content: dict[str, Any], trial_id: str) -> Trial:
     """The trial of a file, which may be one that KerasTuner wrote and nothing vouches for."""
     try:
         trial = Trial.from_state(content)

@@ -5,11 +5,13 @@ anew; the rest is the newest that any file holds.
 """
 
 import logging
+from collections.abc import Iterable
+from typing import Any
 
 import keras_tuner
 
 from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, record_values
-from keras_leaky.tuning._project.reading import is_finished, waiting
+from keras_leaky.tuning._project.reading import Found, is_finished, waiting
 
 _logger = logging.getLogger(__name__)
 # Entries of an oracle's state that grow with the trials, and are known from them.
@@ -25,7 +27,7 @@ OF_TRIALS = (
 )
 
 
-def recover(oracle, found):
+def recover(oracle: keras_tuner.Oracle, found: Found) -> list[Trial]:
     """Gives `oracle` the trials and the state that were found.
 
     A trial that did not finish, or whose files are damaged, waits to be run with the values that it
@@ -35,7 +37,8 @@ def recover(oracle, found):
     Returns:
         The trials that take the place of lost ones.
     """
-    state, values = dict(found.base_state), dict(found.ours.get("trials", {}))
+    base: Any = found.base_state  # `Project.reload` has seen that there is one
+    state, values = dict(base), dict(found.ours.get("trials", {}))
     for record in found.records.values():
         values.update(record.ours.get("before", {}))
     names = [*state.get("start_order", []), *values, *sorted(found.records)]
@@ -79,12 +82,12 @@ def recover(oracle, found):
     return new
 
 
-def take_back(oracle):
+def take_back(oracle: keras_tuner.Oracle) -> None:
     """Makes the ongoing trials of `oracle` wait to be run again, but for those that finished."""
     _restore(oracle, oracle.get_state(), oracle.trials)
 
 
-def _restore(oracle, state, trials):
+def _restore(oracle: keras_tuner.Oracle, state: dict[str, Any], trials: dict[str, Trial]) -> None:
     """Sets the state of `oracle`, with what follows from the trials made anew."""
     names = _in_order(trials)
     trials = {
@@ -114,7 +117,9 @@ def _restore(oracle, state, trials):
         record_values(oracle, trial)
 
 
-def _with_values(space, values):
+def _with_values(
+    space: keras_tuner.HyperParameters, values: dict[str, Any]
+) -> keras_tuner.HyperParameters:
     """Hyperparameters with these values, and those of `space` that have one."""
     hyperparameters = keras_tuner.HyperParameters()
     hyperparameters.merge([parameter for parameter in space.space if parameter.name in values])
@@ -122,7 +127,7 @@ def _with_values(space, values):
     return hyperparameters
 
 
-def _propose_again(oracle, name):
+def _propose_again(oracle: keras_tuner.Oracle, name: str) -> Trial:
     """A new trial of this name among those of `oracle`."""
     response = oracle.populate_space(name)
     values = response.get("values")
@@ -140,12 +145,12 @@ def _propose_again(oracle, name):
     return trial
 
 
-def _without_lost(bracket, trials):
+def _without_lost(bracket: dict[str, Any], trials: dict[str, Trial]) -> dict[str, Any]:
     rounds = [[one for one in trials_ if one["id"] in trials] for trials_ in bracket["rounds"]]
     return {**bracket, "rounds": rounds}
 
 
-def _gaps(names):
+def _gaps(names: list[str]) -> list[str]:
     """Names that are missing among names that count up, as KerasTuner's do."""
     if not names or not all(name.isdecimal() for name in names):
         return []
@@ -154,7 +159,7 @@ def _gaps(names):
     return [str(n).zfill(width) for n in range(max(known)) if n not in known]
 
 
-def _in_order(names):
+def _in_order(names: Iterable[str]) -> list[str]:
     """Each name once, in the order in which the trials began: KerasTuner's names count up."""
     names = list(dict.fromkeys(names))
     return sorted(names, key=int) if all(name.isdecimal() for name in names) else names

@@ -1,7 +1,11 @@
 """Whether a search can go on with trials of an earlier one."""
 
+from typing import Any
 
-def check_space(tuner, hp):
+import keras_tuner
+
+
+def check_space(tuner: Any, hp: keras_tuner.HyperParameters) -> None:
     """Refuses to go on with trials of another search space.
 
     Args:

@@ -61,7 +61,8 @@ def answer_collapse(part: Collapse) -> list[str]:
         f"After learning |x|, {Share(he.n_collapsed, he.n_nets)} of the ReLU nets with He's "
         f"initialization are constant functions. With RAI it is "
         f"{Share(rai.n_collapsed, rai.n_nets)}.",
-        f"RAI lowers collapse by {percent(1 - ratio)} (95 % interval {interval(1 - high, 1 - low)})."
+        f"RAI lowers collapse by {percent(1 - ratio)} (95 % interval "
+        f"{interval(1 - high, 1 - low)})."
         if high < 1
         else "That RAI lowers collapse is not shown: the 95 % interval of the ratio of the two "
         f"shares, {low:.2f} to {high:.2f}, contains 1.",

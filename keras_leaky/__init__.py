@@ -56,7 +56,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def register() -> None:
+def import_parts() -> None:
     """Imports all that importing the package registers with Keras. Only a command line waits."""
     for name in _NAMES:
         globals()[name] = __getattr__(name)
@@ -65,7 +65,7 @@ def register() -> None:
 def is_command_line() -> bool:
     """Whether this is `keras-leaky` or a recipe: `--help` and a wrong flag do not wait for Keras.
 
-    They call `register` once they need it.
+    They call `import_parts` once they need it.
     """
     path = getattr(sys.modules.get("__main__"), "__file__", None) or ""
     recipes = os.path.join(os.path.dirname(os.path.dirname(__file__)), "recipes", "")
@@ -74,4 +74,4 @@ def is_command_line() -> bool:
 
 
 if not is_command_line():
-    register()
+    import_parts()

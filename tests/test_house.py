@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "tuning": {"rectifiers", "layers", "storage"},
     "study": {
         *("rectifiers", "layers", "initializers", "diagnostics", "surgery", "saving", "storage"),
-        *("tuning", "register", "is_command_line"),  # the last two of keras_leaky/__init__.py
+        *("tuning", "import_parts", "is_command_line"),  # the last two of keras_leaky/__init__.py
     },
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner; study, which
     # costs it too, on first use.
@@ -55,12 +55,16 @@ PUBLIC_MODULES = {
     "keras_leaky.study",
     "keras_leaky.study.command_line",
     "keras_leaky.study.data_files",
+    "keras_leaky.study.environment",
     "keras_leaky.study.flags",
     "keras_leaky.study.npz",
     "keras_leaky.study.precision",
+    "keras_leaky.study.statistics",
 }
 # Modules of the recipes that others may import.
-SHARED_RECIPES = {"common", "datasets", "download", "flags", "image_search", "nets"}
+SHARED_RECIPES = {
+    *("common", "datasets", "download", "dying_relu", "flags", "image_search", "nets"),
+}
 # What of other parts that is private the study may import.
 PRIVATE_FOR_STUDY = {("tuning", "_lanes"), ("layers", "_nested")}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
@@ -68,7 +72,7 @@ ONLY_IN = {
     "tensorflow": {"ops", "tuning", "study"},
     "torch": {"ops"},
     "jax": {"ops", "tuning"},
-    "h5py": {"saving"},  # a dependency of Keras
+    "h5py": {"saving", "tuning"},  # a dependency of Keras
     "keras_tuner": {"tuning", "study"},
     "dask": {"tuning"},
     "distributed": {"tuning", "study"},

@@ -20,7 +20,7 @@ from recipes.datasets import load
 from recipes.nets import Triangle
 
 NAMES = [name for name in ARMS if name != "rrelu"]
-SEEDS = range(101, 111)
+SEEDS = range(101, 121)
 RATE, MOMENTUM, BATCH_SIZE, N_EPOCHS = 0.4, 0.9, 512, 24
 # Keras decays a weight apart from its gradient, which momentum would make ten times of Page's 5e-4.
 WEIGHT_DECAY = 5e-4 / (1 - MOMENTUM)
@@ -79,7 +79,7 @@ def measure(options, name, seed, trainer, data):
 def build_model(options, activation, alpha, n_steps):
     """The net: convolutions with a residual pair after the second and the fourth."""
     filters = SMALL_FILTERS if options.small else FILTERS
-    policy = {"dtype": "float32" if options.small else "mixed_bfloat16"}
+    policy: dict[str, Any] = {"dtype": "float32" if options.small else "mixed_bfloat16"}
     layers = keras.layers
 
     def convolve(x, n_filters, pools=False):

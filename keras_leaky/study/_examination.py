@@ -1,8 +1,9 @@
 """What is looked at in a model that was retrained: its test score, its dead units."""
 
 import contextlib
+import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,7 +94,8 @@ def evaluate(
     if isinstance(data, tuple) and len(data) == 2 and not keras.tree.is_nested(data[1]):
         function = _function_of_examples(model, metric)
         if function is not None:
-            predictions = model.predict(data[0], batch_size=batch_size, verbose=quiet)
+            with _without_notes_of_tracing():
+                predictions = model.predict(data[0], batch_size=batch_size, verbose=quiet)
             labels: Any = keras.ops.convert_to_tensor(data[1])
             outputs: Any = keras.ops.convert_to_tensor(predictions)
             if len(labels.shape) < len(outputs.shape) and not _is_sparse(metric, function):
@@ -104,8 +106,24 @@ def evaluate(
     x, *rest = data if isinstance(data, tuple) else (data,)
     y, weights = (*rest, None, None)[:2]
     arguments = {} if y is None else {"y": y, "sample_weight": weights, "batch_size": batch_size}
-    found: Any = model.evaluate(x, **arguments, verbose=quiet, return_dict=True)
+    with _without_notes_of_tracing():
+        found: Any = model.evaluate(x, **arguments, verbose=quiet, return_dict=True)
     return float(found[metric]), None
+
+
+@contextlib.contextmanager
+def _without_notes_of_tracing() -> Iterator[None]:
+    """TensorFlow warns of a function that is traced often; here each model is traced once."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _function_of_examples(model: Any, metric: str) -> Any:

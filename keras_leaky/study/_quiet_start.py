@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from keras_leaky import register
+from keras_leaky import import_parts
 
 # Of TensorFlow 2.21 on a machine without a GPU. They are written before it has read
 # TF_CPP_MIN_LOG_LEVEL, or as errors, and by C++, which knows nothing of `sys.stderr`.
@@ -36,7 +36,7 @@ def start_quietly() -> None:
                 import tensorflow
 
                 tensorflow.config.list_physical_devices()
-    register()
+    import_parts()
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import keras
 from keras_leaky import storage
 from keras_leaky.study._assemble import assemble, write_results
 from keras_leaky.study._checks import FitData, sample_of
-from keras_leaky.study._environment import count_threads, describe_environment
 from keras_leaky.study._examination import N_DEAD_UNIT_EXAMPLES, Examination, Point
 from keras_leaky.study._fingerprint import check_same
 from keras_leaky.study._folder import StudyFolder
@@ -23,6 +22,7 @@ from keras_leaky.study._retraining import N_FINALIST_SEEDS, ArmRetraining
 from keras_leaky.study._searching import ArmSearch, Clock, count_epochs
 from keras_leaky.study._seeds import FINAL, FINALISTS, SEARCH, derive_seed
 from keras_leaky.study.arms import Arm, ArmModel
+from keras_leaky.study.environment import count_threads, describe_environment
 from keras_leaky.study.errors import InputError, StudyFailedError
 from keras_leaky.study.outcome import Outcome
 from keras_leaky.study.report import result_table, write_report
@@ -203,9 +203,9 @@ class _PointBuild:
 @contextlib.contextmanager
 def _locked(study: "Study") -> Iterator[None]:
     """Holds the folder of a study."""
+    stack = contextlib.ExitStack()
     try:
-        with storage.folder_lock(study.directory):
-            yield
+        stack.enter_context(storage.folder_lock(study.directory))
     except storage.FolderInUseError as error:
         raise InputError(f"`directory` must not be in use by another run: {error}") from error
     except storage.WriteError:
@@ -215,6 +215,8 @@ def _locked(study: "Study") -> Iterator[None]:
             f"`directory` must be a folder that can be written: {error}. Received: "
             f"directory={str(study.directory)!r}"
         ) from error
+    with stack:
+        yield
 
 
 def _open_folder(prepared: Prepared, console: Any) -> None:

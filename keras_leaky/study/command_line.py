@@ -22,7 +22,15 @@ if TYPE_CHECKING:  # at run time they would bring in Keras, or tyro, which takes
     from keras_leaky.study.outcome import Outcome
     from keras_leaky.study.study import Plan, Study
 
-__all__ = ["draw_again", "exit_code", "main", "run_nets", "run_program", "run_study"]
+__all__ = [
+    "draw_again",
+    "exit_code",
+    "main",
+    "run_nets",
+    "run_program",
+    "run_study",
+    "start_keras",
+]
 
 
 def _end_quietly(*_: object) -> None:
@@ -95,7 +103,7 @@ def run_program(
         from keras_leaky.study.flags import parse_flags
 
         flags = parse_flags(flags_class, given)
-        _start_keras()
+        start_keras()
         work(flags)
 
     return exit_code(parse_and_work)
@@ -249,7 +257,8 @@ def _print_plan(plan: "Plan", warning: str) -> None:
         console.print(f"Note: {warning}", style="bold yellow", markup=False)
 
 
-def _start_keras() -> None:
+def start_keras() -> None:
+    """Imports Keras, without TensorFlow's start-up notes."""
     from keras_leaky.study._quiet_start import start_quietly
 
     start_quietly()
@@ -260,7 +269,7 @@ def _study(arguments: Sequence[str]) -> None:
     from keras_leaky.study.flags import FileFlags, parse_flags
 
     flags = parse_flags(FileFlags, arguments)
-    _start_keras()
+    start_keras()
     from keras_leaky.study import About, Study
     from keras_leaky.study.data_files import read_data
 
@@ -324,7 +333,7 @@ def draw_again(run: Path) -> Path:
     Raises:
         InputError: There is no run, or it is damaged.
     """
-    _start_keras()
+    start_keras()
     from keras_leaky.study import load, load_all
     from keras_leaky.study.report import write_joint_report, write_report
 
@@ -345,7 +354,7 @@ def _dead_units(arguments: Sequence[str]) -> None:
         require(getattr(flags, name) >= 1, name, "a whole number >= 1", getattr(flags, name))
     if not flags.model.is_file():
         raise InputError(f"`MODEL` must be a .keras or .h5 file. Received: {flags.model}")
-    _start_keras()
+    start_keras()
     from keras_leaky.diagnostics import dead_units
     from keras_leaky.saving import load_model
     from keras_leaky.study.data_files import fits, read_inputs

@@ -5,6 +5,7 @@ A file may come from a stranger: what it declares is checked before any of it is
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = ["DataFile", "Part", "Targets", "check_fit", "fits", "read_data", "rea
 PARTS = ("train", "val", "test")
 TEST_FRACTION = 0.2  # of all examples, where the file has no test data
 VALIDATION_FRACTION = 0.15  # of the training examples that are left
+MOST_KNOWN = 0.1  # of the rows that are split off; a few are in every real data set
 SPLIT_SEED = 0  # whatever --seed, so that every run is judged on the same examples
 _LEAST_OF_A_CLASS = 3  # one each for training, validation and test
 _MAX_TITLE = 200  # characters
@@ -183,10 +185,10 @@ def _check_headers(path: Path, headers: Mapping[str, Header]) -> None:
             path, headers[y].shape[0] == n, y, f"have the length of `{x}`, {n:,}",
             f"{headers[y].shape[0]:,} targets",
         )  # fmt: skip
-        shape, first = headers[x].shape[1:], headers["x_train"].shape[1:]
-        _require(path, shape == first, x, f"have the shape (n, *{first}) of `x_train`", shape)
-        shape, first = _target_shape(headers[y]), _target_shape(headers["y_train"])
-        _require(path, shape == first, y, f"have the shape (n, *{first}) of `y_train`", shape)
+        for name, first in ((x, "x_train"), (y, "y_train")):
+            shape, wanted = _shape_of_one(name, headers), _shape_of_one(first, headers)
+            rule = f"have the shape of `{first}`, {_with_n(wanted)}"
+            _require(path, shape == wanted, name, rule, _with_n(shape))
     if "source" in headers:
         header = headers["source"]
         is_short = header.dtype.kind == "U" and header.dtype.itemsize <= 4 * _MAX_TITLE
@@ -195,9 +197,14 @@ def _check_headers(path: Path, headers: Mapping[str, Header]) -> None:
         _require(path, is_short and header.shape == (), "source", rule, received)
 
 
-def _target_shape(header: Header) -> tuple[int, ...]:
-    shape = header.shape[1:]
-    return () if shape == (1,) else shape
+def _shape_of_one(name: str, headers: Mapping[str, Header]) -> tuple[int, ...]:
+    """Of one example. A column of targets is as good as a row of them."""
+    shape = headers[name].shape[1:]
+    return () if shape == (1,) and name.startswith("y_") else shape
+
+
+def _with_n(shape: tuple[int, ...]) -> str:
+    return f"(n, {', '.join(map(str, shape))})" if shape else "(n,)"
 
 
 def _check_header(path: Path, name: str, header: Header) -> None:
@@ -318,8 +325,8 @@ def _split_missing(path: Path, parts: dict[str, Part], targets: Targets, notes: 
                 raise InputError(
                     f"{path}: `y_train` must have at least {_LEAST_OF_A_CLASS} examples of each "
                     "class where x_val and x_test are not both in the file. Received: "
-                    f"{counts[rarest]} left of {targets.labels[rarest]!a}. Leave that class "
-                    f"out, or save x_{part} and y_{part} too"
+                    f"{counts[rarest]} left of class {targets.labels[rarest]!a}. Leave "
+                    f"that class out, or save x_{part} and y_{part} too"
                 )
         elif len(train) < 3:
             raise InputError(
@@ -327,6 +334,13 @@ def _split_missing(path: Path, parts: dict[str, Part], targets: Targets, notes: 
                 f"and x_test are not both in the file. Received: {len(train)} left"
             )
         parts["train"], parts[part] = _split(train, n, targets)
+        n_known = _count_known(parts[part].x, parts["train"].x)
+        if n_known > MOST_KNOWN * n:
+            raise InputError(
+                f"{path}: `x_train` must hold each row once where x_val and x_test are not both in "
+                f"the file. Received: {n_known} of {n} rows that were split off are among those "
+                "that are left too. Remove the repeated rows"
+            )
         how = "stratified by class" if targets.has_classes else "at random"
         notes.append(
             f"{path.name} has no x_{part}: {n:,} of its {len(train):,} training examples are held "
@@ -341,6 +355,16 @@ def _split(train: Part, n: int, targets: Targets) -> tuple[Part, Part]:
     arrays = train_test_split(*train, test_size=n, stratify=groups, random_state=SPLIT_SEED)
     x, x_held, y, y_held = map(np.asarray, arrays)
     return Part(x, y), Part(x_held, y_held)
+
+
+def _count_known(x: np.ndarray, known: np.ndarray) -> int:
+    """How many rows are among those that are known."""
+    digests = [
+        [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+        for rows in (x, known)
+    ]
+    found = set(digests[1])
+    return sum(digest in found for digest in digests[0])
 
 
 def check_fit(model: Any, data: DataFile) -> list[str]:

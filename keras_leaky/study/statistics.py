@@ -14,6 +14,8 @@ import numpy as np
 from keras_leaky.study.outcome import Difference, Metric, Summary
 from keras_leaky.study.rows import RetrainingRow
 
+__all__ = ["MIN_SEEDS", "compare", "correct", "summarize"]
+
 LEVEL = 0.05
 MIN_SEEDS = 5  # fewer have no interval: Student's is so wide that it only confuses
 N_RESAMPLES = 9_999

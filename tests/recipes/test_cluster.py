@@ -198,6 +198,7 @@ def test_strangers_are_turned_away(
         assert client.scheduler_info()["address"] == cluster.address
 
 
+@pytest.mark.soak
 def test_a_search_on_a_cluster_whose_workers_have_no_recipes(cluster, tmp_path):
     assert mnist.main([*SEARCH, *cluster.flags, f"--output={tmp_path / 'run'}"]) == 0
     assert (tmp_path / "run" / "report.html").exists()

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from recipes.common.dying import collapse
-from recipes.common.dying.collapse import ARMS, GROUPS, summarize, train_group
+from recipes.dying_relu import collapse
+from recipes.dying_relu.collapse import ARMS, GROUPS, Collapse, judge, train_group
 
 X = np.linspace(-(3**0.5), 3**0.5, 601)[:, None]
 
 
 def test_every_state_is_recognized():
     """Planted functions on the grid, one a column."""
-    nets = {
+    functions = {
         "constant": np.full_like(X, 0.87),
         "nearly constant": 0.87 + 0.004 * X,
         "not constant": 0.87 + 0.006 * X,
@@ -20,28 +20,29 @@ def test_every_state_is_recognized():
         "infinite": np.where(X > 1, np.inf, X),
         "nan": np.full_like(X, np.nan),
     }
-    end = np.concatenate(list(nets.values()), axis=1).astype("float32")
+    end = np.concatenate(list(functions.values()), axis=1).astype("float32")
     start = np.concatenate([np.zeros_like(X), np.tile(X, 6)], axis=1).astype("float32")
-    outcome = summarize(ARMS[0], start, end)
-    states = [row.state for row in outcome.nets]
+    nets = judge(ARMS[0], start, end)
+    states = [row.state for row in nets]
     assert states == [
         *("collapsed", "collapsed", "partial", "partial", "learned", "diverged", "diverged")
     ]
-    row = outcome.summary
+    (row,) = Collapse(nets, []).arms
     assert (row.n_nets, row.n_collapsed, row.n_partial, row.n_learned) == (7, 2, 2, 1)
     assert (row.n_diverged, row.n_constant_at_start) == (2, 1)
     assert row.collapsed_fraction == 2 / 7
-    assert outcome.nets[-1].range is None
-    assert outcome.nets[4].rmse == pytest.approx(0.05, abs=1e-5)
-    assert {r.net for r in outcome.functions} == {0, 1, 2, 3, 4}, "only finite ones are drawn"
+    assert nets[-1].range is None
+    assert nets[4].rmse == pytest.approx(0.05, abs=1e-5)
+    drawn = collapse._sample(ARMS[0], end)
+    assert {r.net for r in drawn} == {0, 1, 2, 3, 4}, "only finite ones are drawn"
 
 
 @pytest.mark.soak
 def test_rai_lowers_collapse_and_a_leak_does_more():
     epochs = []
-    outcomes = train_group(GROUPS["ReLU and Leaky ReLU"], 200, 60, 1, epochs.append)
+    part = train_group(GROUPS[0], 200, 60, 1, epochs.append)
     assert epochs == list(range(1, 61))
-    he, rai, little, leaky = (outcome.summary for outcome in outcomes)
+    he, rai, little, leaky = part.arms
     assert he.arm == "ReLU, He"
     assert he.collapsed_fraction > 0.85
     assert rai.collapsed_fraction < 0.6 * he.collapsed_fraction
@@ -55,10 +56,10 @@ def test_rai_lowers_collapse_and_a_leak_does_more():
 def test_dead_nets_learn_the_mean_and_no_more(monkeypatch):
     """A net that is born dead has only its last bias left, which goes to the target's mean."""
     monkeypatch.setattr(collapse, "LEARNING_RATE", 0.03)  # far fewer steps for the same way
-    (outcome,) = train_group(ARMS[:1], 30, 6, 0, lambda epoch: None)
-    dead = [row.net for row in outcome.nets if row.range_at_start == 0]
+    part = train_group(ARMS[:1], 30, 6, 0, lambda epoch: None)
+    dead = [row.net for row in part.nets if row.range_at_start == 0]
     assert len(dead) > 15
-    for row in outcome.functions:
+    for row in part.functions:
         if row.net in dead:
-            assert outcome.nets[row.net].state == "collapsed"
+            assert part.nets[row.net].state == "collapsed"
             assert row.y == pytest.approx(3**0.5 / 2, abs=0.06)

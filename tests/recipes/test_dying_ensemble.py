@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_leaky.initializers import RectifierNormal, randomized_asymmetric
 from keras_leaky.layers import LeakyReLU
-from recipes.common.dying.draws import draw_randomized_asymmetric, draw_rectifier, join
-from recipes.common.dying.ensemble import (
+from recipes.dying_relu.draws import draw_randomized_asymmetric, draw_rectifier, join
+from recipes.dying_relu.ensemble import (
     EnsembleDense,
     EnsembleLeakyReLU,
     EnsembleLoss,

@@ -2,7 +2,9 @@
 
 import base64
 import csv
+import dataclasses
 import json
+import os
 import re
 import shutil
 import signal
@@ -13,12 +15,11 @@ from pathlib import Path
 import keras
 import pytest
 
-from recipes.common.dying import job
-from recipes.common.dying.budget import Budget
-from recipes.common.dying.folder import FORMAT, DyingFolder, check_output
-from recipes.common.dying.options import parse_options
-from recipes.common.errors import RunError
-from recipes.dying_relu import main
+from keras_leaky.storage import WriteError, folder_lock, read_json
+from recipes.dying_relu import born_dead, budget, folder
+from recipes.dying_relu.__main__ import main, parse_flags
+from recipes.dying_relu.born_dead import BornDead
+from recipes.dying_relu.folder import FORMAT, check_output
 from recipes.report import main as report
 from tests.faults.recipe_commands import Command
 
@@ -28,11 +29,12 @@ TABLES = {
     *("collapse", "collapse_functions", "collapse_nets"),
     *("dead_units", "dead_units_cells", "remedies", "revival"),
 }
+PARTS = ("born_dead", "collapse", "training_death")
 PLOTS = {
     *("born_dead", "born_dead_remedies", "collapse", "collapse_functions"),
     *("dead_over_epochs", "remedies", "revival"),
 }
-TINY = Budget(
+TINY = budget.Budget(
     depths=(3, 10, 20),
     widths=(2, 3, 5),
     n_nets=1000,
@@ -55,7 +57,7 @@ def run(tmp_path_factory):
     """A run of the command with sizes for seconds; (folder, what it printed is not kept)."""
     path = tmp_path_factory.mktemp("dying") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "QUICK", TINY)
+        patch.setattr(budget, "QUICK", TINY)
         assert main([*QUICK, "--output", str(path), "--seed", "3"]) == 0
     return path
 
@@ -67,16 +69,15 @@ def read_table(run, name):
 
 def test_run_leaves_tables_plots_and_a_page(run):
     assert {path.name for path in run.iterdir()} == {
-        *("config.json", "environment.json", "summary.json", "report.html", "plots", ".lock"),
+        *("config.json", "summary.json", "report.html", "plots", ".lock"),
         *(f"{name}.csv" for name in TABLES),
+        *(f"{name}.json" for name in PARTS),
     }
     assert {path.stem for path in (run / "plots").iterdir()} == PLOTS
-    config = json.loads((run / "config.json").read_text())
+    config = read_json(run / "config.json")
     assert config["format"] == FORMAT
-    assert config["options"]["seed"] == 3
-    environment = json.loads((run / "environment.json").read_text())
-    assert environment["versions"]["keras"] == keras.__version__
-    assert environment["command"].startswith("python -m recipes.dying_relu --quick")
+    assert config["seed"] == 3
+    assert config["machine"]["versions"]["keras"] == keras.__version__
 
 
 def test_page_is_self_contained_and_answers(run):
@@ -85,10 +86,12 @@ def test_page_is_self_contained_and_answers(run):
     for plot in (run / "plots").iterdir():
         assert base64.b64encode(plot.read_bytes()).decode() in page
     summary = json.loads((run / "summary.json").read_text())
-    for part in ("born_dead", "collapse", "training_death"):
+    for part in PARTS:
         answer = summary[part]["answer"].replace("'", "&#39;")
-        assert answer in page
+        assert f'<p class="answer">{answer}</p>' in page
         assert "n = " in answer
+    assert summary["training_death"]["answer"].startswith("Too few nets for an answer: n = 2")
+    assert page.count("<th>") == 0, "every heading has a scope"
     assert "say nothing about real data" in page
     assert "<h2>Settings</h2>" in page
     for source in ("Lu, Shin, Su and Karniadakis, 2019", "Maas, Hannun and Ng, 2013"):
@@ -99,9 +102,8 @@ def test_tables_hold_what_the_summary_says(run):
     summary = json.loads((run / "summary.json").read_text())
     born = {(int(r["depth"]), int(r["width"])): r for r in read_table(run, "born_dead")}
     assert summary["born_dead"]["all_inside_bounds"] is True
-    for row in summary["born_dead"]["checked"]:
-        assert float(born[row["depth"], row["width"]]["dead_fraction"]) == row["dead_fraction"]
-    assert len(summary["born_dead"]["checked"]) == 6
+    shown = float(born[10, 3]["dead_fraction"])
+    assert summary["born_dead"]["answer"].startswith(f"{100 * shown:.1f} % (")
 
     arms = {row["arm"]: row for row in read_table(run, "collapse")}
     assert arms["ReLU, He"]["published_fraction"] == "0.919"
@@ -119,7 +121,7 @@ def test_tables_hold_what_the_summary_says(run):
         assert (row["inactive_fraction"] == "") == (row["diverged"] == "True")
 
 
-@pytest.mark.parametrize("name", ["config.json", "summary.json", "remedies.csv"])
+@pytest.mark.parametrize("name", ["config.json", "born_dead.json", "training_death.json"])
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
 def test_report_of_a_damaged_run_is_refused(run, tmp_path, capsys, name, damage):
     shutil.copytree(run, tmp_path / "copy")
@@ -131,16 +133,67 @@ def test_report_of_a_damaged_run_is_refused(run, tmp_path, capsys, name, damage)
         at = content.rindex(b"0")
         file.write_bytes(content[:at] + (b"1" + content[at + 1 :] if damage == "flipped" else b""))
     assert report([str(tmp_path / "copy")]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {file} ")
+    error = capsys.readouterr().err.strip()
     assert len(error.splitlines()) == 1
+    if name == "config.json" and damage == "deleted":
+        assert error.startswith(f"error: {tmp_path / 'copy'} holds no run: {file} cannot be read")
+    else:
+        assert error.startswith(f"error: {file} is ")
+        assert "again" in error
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
+def test_resume_measures_again_only_what_is_missing_or_damaged(
+    run, tmp_path, capsys, monkeypatch, damage
+):
+    """Of three parts one is gone: the others are kept, and the run ends as an undisturbed one."""
+    monkeypatch.setattr(budget, "QUICK", TINY)
+    if damage != "deleted":  # to measure once is enough
+        part, _ = folder.read_part(run, "born_dead", BornDead)
+        monkeypatch.setattr(born_dead, "measure_born_dead", lambda *_: part)
+    shutil.copytree(run, tmp_path / "copy")
+    file = tmp_path / "copy" / "born_dead.json"
+    whole = file.read_bytes()
+    if damage == "deleted":
+        file.unlink()
+    else:
+        file.write_bytes(whole[:-100] if damage == "truncated" else whole.replace(b"10", b"11", 1))
+    for name in ("report.html", "summary.json", "collapse.csv", "plots/remedies.png"):
+        (tmp_path / "copy" / name).unlink()
+    assert main(["--output", str(tmp_path / "copy"), "--resume"]) == 0
+    output = capsys.readouterr().out
+    assert "Collapse: finished before" in output
+    assert "Born dead: finished before" not in output
+    assert ("born_dead.json.damaged" in output) == (damage != "deleted")
+    for name in TABLES:
+        assert read_table(tmp_path / "copy", name) == read_table(run, name)
+    for plot in PLOTS:
+        drawn, before = (path / "plots" / f"{plot}.png" for path in (tmp_path / "copy", run))
+        assert drawn.read_bytes() == before.read_bytes()
+    kept, before = (read_json(path / "born_dead.json") for path in (tmp_path / "copy", run))
+    assert {**kept, "seconds": 0} == {**before, "seconds": 0}
+
+
+def test_resume_of_another_run_is_refused(run, capsys, monkeypatch):
+    before = (run / "report.html").read_bytes()
+    for flag in ("--seed=4", "--data=digits"):
+        monkeypatch.setattr(budget, "QUICK", TINY)
+        assert main(["--output", str(run), "--resume", flag]) == 2
+        error = capsys.readouterr().err.strip()
+        name, _, value = flag.removeprefix("--").partition("=")
+        assert f"Changed: {name}: " in error
+        assert f"{value} now" in error
+    monkeypatch.setattr(budget, "QUICK", dataclasses.replace(TINY, n_seeds=3))
+    assert main(["--output", str(run), "--resume"]) == 2
+    assert "Changed: budget: " in capsys.readouterr().err
+    assert (run / "report.html").read_bytes() == before
 
 
 def test_run_of_an_earlier_version_can_be_replaced_and_not_drawn(tmp_path, capsys):
     path = tmp_path / "run"
     path.mkdir()
     (path / "config.json").write_text(json.dumps({"format": "keras_leaky dying_relu 1"}))
-    check_output(path, overwrite=True)
+    check_output(path, resume=False, overwrite=True)
     assert report([str(path)]) == 2
     assert "is a run of an earlier version" in capsys.readouterr().err
 
@@ -158,7 +211,7 @@ def test_report_draws_the_page_again(run):
 
 @pytest.mark.soak
 def test_same_seed_gives_the_same_nets(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(job, "QUICK", TINY)
+    monkeypatch.setattr(budget, "QUICK", TINY)
     assert main([*QUICK, "--output", str(tmp_path / "again"), "--seed", "3"]) == 0
     assert main([*QUICK, "--output", str(tmp_path / "other"), "--seed", "4"]) == 0
     for name in ("born_dead", "collapse_nets"):
@@ -181,7 +234,7 @@ def test_overwrite_replaces_a_run_of_this_recipe_and_nothing_else(run, tmp_path,
 
     before = (run / "report.html").read_bytes()
     assert main([*QUICK, "--output", str(run)]) == 2
-    assert "replace a run by `--overwrite`" in capsys.readouterr().err
+    assert "replace it by `--overwrite`" in capsys.readouterr().err
     assert (run / "report.html").read_bytes() == before
 
 
@@ -192,6 +245,10 @@ def test_overwrite_replaces_a_run_of_this_recipe_and_nothing_else(run, tmp_path,
         ("--data synthetic --data-dir {path}/empty", "`--data-dir` must be left out"),
         ("--data synthetic --seed -1", "`--seed` must be a whole number from 0 to 2**32 - 1"),
         ("--data synthetic --overwrite", "`--overwrite` needs `--output RUN`"),
+        ("--data synthetic --resume", "`--resume` needs `--output RUN`"),
+        ("--output {path}/empty --resume --overwrite", "give one of them"),
+        ("--output {path}/empty --resume", "holds no run"),
+        ("--output {path}/full --resume", "holds no run"),
         ("--data synthetic --output {path}/file", "must be a folder"),
         ("--data synthetic --output {path}/file/run", "must be a folder"),
         ("--data synthetic --output {path}/full", "must be a new or empty folder"),
@@ -214,36 +271,59 @@ def test_wrong_input_exits_with_2_and_leaves_nothing(tmp_path, capsys, monkeypat
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_file_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "run").write_text("a file, where the folder was")
-    folder = DyingFolder(tmp_path / "run")
-    with pytest.raises(RunError, match=r"run/summary\.json cannot be written: "):
-        folder.write_json("summary", {})
+def test_file_that_cannot_be_written_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(budget, "QUICK", TINY)
 
+    def fail(path, *_):
+        raise WriteError(28, "No space left on device", str(path / "born_dead.json"))
 
-def test_wrong_input_does_not_wait_for_keras(tmp_path):
-    code = (
-        "import sys; from recipes.dying_relu import main; "
-        f"assert main(['--data-dir', {str(tmp_path)!r}]) == 2; assert 'keras' not in sys.modules"
+    monkeypatch.setattr(folder, "write_part", fail)
+    assert main([*QUICK, "--output", str(tmp_path / "run")]) == 1
+    first, *rest = capsys.readouterr().err.strip().splitlines()
+    assert first.endswith(
+        "born_dead.json cannot be written: No space left on device. Make room and go on."
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    assert rest[-1].endswith(f"--output {tmp_path / 'run'} --resume")
 
 
-def test_defaults_and_help(capsys):
-    options = parse_options([])
-    assert (options.quick, options.data, options.seed, options.output) == (False, "auto", 0, None)
+def test_one_process_a_run(tmp_path, capsys):
+    path = tmp_path / "run"
+    path.mkdir()
+    with folder_lock(path):
+        assert main([*QUICK, "--output", str(path)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith(f"error: `--output` must be free: {path} is in use by process ")
+
+
+def test_wrong_input_does_not_wait_for_keras():
+    code = (
+        "import sys; from recipes.dying_relu.__main__ import main; "
+        "assert main(['--seed=-1']) == 2; assert 'keras' not in sys.modules"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    path = ROOT / "recipes" / "probe"
+    script = f"import sys; sys.modules['__main__'].__file__ = {str(path)!r}; {code}"
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True)
+
+
+def test_defaults_and_help(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = parse_flags([])
+    assert (flags.quick, flags.data, flags.seed) == (False, "auto", 0)
+    assert flags.output.parent == tmp_path / "runs"
     with pytest.raises(SystemExit) as stop:
-        parse_options(["--help"])
+        parse_flags(["--help"])
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for flag in ("--quick", "--data", "--data-dir", "--seed", "--output", "--overwrite"):
-        assert flag in text
+    names = ("quick", "data", "data-dir", "seed", "output", "resume", "overwrite")
+    for name in names:
+        assert f"--{name}" in text
     assert "Test images are not used" in text
 
 
-def test_user_home_is_expanded(monkeypatch):
-    monkeypatch.setenv("HOME", "/somewhere")
-    assert parse_options(["--output", "~/run"]).output == Path("/somewhere/run")
+def test_user_home_is_expanded(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_flags(["--output", "~/run"]).output == tmp_path / "run"
 
 
 @pytest.mark.slow
@@ -251,25 +331,25 @@ def test_quick_run_that_is_interrupted_keeps_what_is_finished(tmp_path):
     path = tmp_path / "run"
     flags = (*QUICK, "--output", path)
     command = Command(*flags, folder=tmp_path / "printed", recipe="dying_relu")
-    assert command.wait_for(lambda: "\nBorn dead:" in command.output)
+    assert command.wait_for((path / "plots" / "born_dead_remedies.png").exists)
     command.process.send_signal(signal.SIGINT)
     ended = command.end()
-    error = ended.error
     assert ended.code == 130
     assert not ended.has_traceback
-    assert "Parts that are finished: Born dead." in error
     names = {item.name for item in path.iterdir()}
     assert names == {
-        *("config.json", "environment.json", "plots", ".lock"),
+        *("config.json", "plots", ".lock", "born_dead.json"),
         *("born_dead.csv", "born_dead_bounds.csv", "born_dead_remedies.csv"),
     }
     assert {p.name for p in (path / "plots").iterdir()} == {
         "born_dead.png",
         "born_dead_remedies.png",
     }
-    # The folder is not empty now, so the command it prints for another start says so.
-    assert error.rstrip().endswith(f"--output {path} --overwrite")
+    assert ended.error.endswith(
+        f"Go on with:\n  python -m recipes.dying_relu --output {path} --resume"
+    )
     assert main([*QUICK, "--output", str(path)]) == 2
+    assert report([str(path)]) == 2
 
 
 @pytest.mark.soak

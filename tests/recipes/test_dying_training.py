@@ -7,29 +7,37 @@ import numpy as np
 import pytest
 from keras import ops
 
-from recipes.common import data as data_module
-from recipes.common.dying.answers import answer_training_death
-from recipes.common.dying.comparison import BASELINE, comparison_rows
-from recipes.common.dying.draws import draw_rectifier
-from recipes.common.dying.ensemble import EnsembleLeakyReLU, build_ensemble
-from recipes.common.dying.results import TrainingDeath
-from recipes.common.dying.revival import LAYERS, cell_rows, death_rows, revival_rows
-from recipes.common.dying.training_death import Cell, History, _Watch, train_ensemble
+from recipes import datasets
+from recipes.dying_relu.answers import answer_training_death
+from recipes.dying_relu.dead_units import (
+    BASELINE,
+    LAYERS,
+    TrainingDeath,
+    cell_rows,
+    comparison_rows,
+    death_rows,
+    revival_rows,
+)
+from recipes.dying_relu.draws import draw_rectifier
+from recipes.dying_relu.ensemble import EnsembleLeakyReLU, build_ensemble
+from recipes.dying_relu.training_death import Cell, History, _Watch, train_ensemble
 
 
 @pytest.fixture(scope="module")
 def data():
-    arrays = data_module.load(data_module.DATASETS["mnist"], "synthetic", None)
-    return data_module.split(arrays, 320)
+    return datasets.split(datasets.load("mnist", "synthetic"), 320)
 
 
-def make_history(active, accuracy=0.9, finite=True, alphas=(0.0,), momentum=0.0, rates=None):
+def make_history(active, accuracy=0.9, finite=True, alphas=(0.0,), rates=None, n_seeds=10):
     """A history of nets with 300 units; `active` is of shape (epochs + 1, nets, 300)."""
     shape = active.shape[:2]
     rates = rates or [0.1] * len(alphas)
     return History(
-        momentum,
-        [Cell(rate, alpha, i) for i, (rate, alpha) in enumerate(zip(rates, alphas, strict=True))],
+        0.0,
+        [
+            Cell(rate, alpha, i % n_seeds)
+            for i, (rate, alpha) in enumerate(zip(rates, alphas, strict=True))
+        ],
         active,
         np.broadcast_to(accuracy, shape).copy(),
         np.broadcast_to(finite, shape).copy(),
@@ -174,42 +182,74 @@ def test_comparison_takes_the_relu_nets_that_lose_most_and_still_learn():
         ("both, leak of 0.1", 0.1, 0.1),
     ]
     assert rows[0].inactive_fraction == 0.2
-    assert rows[1].accuracy_difference is None, "one seed has no interval"
+    assert rows[1].accuracy_difference == pytest.approx(0.1)
+    assert rows[1].difference_ci95_low is None, "one seed has no interval"
 
 
-def test_differences_are_paired_by_seed():
-    active = np.ones((2, 6, 300), bool)
-    active[1, :3, :30] = False
-    accuracy = np.array([[0.0] * 6, [0.80, 0.85, 0.90, 0.82, 0.87, 0.92]])
-    cells = [Cell(0.5, 0.0, s) for s in range(3)] + [Cell(0.1, 0.0, s) for s in range(3)]
-    history = History(0.0, cells, active, accuracy, accuracy >= 0, 100)
-    nets = death_rows(history)
-    baseline, smaller = comparison_rows(cell_rows(nets), nets)
+def part_of(histories):
+    nets = [row for history in histories for row in death_rows(history)]
+    return TrainingDeath(nets, revival_rows(histories, seed=0), "784-10", 1000, 100, 100)
+
+
+@pytest.mark.parametrize("n_seeds", [4, 5])
+def test_differences_are_paired_by_seed(n_seeds):
+    active = np.ones((2, 2 * n_seeds, 300), bool)
+    active[1, :n_seeds, :30] = False
+    base = np.array([0.80, 0.85, 0.90, 0.70, 0.60])[:n_seeds]
+    gain = np.array([0.01, 0.02, 0.03, 0.02, 0.02])[:n_seeds]
+    accuracy = np.tile(np.concatenate([base, base + gain]), (2, 1))
+    cells = [Cell(rate, 0.0, seed) for rate in (0.5, 0.1) for seed in range(n_seeds)]
+    part = part_of([History(0.0, cells, active, accuracy, accuracy >= 0, 100)])
+    baseline, smaller = part.comparison
     assert baseline.accuracy_difference is None
     assert smaller.accuracy_difference == pytest.approx(0.02)
-    assert smaller.difference_ci95_low == pytest.approx(0.02, abs=1e-6), "every seed gains as much"
+    sentences = answer_training_death(part)
+    if n_seeds < 5:
+        assert smaller.difference_ci95_low is smaller.difference_ci95_high is None
+        (only,) = sentences
+        assert only.startswith("Too few nets for an answer: n = 4 at each setting")
+        return
+    half_width = 2.776445 * gain.std(ddof=1) / 5**0.5
+    assert smaller.difference_ci95_low == pytest.approx(0.02 - half_width, abs=1e-6)
+    assert smaller.difference_ci95_high == pytest.approx(0.02 + half_width, abs=1e-6)
+    assert sentences[0].startswith("10.0 % of the hidden units of ReLU nets are dead")
+    assert "0.0 % of the units are dead, and the accuracy is 79.0 %: +2.0 points" in sentences[1]
+    assert "(95 % interval +1.1 to +2.9, n = 5 pairs)" in sentences[1]
+
+
+def test_remedy_under_which_most_nets_diverge_is_not_judged():
+    active = np.ones((2, 10, 300), bool)
+    active[1, :5, :30] = False
+    finite = np.ones((2, 10), bool)
+    finite[1, 6:] = False
+    cells = [Cell(0.5, alpha, seed) for alpha in (0.0, 0.1) for seed in range(5)]
+    accuracy = np.full((2, 10), 0.9)
+    _, leak, _ = answer_training_death(part_of([History(0.0, cells, active, accuracy, finite, 9)]))
+    assert leak.startswith("A leak of 0.1 instead: 4 of 5 nets diverge.")
+    assert leak.endswith("With n = 1 that is too few nets to compare.")
 
 
 def test_no_comparison_without_dead_units():
-    history = make_history(np.ones((2, 2, 300), bool), alphas=(0.0, 0.1))
-    part = TrainingDeath.of([history], 100, 0)
+    alphas = (0.0,) * 5 + (0.1,) * 5
+    part = part_of([make_history(np.ones((2, 10, 300), bool), alphas=alphas, n_seeds=5)])
     assert part.comparison == []
-    assert "nothing to remedy" in answer_training_death(part)[0]
+    assert "lose no units" in answer_training_death(part)[0]
 
 
 def test_answer_says_where_the_smallest_rate_is_not_the_safest_and_who_comes_back():
-    active = np.ones((3, 3, 300), bool)
-    active[1:, 0, :9] = False  # rate 0.01
-    active[1:, 2, :30] = False  # rate 0.5, of which 10 come back
-    active[2, 2, :10] = True
-    history = make_history(active, alphas=(0.0,) * 3, rates=[0.01, 0.1, 0.5])
-    part = TrainingDeath.of([history], 100, 0)
-    first, too_small, revival = answer_training_death(part)
-    assert first.startswith("At learning rate 0.5 and momentum 0, 6.7 % of the hidden units")
-    assert "with a learning rate of 0.1 it is 0.0 % dead and 90.0 % right" in first
-    assert "3.0 % are dead at 0.01 and 0.0 % at 0.1" in too_small
+    active = np.ones((3, 15, 300), bool)
+    active[1:, :5, :9] = False  # rate 0.01
+    active[1:, 10:, :30] = False  # rate 0.5, of which 10 come back
+    active[2, 10:, :10] = True
+    rates = [0.01] * 5 + [0.1] * 5 + [0.5] * 5
+    part = part_of([make_history(active, alphas=(0.0,) * 15, rates=rates, n_seeds=5)])
+    first, remedy, too_small, revival = answer_training_death(part)
+    assert first.startswith("6.7 % of the hidden units of ReLU nets are dead after training at")
+    assert "at learning rate 0.5 with momentum 0." in first
+    assert remedy.startswith("A learning rate of 0.1 instead: 0.0 % of the units are dead, and")
+    assert "3.0 % of the units are dead at 0.01, and 0.0 % at 0.1" in too_small
     assert "25.6 %" in revival, "10 of 39"
-    assert "n = 39 units of 3 nets" in revival
+    assert "n = 195 units of 15 nets" in revival
 
 
 def test_every_net_has_its_own_slope():

@@ -16,10 +16,10 @@ from tests.recipes.tables import read_table
 ROOT = Path(__file__).parents[2]
 # Epochs enough for a signal to arrive before the trainings that are left have ended.
 FLAGS = (
-    *("--data=synthetic", "--model=mlp", "--train-limit=200", "--batch-size=50", "--epochs=20"),
-    *("--precision=float32", "--trials=3", "--finalists=1", "--seeds=4", "--seed=1"),
+    *("--data=synthetic", "--model=mlp", "--train-limit=200", "--batch-size=50", "--epochs=10"),
+    *("--precision=float32", "--trials=2", "--finalists=1", "--seeds=4", "--seed=1"),
 )
-N_RUNS = 2 * 3 + 2 * 4
+N_RUNS = 2 * 2 + 2 * 4
 
 
 def start(*arguments):
@@ -47,7 +47,7 @@ def whole(tmp_path_factory):
     [
         (signal.SIGINT, 2),
         # While the chosen points are trained again.
-        pytest.param(signal.SIGKILL, 8, marks=pytest.mark.soak),
+        pytest.param(signal.SIGKILL, 7, marks=pytest.mark.soak),
     ],
 )
 def test_interrupted_run_ends_as_an_undisturbed_one(whole, tmp_path, capsys, number, n_before):

@@ -4,12 +4,16 @@ import dataclasses
 import io
 import json
 import os
+import weakref
 from typing import Any
 
 from keras_leaky.tuning._keras_tuner import checkpoint_paths
+from keras_leaky.tuning._project.weights_template import WeightsTemplate
 from keras_leaky.tuning._project.writing import write_whole
 
 WEIGHTS_FILE, BUILD_CONFIG_FILE = "checkpoint.weights.h5", "build_config.json"
+_saved_once: Any = weakref.WeakSet()  # models
+_templates: Any = weakref.WeakKeyDictionary()  # model -> its `WeightsTemplate`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +31,10 @@ class Checkpoint:
     @classmethod
     def of(cls, model):
         """The checkpoint of a model as it is."""
-        file = _WeightsInMemory()
-        model.save_weights(file)
+        weights = _weights_of(model)
         # Parts of what Keras returns cannot be pickled.
         build_config = json.loads(json.dumps(model.get_build_config()))
-        return cls(file.getvalue(), build_config)
+        return cls(weights, build_config)
 
     @classmethod
     def read(cls, folder):
@@ -58,6 +61,23 @@ class Checkpoint:
         paths = checkpoint_paths(tuner, trial_id)
         for path, data in zip(paths, self.files().values(), strict=True):
             write_whole(path, data)
+
+
+def _weights_of(model):
+    """The content of a file of weights. From the second time on by a template."""
+
+    def save():
+        file = _WeightsInMemory()
+        model.save_weights(file)
+        return file.getvalue()
+
+    template = _templates.get(model)
+    if template is None:
+        if model not in _saved_once:
+            _saved_once.add(model)  # a model that is saved but once needs no template
+            return save()
+        template = _templates[model] = WeightsTemplate.of(model, save)
+    return template.fill(model) if template.fits(model) else save()
 
 
 class _WeightsInMemory(io.BytesIO):

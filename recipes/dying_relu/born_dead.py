@@ -1,15 +1,17 @@
 """Nets that are born dead: Monte Carlo against the theory."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_leaky.initializers import gain
-from recipes.common.dying.draws import Weights, draw_randomized_asymmetric, seed_for
-from recipes.common.dying.intervals import Share
-from recipes.common.dying.theory import born_dead_bounds
+from recipes.dying_relu.budget import Budget
+from recipes.dying_relu.draws import Weights, draw_randomized_asymmetric, seed_for
+from recipes.dying_relu.intervals import Share
+from recipes.dying_relu.theory import born_dead_bounds
 
 CHECKED = [(depth, width) for depth in (10, 20) for width in (2, 3, 5)]
 """The settings (L, N) for which the count is raised until it lies clearly inside the bounds."""
@@ -88,7 +90,69 @@ class RemedyRow:
     median_output_range: float
 
 
-def measure_born_dead(depth: int, width: int, n_nets: int, seed: int) -> BornDeadRow:
+@dataclass(frozen=True)
+class BoundsRow:
+    """What the theory allows for one shape, counted or not."""
+
+    depth: int
+    width: int
+    lower_bound: float
+    upper_bound: float
+
+
+@dataclass(frozen=True)
+class BornDead:
+    """Part 1."""
+
+    title: ClassVar[str] = "Born dead"
+    nets: list[BornDeadRow]
+    remedies: list[RemedyRow]
+
+    @property
+    def checked(self) -> list[BornDeadRow]:
+        """The shapes in `CHECKED`."""
+        return [row for row in self.nets if (row.depth, row.width) in CHECKED]
+
+    @property
+    def bounds(self) -> list[BoundsRow]:
+        deepest = max(row.depth for row in self.nets)
+        return [
+            BoundsRow(depth, width, *born_dead_bounds(depth, width))
+            for width in dict.fromkeys(row.width for row in self.nets)
+            for depth in range(2, deepest + 1)
+        ]
+
+    @property
+    def tables(self) -> dict[str, Sequence[Any]]:
+        return {
+            "born_dead": self.nets,
+            "born_dead_bounds": self.bounds,
+            "born_dead_remedies": self.remedies,
+        }
+
+
+def measure_born_dead(budget: Budget, seed: int, advance: Callable[[float], None]) -> BornDead:
+    """Measures part 1.
+
+    Args:
+        seed: The run's.
+        advance: Called with the fraction of the work that was done since the last call.
+    """
+    shapes = list(itertools.product(budget.widths, budget.depths))
+    tried = list(itertools.product(CHECKED, REMEDIES))
+    step = 1 / (len(shapes) + len(tried))
+    part = BornDead([], [])
+    for width, depth in shapes:
+        n_nets = budget.n_checked_nets if (depth, width) in CHECKED else budget.n_nets
+        part.nets.append(count_shape(depth, width, n_nets, seed))
+        advance(step)
+    for (depth, width), remedy in tried:
+        part.remedies.append(measure_remedy(remedy, depth, width, budget.n_remedy_nets, seed))
+        advance(step)
+    return part
+
+
+def count_shape(depth: int, width: int, n_nets: int, seed: int) -> BornDeadRow:
     """Counts the born-dead among random ReLU nets without biases.
 
     For a shape in `CHECKED` four times as many nets are taken, and again, until the count lies

@@ -1,12 +1,11 @@
 """95 % intervals of what is counted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from recipes.common.statistics import summarize
+from keras_leaky.study.statistics import MIN_SEEDS
 
 N_RESAMPLES = 1000
 
@@ -32,14 +31,26 @@ class Share:
         return (self.fraction * (1 - self.fraction) / self.n) ** 0.5
 
     def __str__(self) -> str:
-        low, high = self.ci95
-        return f"{percent(self.fraction)} ({percent(low)} to {percent(high)}, n = {self.n:,})"
+        return f"{percent(self.fraction)} ({interval(*self.ci95)}, n = {self.n:,})"
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float | None) -> str:
     """A fraction as a person reads it, with digits enough to tell 99.3 % from 100 %."""
+    if fraction is None:
+        return ""
     distance = min(fraction, 1 - fraction)
     return f"{100 * fraction:.{2 if 0 < distance < 0.01 else 1}f} %"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The ends of an interval of fractions."""
+    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
+def points(difference: float | None) -> str:
+    """A difference of fractions in percentage points, with its sign."""
+    # Adding 0 turns a rounded -0.0 into 0.0.
+    return "" if difference is None else f"{round(100 * difference, 1) + 0:+.1f}"
 
 
 def ratio_of_shares(ours: Share, theirs: Share) -> tuple[float, float, float]:
@@ -54,28 +65,25 @@ def ratio_of_shares(ours: Share, theirs: Share) -> tuple[float, float, float]:
     return ratio, ratio * float(np.exp(-half_width)), ratio * float(np.exp(half_width))
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of one number a seed, and its 95 % interval by Student's t; one seed has none: NaN."""
-    summary = summarize(values)
-    low, high = summary.ci95 or (float("nan"), float("nan"))
-    return summary.mean, low, high
-
-
-def ratio_interval(counts: np.ndarray, totals: np.ndarray, seed: int) -> tuple[float, float, float]:
+def ratio_interval(
+    counts: np.ndarray, totals: np.ndarray, seed: int
+) -> tuple[float, float | None, float | None]:
     """Share of all units in several nets, and its 95 % interval by a bootstrap over the nets.
 
-    Units of one net share its fate, so that not they but the nets are drawn again.
+    Units of one net share its fate, so the nets are drawn again, not the units. Fewer than
+    `MIN_SEEDS` nets have no interval.
 
     Args:
         counts: Units counted in each net, of shape (n_nets,).
-        totals: Units that could have been, of the same shape.
+        totals: Units that could have been, of the same shape. At least one is above 0.
         seed: Of the bootstrap.
     """
-    if totals.sum() == 0:
-        return float("nan"), float("nan"), float("nan")
+    share = float(counts.sum() / totals.sum())
+    if len(counts) < MIN_SEEDS:
+        return share, None, None
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(counts), (N_RESAMPLES, len(counts)))
     n = totals[drawn].sum(1)
     shares = counts[drawn].sum(1)[n > 0] / n[n > 0]
     low, high = np.quantile(shares, (0.025, 0.975))
-    return float(counts.sum() / totals.sum()), float(low), float(high)
+    return share, float(low), float(high)

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from recipes.common.data import Split
-from recipes.common.dying.draws import Weights, draw_rectifier, join, seed_for
-from recipes.common.dying.ensemble import (
+from recipes.datasets import Split
+from recipes.dying_relu.draws import Weights, draw_rectifier, join, seed_for
+from recipes.dying_relu.ensemble import (
     EnsembleLeakyReLU,
     EnsembleLoss,
     build_ensemble,

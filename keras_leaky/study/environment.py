@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+__all__ = ["count_threads", "describe_environment"]
+
 _PACKAGES = (
     *("keras_leaky", "keras", "tensorflow", "jax", "torch", "keras-tuner"),
     *("numpy", "scipy", "statsmodels"),

@@ -4,26 +4,28 @@ import collections
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from keras_leaky.layers import ELU
-from recipes.common.dying.born_dead import INTERVAL
-from recipes.common.dying.draws import (
+from recipes.dying_relu.born_dead import INTERVAL
+from recipes.dying_relu.budget import Budget
+from recipes.dying_relu.draws import (
     Weights,
     draw_randomized_asymmetric,
     draw_rectifier,
     join,
     seed_for,
 )
-from recipes.common.dying.ensemble import (
+from recipes.dying_relu.ensemble import (
     EnsembleLeakyReLU,
     EnsembleLoss,
     build_ensemble,
     squared_error,
 )
-from recipes.common.dying.intervals import Share
+from recipes.dying_relu.intervals import Share
 
 DEPTH, WIDTH = 10, 2
 SIZES = [1, *[WIDTH] * (DEPTH - 1), 1]
@@ -68,7 +70,7 @@ ARMS = (
     Arm("ELU", "elu", 1.0),
 )
 
-GROUPS = {"ReLU and Leaky ReLU": ARMS[:4], "ELU": ARMS[4:]}
+GROUPS = (ARMS[:4], ARMS[4:])
 """Arms that are trained as one program: they differ in numbers only."""
 
 
@@ -118,12 +120,45 @@ class FunctionRow:
 
 
 @dataclass(frozen=True)
-class ArmOutcome:
-    """What the training of one arm left."""
+class Collapse:
+    """Part 2, or some of its arms."""
 
-    summary: CollapseRow
+    title: ClassVar[str] = "Collapse"
     nets: list[NetRow]
     functions: list[FunctionRow]
+
+    @functools.cached_property
+    def arms(self) -> list[CollapseRow]:
+        """One row an arm."""
+        counted = {arm: [row for row in self.nets if row.arm == arm.title] for arm in ARMS}
+        return [_count(arm, nets) for arm, nets in counted.items() if nets]
+
+    @property
+    def tables(self) -> dict[str, Sequence[Any]]:
+        return {
+            "collapse": self.arms,
+            "collapse_nets": self.nets,
+            "collapse_functions": self.functions,
+        }
+
+
+def measure_collapse(budget: Budget, seed: int, advance: Callable[[float], None]) -> Collapse:
+    """Measures part 2.
+
+    Args:
+        seed: The run's.
+        advance: Called with the fraction of the work that was done since the last call.
+    """
+    part = Collapse([], [])
+    for arms in GROUPS:
+        step = len(arms) / len(ARMS) / budget.collapse_epochs
+        group = train_group(
+            *(arms, budget.n_collapse_nets, budget.collapse_epochs, seed),
+            lambda epoch, step=step: advance(step),
+        )
+        part.nets.extend(group.nets)
+        part.functions.extend(group.functions)
+    return part
 
 
 def is_collapsed(output_range: float) -> bool:
@@ -133,7 +168,7 @@ def is_collapsed(output_range: float) -> bool:
 
 def train_group(
     arms: Sequence[Arm], n_nets: int, n_epochs: int, seed: int, on_epoch: Callable[[int], None]
-) -> list[ArmOutcome]:
+) -> Collapse:
     """Trains `n_nets` independent nets of each arm of a group, all as one program.
 
     All nets see the same training points in the same order. Those of one arm differ in their
@@ -172,10 +207,12 @@ def train_group(
         callbacks=[callback],
     )
     end = _outputs(model)
-    parts = [slice(i * n_nets, (i + 1) * n_nets) for i in range(len(arms))]
-    return [
-        summarize(arm, start[:, nets], end[:, nets]) for arm, nets in zip(arms, parts, strict=True)
-    ]
+    part = Collapse([], [])
+    for i, arm in enumerate(arms):
+        own = slice(i * n_nets, (i + 1) * n_nets)
+        part.nets.extend(judge(arm, start[:, own], end[:, own]))
+        part.functions.extend(_sample(arm, end[:, own]))
+    return part
 
 
 def _draw(arm: Arm, n_nets: int, seed: int) -> Weights:
@@ -195,32 +232,39 @@ def _state(output_range: float, error: float) -> str:
     return "learned" if error < LEARNED_RMSE else "partial"
 
 
-def summarize(arm: Arm, start: np.ndarray, end: np.ndarray) -> ArmOutcome:
+def judge(arm: Arm, start: np.ndarray, end: np.ndarray) -> list[NetRow]:
     """Judges each net by its outputs on the grid before and after training, (points, nets)."""
-    n_nets = start.shape[1]
     finite = np.atleast_1d(np.isfinite(end).all(axis=0))
     with np.errstate(over="ignore", invalid="ignore"):
         ranges, start_ranges = np.ptp(end, axis=0), np.ptp(start, axis=0)
         errors = np.sqrt(np.square(end - np.abs(_GRID)).mean(0))
     nets = []
-    for i in range(n_nets):
+    for i in range(start.shape[1]):
         # A net that is not finite has neither a range nor an error.
         seen = (float(ranges[i]), float(errors[i])) if finite[i] else (None, None)
         state = _state(ranges[i], errors[i]) if finite[i] else "diverged"
         nets.append(NetRow(arm.title, i, float(start_ranges[i]), *seen, state))
-    count = collections.Counter(row.state for row in nets)
-    collapsed = Share(count["collapsed"], n_nets)
-    learned = Share(count["learned"], n_nets)
-    summary = CollapseRow(
-        *(arm.title, n_nets, count["diverged"], int((start_ranges == 0).sum())),
+    return nets
+
+
+def _sample(arm: Arm, end: np.ndarray) -> list[FunctionRow]:
+    """The functions of the first nets that are finite."""
+    return [
+        FunctionRow(arm.title, int(i), float(x), float(y))
+        for i in np.flatnonzero(np.isfinite(end).all(axis=0))[:N_EXAMPLES]
+        for x, y in zip(_GRID[::10, 0], end[::10, i], strict=True)
+    ]
+
+
+def _count(arm: Arm, nets: Sequence[NetRow]) -> CollapseRow:
+    states = collections.Counter(row.state for row in nets)
+    collapsed = Share(states["collapsed"], len(nets))
+    learned = Share(states["learned"], len(nets))
+    n_constant = sum(row.range_at_start == 0 for row in nets)
+    return CollapseRow(
+        *(arm.title, len(nets), states["diverged"], n_constant),
         *(collapsed.count, collapsed.fraction, *collapsed.ci95),
-        count["partial"],
+        states["partial"],
         *(learned.count, learned.fraction, *learned.ci95),
         arm.published,
     )
-    functions = [
-        FunctionRow(arm.title, i, float(x), float(y))
-        for i in np.flatnonzero(finite)[:N_EXAMPLES]
-        for x, y in zip(_GRID[::10, 0], end[::10, i], strict=True)
-    ]
-    return ArmOutcome(summary, nets, functions)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from recipes.common.dying.draws import Weights
+from recipes.dying_relu.draws import Weights
 
 
 class EnsembleDense(keras.layers.Layer):

@@ -1,0 +1,92 @@
+"""The pages of evidence: every table and interval is what the raw numbers give."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.gpu import long_claims
+from recipes.plasticity import claims
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/evidence/plasticity.md").read_text()
+CLAIM = re.compile(r"[+-]?\d[\d.]* \[[^\]]*\d\]")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return claims.make_tables()
+
+
+@pytest.fixture(scope="module")
+def regression():
+    return claims.Runs("regression")
+
+
+def test_every_table_is_in_the_page(tables):
+    assert not [name for name, table in tables.items() if table not in PAGE]
+
+
+def test_every_claim_of_the_prose_is_in_a_table(tables):
+    found = CLAIM.findall(PAGE)
+    assert len(found) > 100
+    computed = set(CLAIM.findall("\n".join(tables.values())))
+    assert not [claim for claim in found if claim not in computed]
+
+
+def test_a_changed_number_is_seen(tables):
+    assert tables["R1"] not in PAGE.replace("1.68 [1.53, 1.82]", "1.69 [1.53, 1.82]")
+
+
+def test_what_the_prose_says_without_a_number(regression):
+    found = claims.claim_regression(regression) | claims.claim_permuted(claims.Runs("permuted"))
+    holds = {name: [claim.holds for claim in of_it] for name, of_it in found.items()}
+    assert all(all(holds[name]) for name in ("R1", "R2", "R6", "R7", "M1", "M3"))
+    assert [c.what for c in found["R3"] if not c.holds] == ["slope 0.01"]
+    assert [c.what for c in found["M2"] if not c.holds] == ["slope 0.01"]
+    assert not any(holds["R4"])
+    assert any(holds["R5"])
+    assert not all(holds["R5"])
+    assert all(claim.low <= 1 <= claim.high for claim in found["R5"])
+    for arm in regression.arms:
+        for size in regression.step_sizes:
+            for init in ("he", "rectifier"):
+                n = 4 if (arm, size, init) == ("prelu", 0.01, "rectifier") else 0
+                assert regression.n_diverged(arm, size, init) == n
+
+
+def test_the_figures_of_the_first_screen_by_hand(regression):
+    """From the rows of the file, without the functions of the page."""
+    import csv
+    import gzip
+
+    late, chosen = {}, {}
+    path = ROOT / "docs/evidence/data/plasticity_regression.csv.gz"
+    with gzip.open(path, "rt") as file:
+        for row in csv.reader(file):
+            if row[0] == "error" and row[3] == "rectifier" and row[1] in ("relu", "leaky_relu_0.3"):
+                late.setdefault((row[1], row[2]), []).append(np.mean([*map(float, row[-8:])]))
+    for arm in ("relu", "leaky_relu_0.3"):
+        sizes = [key for key in late if key[0] == arm]
+        chosen[arm] = min(sizes, key=lambda key: np.mean(late[key][:50]))
+    assert chosen == {"relu": ("relu", "0.001"), "leaky_relu_0.3": ("leaky_relu_0.3", "0.01")}
+    ours, relu = (np.log(late[chosen[arm]][50:]) for arm in ("leaky_relu_0.3", "relu"))
+    assert f"{np.exp((ours - relu).mean()):.2f}" == "0.71"
+    assert stats.wilcoxon(ours, relu).pvalue * 13 < 0.001
+
+
+def test_the_tables_of_cifar10_are_in_their_pages():
+    results = (ROOT / "benchmarks/RESULTS.md").read_text()
+    table = long_claims.tabulate_long()
+    page = (ROOT / "docs/evidence/cifar10_gpu.md").read_text()
+    assert table in page
+    assert table in results
+    assert long_claims.tabulate_gap() in results
+    differences = re.findall(r"([+-][\d.]+) \[", table)
+    for points, text in zip(
+        differences[1:], ("cost 0.14", "cost 0.55", "", "ELU 0.62"), strict=True
+    ):
+        assert text in page
+        assert not text or text.endswith(points.strip("+-"))

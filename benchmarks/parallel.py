@@ -1,53 +1,54 @@
 """What a parallel search costs its driver, and what it gains.
 
-Everything is the way of `recipes.mnist --workers N`: oracle, records, tables, pool. By default the
-trials sleep and the workers are threads of this process, so that there can be many. The scheduler
-and the workers then share the one interpreter with the driver, and slow it down.
+By default a study of three arms, with its oracles, records, tables and pool, whose trainings sleep.
+Its workers are threads of this process, so that there can be many. The scheduler and the workers
+then share the one interpreter with the driver, and slow it down.
 """
 
-import io
+import dataclasses
 import itertools
 import logging
 import os
+import pkgutil
 import statistics
 import tempfile
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from unittest import mock
 
 import keras
+import numpy as np
 import tyro
 from distributed import Client, LocalCluster
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measuring import check_writable, environment, refuse, write_json
-from keras_leaky.tuning import WorkerPool
-from recipes.common import data as data_module
-from recipes.common.lanes import WorkerLanes, open_lanes, run_jobs
-from recipes.common.options import resolve
-from recipes.common.progress import Progress
-from recipes.common.run_folder import RunFolder
-from recipes.common.search import ArmSearch
-from recipes.common.search_options import MnistOptions
-from recipes.common.space import arms
-from recipes.common.work import Workplace
+from benchmarks.search_cases import BATCH_SIZE, CASES, load_data, make_build
+from keras_leaky.study import Study
+from keras_leaky.tuning import RandomSearch, WorkerPool, local_workers
 
 N_EPOCHS = 2
+ARMS = ("leaky_relu", "elu")
+# What trains on a worker, by the names that nobody else may import.
+_TRIAL = "keras_leaky.tuning._lanes.search.TrialWork.__call__"
+_RETRAINING = "keras_leaky.tuning._lanes.training.TrainingWork.__call__"
 
 
 @dataclass
 class Options:
-    """Searches whose trials sleep, on several numbers of workers; with `--data-dir` real ones."""
+    """Studies whose trainings sleep, on several numbers of workers; or real searches."""
 
     workers: tuple[int, ...] = (1, 2, 4, 8, 64)
     """Numbers of workers; with `--data-dir` 1 and 2, and 0 is this process with all threads."""
     seconds: tuple[float, ...] = (0.05, 0.25, 1.0)
-    """How long a trial sleeps."""
+    """How long a training sleeps."""
     rounds: int = 8
-    """Trials of each worker, and at least 32 in all."""
+    """Trials of each worker in each arm, and at least 32 in all."""
     growth: int = 0
     """Instead: one search of so many trials that sleep 10 ms, on 8 workers, in ten parts."""
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -56,60 +57,81 @@ class Options:
     """Trials of a search of the CNN."""
     turns: int = 3
     """Searches of each number of workers, in turn."""
-    train_limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Of the recipe: fewer training images."""
-    precision: str = "float32"
-    """Of the recipe."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """File for the rows."""
 
 
-def sleep_instead(seconds, job):
-    """In place of `recipes.common.work.perform`."""
-    time.sleep(seconds)
-    epochs = [
-        {"epoch": i + 1, "loss": 0.5, "accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.9}
-        for i in range(job["n_epochs"])
-    ]
-    return {
-        "seconds": seconds,
-        "failure": None,
-        "is_out_of_memory": False,
-        "epochs": [epochs for _ in job["seeds"]],
-    }
+class Sleep:
+    """In the place of a training: the first is real, the others sleep and return the same."""
+
+    def __init__(self, real, name, seconds):
+        self._real, self._name, self._seconds = real, name, seconds
+        self._lock, self._first = threading.Lock(), None
+
+    def __call__(self, work, *arguments):
+        with self._lock:
+            if self._first is None:
+                self._first = self._real(work, *arguments)
+        time.sleep(self._seconds)
+        changes = {self._name: arguments[0]}
+        if self._name == "point":
+            changes["seed"] = arguments[1]
+        return dataclasses.replace(self._first, **changes)
+
+    def __get__(self, work, _):  # as a function in a class: a method of its object
+        return lambda *arguments: self(work, *arguments)
 
 
-class TimedLanes:
-    """Lanes that take down when each trial ended, and how long the driver was at work until then.
+class Clocks:
+    """When each training began and ended, and how long the driver was at work until then.
 
-    At work is what is spent outside of `wait`, and the processor's time inside it: there the driver
-    unpickles results and asks the scheduler for its workers, and else it waits.
+    At work is what is spent outside of `WorkerPool.wait`, and the processor's time inside it: there
+    the driver unpickles results and asks the scheduler for its workers, and else it waits.
+
+    Args:
+        n_workers: All must be there before the first training begins.
     """
 
-    def __init__(self, lanes):
-        self._lanes = lanes
+    def __init__(self, n_workers):
+        self._n_workers = n_workers
         self._at_work = 0.0
         self._last = self._start = None
+        self.starts: list[float] = []
         self.ends: list[tuple[float, float, float]] = []  # wall, at work, processor
 
-    def has_room(self):
-        return self._lanes.has_room()
+    @contextmanager
+    def watching(self):
+        submit, wait = WorkerPool.submit, WorkerPool.wait
 
-    def start(self, job):
-        if self._start is None:
-            self._start = self._last = _clocks()
-        self._lanes.start(job)
+        def watched_submit(pool, *arguments):
+            if self._start is None:
+                while pool.n_lanes < self._n_workers:
+                    wait(pool, 0.1)
+                self._start = self._last = _clocks()
+            self.starts.append(_clocks()[0] - self._start[0])
+            submit(pool, *arguments)
 
-    def wait(self):
-        before = _clocks()
-        finished = self._lanes.wait()
+        def watched_wait(pool, *arguments):
+            before = _clocks()
+            finished = wait(pool, *arguments)
+            if self._start is not None and self._last is not None:
+                self._take_note(len(finished), before)
+            return finished
+
+        with (
+            mock.patch.object(WorkerPool, "submit", watched_submit),
+            mock.patch.object(WorkerPool, "wait", watched_wait),
+        ):
+            yield
+
+    def _take_note(self, n_finished, before):
+        assert self._start is not None
+        assert self._last is not None
         now = _clocks()
-        if self._start is not None and self._last is not None:
-            self._at_work += before[0] - self._last[0] + now[1] - before[1]
-            end = now[0] - self._start[0], self._at_work, now[1] - self._start[1]
-            self.ends += [end] * len(finished)
+        self._at_work += before[0] - self._last[0] + now[1] - before[1]
+        end = now[0] - self._start[0], self._at_work, now[1] - self._start[1]
+        self.ends += [end] * n_finished
         self._last = now
-        return finished
 
 
 def _clocks():
@@ -140,52 +162,70 @@ def thread_workers(n):
         yield client
 
 
-def search(options, lanes, progress, folder):
-    """Runs the search of the first arm."""
-    arm = arms(options)[0]
-    config = {"given": {}, "options": {}, "fingerprint": {}, "arms": [arm.name]}
-    run = RunFolder.create(folder, config, overwrite=False)
-    timed = TimedLanes(lanes)
-    run_jobs([ArmSearch(arm, options, run, progress)], timed)
-    return timed
+def build(hp, rectifier):
+    """A net that is trained once, before its trainings sleep."""
+    layers = [keras.Input((4,)), keras.layers.Dense(4), rectifier(), keras.layers.Dense(2)]
+    net = keras.Sequential(layers)
+    net.compile(
+        keras.optimizers.SGD(hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return net
 
 
-def sleeping_search(client, n_workers, n_trials, seconds):
-    options = resolve(MnistOptions(trials=n_trials, epochs=N_EPOCHS))
-    progress = Progress(Console(file=io.StringIO()), n_trials, N_EPOCHS * n_trials)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        WorkerPool(client, sleep_instead, seconds) as pool,
-    ):
-        while pool.n_lanes < n_workers or len(pool._free_lanes()) < n_workers:
-            pool.wait(0.1)
-            time.sleep(0.05)
-        return search(options, WorkerLanes(pool, progress), progress, Path(folder, "run"))
+def sleeping_study(client, n_workers, n_trials, seconds, arms, seeds):
+    """The clocks of a study of so many trials an arm."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 4)).astype("float32"), np.arange(64) % 2
+    clocks = Clocks(n_workers)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        for target, name in ((_TRIAL, "hyperparameters"), (_RETRAINING, "point")):
+            real = pkgutil.resolve_name(target)
+            stack.enter_context(mock.patch(target, Sleep(real, name, seconds)))
+
+        def run(name, **kwargs):
+            study = Study(build, finalists=1, directory=Path(folder, name), **kwargs)
+            study.run(
+                *(x, y), validation_split=0.25, epochs=N_EPOCHS, batch_size=32, client=client,
+                verbose=0,
+            )  # fmt: skip
+
+        run("first", arms=(), trials=1, seeds=1)  # the trainings that are real
+        with clocks.watching():
+            run("run", arms=arms, trials=n_trials, seeds=seeds)
+    return clocks
 
 
 def measure_sleeping(n_workers, seconds, rounds):
     """One row."""
     n_trials = n_workers * max(rounds, -(-32 // n_workers))
     with thread_workers(n_workers) as client:
-        timed = sleeping_search(client, n_workers, n_trials, seconds)
-    wall, at_work, processor = timed.ends[-1]
+        clocks = sleeping_study(client, n_workers, n_trials, seconds, ARMS, seeds=n_workers)
+    wall, at_work, processor = clocks.ends[-1]
+    n = len(clocks.ends)
+    # Until the last training begins every lane has something to do, whatever arm it is of.
+    last = clocks.starts[-1]
+    before = [end for end, *_ in clocks.ends if end <= last]
+    busy = len(before) * seconds / n_workers / before[-1]
     return {
         "n_workers": n_workers,
-        "trial_seconds": seconds,
-        "n_trials": n_trials,
-        "driver_ms": round(1000 * at_work / n_trials, 2),
-        "of_it_processor_ms": round(1000 * processor / n_trials, 2),
-        "between_trials_ms": round(1000 * (wall * n_workers / n_trials - seconds), 1),
-        "busy_fraction": round(seconds * n_trials / n_workers / wall, 3),
-        "trials_per_second": round(n_trials / wall, 1),
+        "training_seconds": seconds,
+        "n_trainings": n,
+        "driver_ms": round(1000 * at_work / n, 2),
+        "of_it_processor_ms": round(1000 * processor / n, 2),
+        "between_trainings_ms": round(1000 * (wall * n_workers / n - seconds), 1),
+        "busy_fraction": round(busy, 3),
+        "trainings_per_second": round(n / wall, 1),
     }
 
 
 def measure_growth(n_trials):
-    """A row for each tenth of a long search."""
+    """A row for each tenth of the search of one arm."""
     with thread_workers(8) as client:
-        timed = sleeping_search(client, 8, n_trials, 0.01)
-    clocks = [(0.0, 0.0, 0.0), *timed.ends]
+        found = sleeping_study(client, 8, n_trials, 0.01, (), seeds=1)
+    clocks = [(0.0, 0.0, 0.0), *found.ends]
     edges = [n_trials * i // 10 for i in range(11)]
 
     def per_trial(clock, start, end):
@@ -204,29 +244,34 @@ def measure_growth(n_trials):
 def real_search(n_workers, options, data):
     """Seconds from the first trial to the end of the last, and from nothing."""
     begin = time.perf_counter()
-    recipe = resolve(
-        MnistOptions(
-            workers=n_workers,
-            trials=options.trials,
-            epochs=N_EPOCHS,
-            train_limit=options.train_limit,
-            precision=options.precision,
+    (x, y), validation = data
+    case = CASES["cnn-full"]
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        client = stack.enter_context(local_workers(n_workers)) if n_workers else None
+        tuner = RandomSearch(
+            make_build(case, options.precision),
+            "val_accuracy",
+            max_trials=options.trials,
+            seed=1,
+            directory=folder,
         )
-    )
-    arm = arms(recipe)[0]
-    progress = Progress(Console(file=io.StringIO()), options.trials, N_EPOCHS * options.trials)
-    place = Workplace(recipe, data, {arm.name: arm})
-    with tempfile.TemporaryDirectory() as folder:
-        with open_lanes(recipe, place, progress) as lanes:
-            timed = search(recipe, lanes, progress, Path(folder, "run"))
-        return timed.ends[-1][0], time.perf_counter() - begin
+        start = time.perf_counter()
+        tuner.search(
+            x,
+            y,
+            validation_data=validation,
+            epochs=case.n_epochs,
+            batch_size=BATCH_SIZE,
+            client=client,
+            verbose=0,
+        )
+        seconds = time.perf_counter() - start
+        return seconds, time.perf_counter() - begin
 
 
 def measure_real(options, console):
-    data = data_module.split(
-        data_module.load(data_module.DATASETS["mnist"], "auto", options.data_dir),
-        options.train_limit,
-    )
+    data = load_data(CASES["cnn-full"], options.data_dir)
     counts = options.workers if options.workers != Options().workers else (1, 2)
     found: dict[int, list[Any]] = {n: [] for n in counts}
     for turn in range(options.turns):
@@ -272,7 +317,7 @@ def main(options: Options, console: Console):
     elif options.growth:
         title, rows = "Driver time a trial as a search grows", measure_growth(options.growth)
     else:
-        title = "Trials that sleep, on workers that are threads of this process"
+        title = "Trainings that sleep, on workers that are threads of this process"
         pairs = [(n, s) for n in options.workers for s in options.seconds]
         rows = [measure_sleeping(n, s, options.rounds) for n, s in pairs]
     table = Table(*rows[0], title=title)

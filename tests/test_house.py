@@ -62,9 +62,9 @@ PUBLIC_MODULES = {
     "keras_leaky.study.statistics",
 }
 # Modules of the recipes that others may import.
-SHARED_RECIPES = {
-    *("common", "datasets", "download", "dying_relu", "flags", "image_search", "nets"),
-}
+SHARED_RECIPES = {"datasets", "download", "dying_relu", "flags", "image_search", "nets"}
+# What of other parts that is private the study may import.
+PRIVATE_FOR_STUDY = {("tuning", "_lanes"), ("layers", "_nested")}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
 ONLY_IN = {
     "tensorflow": {"ops", "tuning", "study"},
@@ -127,6 +127,9 @@ def problem_of(top, part, module, name):
         if parts[0] == "keras_leaky":
             if parts == ("keras_leaky",) and part == "study":
                 return None  # a command line has it register its classes
+            private = [name for name in parts[2:] if name.startswith("_")]
+            if part == "study" != parts[1] and private and parts[1:3] not in PRIVATE_FOR_STUDY:
+                return f"private to {parts[1]}"
             if parts[1:2] == (part,) or set(parts[1:2]) & MAY_IMPORT[part]:
                 return None
             return f"{part} may import {sorted(MAY_IMPORT[part]) or 'nothing of ours'}"
@@ -179,15 +182,21 @@ def test_import_directions():
         ("keras_leaky", "layers", "keras", "src"),
         ("keras_leaky", "initializers", "scipy", "special"),
         ("keras_leaky", "surgery", "matplotlib", "pyplot"),
-        ("keras_leaky", "tuning", "recipes.common", "data"),
+        ("keras_leaky", "tuning", "recipes.datasets", "load"),
+        ("keras_leaky", "study", "recipes", "nets"),
+        ("keras_leaky", "study", "keras_leaky.tuning._project.reading", "Record"),
+        ("keras_leaky", "study", "keras_leaky.tuning", "_keras_tuner"),
+        ("recipes", "mnist", "keras_leaky.study._folder", "StudyFolder"),
+        ("recipes", "mnist", "keras_leaky.study.study", "Study"),
+        ("benchmarks", "parallel", "keras_leaky.tuning._lanes.scheduler", "run_jobs"),
         ("recipes", "mnist", "keras_leaky.layers.elu", "ELU"),
         ("recipes", "mnist", "keras_leaky.layers", "_arguments"),
-        ("recipes", "common", "recipes.mnist", "main"),
-        ("recipes", "common", "keras.src", None),
-        ("recipes", "common", "tests.faults.kills", "find_workers"),
-        ("recipes", "common", "benchmarks.measuring", None),
+        ("recipes", "nets", "recipes.mnist", "main"),
+        ("recipes", "nets", "keras.src", None),
+        ("recipes", "nets", "tests.faults.kills", "find_workers"),
+        ("recipes", "nets", "benchmarks.measuring", None),
         ("keras_leaky", "tuning", "tests.faults", "kills"),
-        ("benchmarks", "faults", "tests.recipes.conftest", "TINY"),
+        ("benchmarks", "faults", "tests.recipes.conftest", "data"),
         ("benchmarks", "faults", "tests", "conftest"),
     ],
 )
@@ -198,6 +207,11 @@ def test_a_wrong_import_is_seen(top, part, module, name):
 def test_benchmarks_may_import_the_rig_of_faults():
     assert not problem_of("benchmarks", "faults", "tests.faults", "kills")
     assert not problem_of("benchmarks", "faults", "tests.faults.recipe_commands", "run_here")
+
+
+def test_of_what_is_private_a_study_may_import_the_lanes():
+    assert not problem_of("keras_leaky", "study", "keras_leaky.tuning._lanes.scheduler", "Job")
+    assert not problem_of("keras_leaky", "study", "keras_leaky.layers._nested", "layers_of")
 
 
 def imports_of_test_modules(path):

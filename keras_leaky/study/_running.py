@@ -203,9 +203,9 @@ class _PointBuild:
 @contextlib.contextmanager
 def _locked(study: "Study") -> Iterator[None]:
     """Holds the folder of a study."""
+    stack = contextlib.ExitStack()
     try:
-        with storage.folder_lock(study.directory):
-            yield
+        stack.enter_context(storage.folder_lock(study.directory))
     except storage.FolderInUseError as error:
         raise InputError(f"`directory` must not be in use by another run: {error}") from error
     except storage.WriteError:
@@ -215,6 +215,8 @@ def _locked(study: "Study") -> Iterator[None]:
             f"`directory` must be a folder that can be written: {error}. Received: "
             f"directory={str(study.directory)!r}"
         ) from error
+    with stack:
+        yield
 
 
 def _open_folder(prepared: Prepared, console: Any) -> None:

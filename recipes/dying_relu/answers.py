@@ -62,7 +62,10 @@ def answer_collapse(part: Collapse) -> list[str]:
         f"initialization are constant functions. With RAI it is "
         f"{Share(rai.n_collapsed, rai.n_nets)}.",
         f"RAI lowers collapse by {percent(1 - ratio)} (95 % interval "
-        f"{interval(1 - high, 1 - low)}).",
+        f"{interval(1 - high, 1 - low)})."
+        if high < 1
+        else "That RAI lowers collapse is not shown: the 95 % interval of the ratio of the two "
+        f"shares, {low:.2f} to {high:.2f}, contains 1.",
         f"Of the other nets this share collapses: {', '.join(others)}.",
         f"Lu et al. 2019 report {_published(he)} with He and {_published(rai)} with RAI.",
     ]

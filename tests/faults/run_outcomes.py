@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from typing import Any
 
 import keras
@@ -41,6 +42,19 @@ def differences(path, expected):
     except Exception as error:
         return [f"it cannot be read: {error!r}"]
     return [name for name in expected if found[name] != expected[name]]
+
+
+def differences_in_number(path, expected):
+    """What differs where a study need not try the points of the other: how many there are."""
+    try:
+        found = results(path)
+    except Exception as error:
+        return [f"it cannot be read: {error!r}"]
+    return [
+        name
+        for name in ("trials.csv", "epochs.csv", "retrainings.csv", "dead_units.csv")
+        if _count(found[name]) != _count(expected[name])
+    ]
 
 
 def records(path):
@@ -114,6 +128,11 @@ def read_table(path):
 def read_reasons(path):
     """Of all trials."""
     return [row.reason for row in load(path).trials]
+
+
+def _count(rows):
+    """How many rows each arm has."""
+    return Counter((row["arm"], row.get("status"), row.get("stage")) for row in rows)
 
 
 def _without_times(content: Any) -> Any:

@@ -12,11 +12,11 @@ from tests.faults.run_outcomes import differences, is_good, lost, n_ended, read_
 pytestmark = pytest.mark.slow
 # Among the files of a trial, and of a retraining with its model.
 # `python -m benchmarks.faults --cases steps` takes all of them.
-STEPS = (27, 56)
+STEPS = (51, 86)
 
 
 def test_killed_before_a_step_of_writing(tmp_path):
-    rows = [*killed_steps(tmp_path, steps=STEPS)]
+    rows = [*killed_steps(tmp_path, steps=STEPS, more=["--activation=relu"])]
     assert [row["codes"] for row in rows] == [[-signal.SIGKILL, 0]] * len(STEPS)
     for row in rows:
         assert is_good(row), row

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_leaky.storage import DamagedFileError, checksum_of_file, read_json
 from keras_leaky.tuning._keras_tuner import Trial, TrialStatus
+from keras_leaky.tuning._project.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE
 
 ORACLE_FILE, TRIAL_FILE = "oracle.json", "trial.json"
 OURS = "keras_leaky"  # the key of what we add to KerasTuner's files
@@ -141,6 +142,9 @@ def _read_trial(folder: str, trial_id: str, set_aside: Callable[[str, str], None
     except DamagedFileError:
         set_aside(path, "")
         return None
+    for name in (WEIGHTS_FILE, BUILD_CONFIG_FILE):
+        if os.path.isdir(os.path.join(folder, name)):  # nothing could be written there
+            set_aside(os.path.join(folder, name), "")
     is_whole = True
     for name, checksum in (ours.get("files", {}) if is_finished(record.trial) else {}).items():
         path = os.path.join(folder, name)
@@ -150,9 +154,6 @@ def _read_trial(folder: str, trial_id: str, set_aside: Callable[[str, str], None
                 is_whole = False
         except FileNotFoundError:
             _logger.warning("%s is missing%s", path, consequence)
-            is_whole = False
-        except IsADirectoryError:
-            set_aside(path, consequence)
             is_whole = False
     return record if is_whole else record.as_unfinished()
 

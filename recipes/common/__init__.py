@@ -1,1 +1,0 @@
-"""What the recipes share, from options and data to the run folder and its page."""

@@ -1,1 +1,0 @@
-"""The comparison of activations: many arms in several nets, each against ReLU."""

@@ -72,11 +72,12 @@ def run_together(
                 raise InputError(f"`workers` cannot be {n_workers}: {error}") from error
         try:
             _run_all(list(prepared.values()), client, retries, trial_timeout, max_seconds, console)
-        finally:
-            outcomes = {}
-            for name, study in studies.items():
-                outcomes[name] = assemble(study.folder)
-                write_results(study.folder, outcomes[name])
+        except BaseException:
+            # A disk that is full is full for the tables too: the first error is the one to tell.
+            with contextlib.suppress(OSError, InputError):
+                _write_outcomes(studies)
+            raise
+        outcomes = _write_outcomes(studies)
         for outcome in outcomes.values():
             if outcome.recommended is None:
                 reasons = "; ".join(f"{a.title}: {a.failure}" for a in outcome.arms.values())
@@ -85,6 +86,15 @@ def run_together(
                     "lower the learning rates, or look at trials.csv"
                 )
             write_report(outcome)
+    return outcomes
+
+
+def _write_outcomes(studies: "Mapping[str, Study]") -> dict[str, Outcome]:
+    """The outcome of each study so far, and its tables."""
+    outcomes = {}
+    for name, study in studies.items():
+        outcomes[name] = assemble(study.folder)
+        write_results(study.folder, outcomes[name])
     return outcomes
 
 

@@ -111,9 +111,9 @@ def _run_all(
     n_runs, n_epochs = (sum(part) for part in zip(*totals, strict=True))
     progress = Progress(console, prepared[0].objective, n_runs, n_epochs)
     n_retrainings = sum(
-        len(one.study.arms)
-        * (one.study.seeds + (one.study.finalists > 1) * one.study.finalists * 3)
+        one.n_retrainings(one.n_trials_and_epochs(arm)[0])
         for one in prepared
+        for arm in one.study.arms
     )
     n_lanes = 1 if client is None else max(1, len(client.nthreads()))
     clock = Clock(max_seconds, n_retrainings, n_lanes)
@@ -262,7 +262,6 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
 
 def _delete_study(folder: StudyFolder) -> None:
     """Deletes the files of a study, study.json last, so that what is left after a kill is one."""
-
     for name in ("search", "retrainings", "plots"):
         shutil.rmtree(folder.path / name, ignore_errors=True)
     for path in sorted(folder.path.iterdir(), key=lambda p: p == folder.study_file):

@@ -49,7 +49,11 @@ def run(tuner, y=None, **kwargs):
 @pytest.mark.parametrize("name", TUNERS)
 def test_arguments_are_those_of_kerastuner(name):
     ours, theirs = getattr(tuning, name), getattr(keras_tuner, name)
-    assert inspect.signature(ours) == inspect.signature(theirs)
+    parameters = [
+        [(one.name, one.default, one.kind) for one in inspect.signature(tuner).parameters.values()]
+        for tuner in (ours, theirs)
+    ]
+    assert parameters[0] == parameters[1]
     assert issubclass(ours, theirs)
 
 

@@ -148,7 +148,9 @@ class TrialSource:
         return Job(trial.trial_id, (trial.hyperparameters, start, epochs))
 
     def perform(self, job: Job) -> None:
-        args, kwargs = self._place.args, {**self._place.kwargs, "callbacks": self._callbacks}
+        args, kwargs = self._place.args, dict(self._place.kwargs)
+        if self._callbacks is not None:
+            kwargs["callbacks"] = self._callbacks
         run_and_record(self._tuner, self._running[job.name], *args, **kwargs)
 
     def record(self, job: Job, finished: Finished) -> None:

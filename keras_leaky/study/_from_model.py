@@ -16,7 +16,7 @@ from keras_leaky.tuning import ScaledSchedule
 
 _REPLACED = ("relu", "relu6")
 _WIDTH = 30.0  # the learning rates that are tried: a thirtieth of the compiled one to 30 times it
-_N_STEPS = 20_000  # of a schedule that are looked at for its highest rate
+_N_FIRST_STEPS, _N_STEPS = 100, 100_000  # of a schedule, whose highest rate is looked for
 
 
 class ModelBuild:
@@ -138,13 +138,15 @@ def _schedule_of(optimizer: Any) -> Any:
 
 def _highest(schedule: Any) -> float:
     """The highest rate of a schedule in its first steps."""
-    try:
-        rates = np.asarray(schedule(keras.ops.arange(_N_STEPS, dtype="float32")))
-    except (TypeError, ValueError):  # one that takes a single step alone
-        rates = np.zeros(())
-    if rates.shape != (_N_STEPS,):
-        rates = [float(np.asarray(schedule(step))) for step in range(0, _N_STEPS, 10)]
-    return float(np.max(rates))
+
+    def highest_of(steps: Any) -> tuple[float, int]:
+        return max((float(np.asarray(schedule(step))), -step) for step in steps)
+
+    later = {round(step) for step in np.geomspace(_N_FIRST_STEPS, _N_STEPS, 200)}
+    steps = [*range(_N_FIRST_STEPS), *sorted(later)]
+    place = steps.index(-highest_of(steps)[1])
+    around = np.linspace(steps[max(place - 1, 0)], steps[min(place + 1, len(steps) - 1)], 50)
+    return highest_of([steps[place], *sorted({round(step) for step in around})])[0]
 
 
 def _own_functions(model: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def damage(path):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("how", ["damaged", "deleted"])
+@pytest.mark.parametrize("how", ["damaged", pytest.param("deleted", marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
     ("pattern", "is_renamed"),
     [

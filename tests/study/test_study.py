@@ -152,7 +152,7 @@ def _stop(*_):
     raise _Stop
 
 
-@pytest.mark.parametrize("n_done", [0, 1, 5, 13])
+@pytest.mark.parametrize("n_done", [pytest.param(0, marks=pytest.mark.soak), 5, 13])
 def test_an_interrupted_study_ends_as_an_undisturbed_one(finished, tmp_path, monkeypatch, n_done):
     whole, outcome = finished
     count = iter(range(100))
@@ -436,6 +436,7 @@ open(sys.argv[1] + "/ran", "a").write("once ")
 """
 
 
+@pytest.mark.soak  # tests/study/test_command_line.py has a script of its kind
 @pytest.mark.slow
 def test_workers_need_no_guard_in_the_script(tmp_path):
     script = tmp_path / "script.py"

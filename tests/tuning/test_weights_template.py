@@ -17,7 +17,7 @@ def make_model(kind="plain"):
     if kind == "norm":
         layers += [keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
     if kind == "many":
-        layers += [layer for _ in range(60) for layer in (keras.layers.Conv2D(3, 1), PReLU())]
+        layers += [layer for _ in range(36) for layer in (keras.layers.Conv2D(3, 1), PReLU())]
     layers += [keras.layers.Flatten(), keras.layers.Dense(2)]
     model = keras.Sequential(layers)
     optimizer = "adam" if kind != "half" else keras.optimizers.SGD(0.1, momentum=0.9)

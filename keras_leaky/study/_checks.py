@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_leaky.layers._nested import layers_of
 from keras_leaky.rectifiers import find_entry
+from keras_leaky.study._repeats import count_known, digest_rows
 from keras_leaky.study.arms import Arm, ArmModel, Rectifier
 from keras_leaky.study.errors import InputError
 from keras_leaky.tuning import Trainer
@@ -110,7 +111,7 @@ def check_data(data: FitData) -> list[str]:
 
 def _check_overlap(data: FitData) -> list[str]:
     """Test or validation rows that are training rows too."""
-    notes = []
+    notes, known = [], set()
     for name in ("test_data", "validation_data"):
         part = getattr(data, name)
         if not (isinstance(part, tuple) and _is_array(part[0]) and _is_array(data.x)):
@@ -119,7 +120,8 @@ def _check_overlap(data: FitData) -> list[str]:
             continue
         if data.x.dtype != part[0].dtype:
             continue
-        n_shared = _count_shared(data.x, part[0])
+        known = known or set(digest_rows(data.x))
+        n_shared = count_known(part[0], known)
         if n_shared > _MOST_SHARED * len(part[0]):
             raise InputError(
                 f"`{name}` must hold examples that are not in `x`. Received: {n_shared} of "
@@ -130,14 +132,9 @@ def _check_overlap(data: FitData) -> list[str]:
     return notes
 
 
-def _count_shared(x: np.ndarray, others: np.ndarray) -> int:
-    known = set(_digests(x))
-    return sum(digest in known for digest in _digests(others))
-
-
-def _digests(array: np.ndarray) -> list[bytes]:
-    rows = np.ascontiguousarray(array).reshape(len(array), -1).view(np.uint8)
-    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+def name_of_loss(loss: Any) -> Any:
+    """The name of a loss as a model was compiled with; no string where there are several."""
+    return loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
 
 
 def check_labels(data: FitData, loss: Any) -> None:
@@ -146,8 +143,7 @@ def check_labels(data: FitData, loss: Any) -> None:
     Raises:
         InputError: Names the argument and the classes.
     """
-    name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
-    if "sparse" not in str(name) or not _is_array(data.y):
+    if "sparse" not in str(name_of_loss(loss)) or not _is_array(data.y):
         return
     known = set(np.unique(data.y).tolist())
     for part in ("validation_data", "test_data"):
@@ -205,7 +201,7 @@ def probe_arm(build: Callable[..., keras.Model], arm: Arm, seed: int, data: FitD
     return Probe(list(hp.space), _digest_of_model(model), n_parameters, metrics, model.loss)
 
 
-def check_space(probes: dict[str, Probe], arms: list[Arm]) -> None:
+def check_space(probes: dict[str, Probe]) -> None:
     """Refuses spaces without an end, and nets that differ in more than the rectifier.
 
     Raises:

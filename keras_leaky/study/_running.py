@@ -123,9 +123,12 @@ def _run_all(
         retrainings: list[tuple[Prepared, ArmRetraining]] = []
         first = prepared[0]
         place = Workplace(_args_of(first.data), {**first.fit_kwargs, "verbose": 0})
+        sample = sample_of(first.data, N_DEAD_UNIT_EXAMPLES)  # of all, as they share the data
         for one in prepared:
             for arm in one.study.arms:
-                search, retraining = _sources_of(one, arm, place, client, progress, clock, stack)
+                search, retraining = _sources_of(
+                    one, arm, place, sample, client, progress, clock, stack
+                )
                 sources += [search, retraining]
                 retrainings.append((one, retraining))
         if client is not None:
@@ -146,6 +149,7 @@ def _sources_of(
     prepared: Prepared,
     arm: Arm,
     place: Workplace,
+    sample: Any,
     client: Any,
     progress: Progress,
     clock: Clock,
@@ -183,7 +187,7 @@ def _sources_of(
         hypermodel.build_point,
         prepared.objective.name.removeprefix("val_"),
         prepared.data.test_data,
-        sample_of(prepared.data, N_DEAD_UNIT_EXAMPLES),
+        sample,
         batch_size,
     )
     work = TrainingWork(place, _PointBuild(hypermodel), callbacks, examination, prepared.objective)

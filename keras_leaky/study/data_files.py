@@ -5,7 +5,6 @@ A file may come from a stranger: what it declares is checked before any of it is
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from keras_leaky.study._repeats import count_known, digest_rows
 from keras_leaky.study.errors import InputError
 from keras_leaky.study.npz import Header, read_arrays
 
@@ -334,7 +334,7 @@ def _split_missing(path: Path, parts: dict[str, Part], targets: Targets, notes: 
                 f"and x_test are not both in the file. Received: {len(train)} left"
             )
         parts["train"], parts[part] = _split(train, n, targets)
-        n_known = _count_known(parts[part].x, parts["train"].x)
+        n_known = count_known(parts[part].x, set(digest_rows(parts["train"].x)))
         if n_known > MOST_KNOWN * n:
             raise InputError(
                 f"{path}: `x_train` must hold each row once where x_val and x_test are not both in "
@@ -355,16 +355,6 @@ def _split(train: Part, n: int, targets: Targets) -> tuple[Part, Part]:
     arrays = train_test_split(*train, test_size=n, stratify=groups, random_state=SPLIT_SEED)
     x, x_held, y, y_held = map(np.asarray, arrays)
     return Part(x, y), Part(x_held, y_held)
-
-
-def _count_known(x: np.ndarray, known: np.ndarray) -> int:
-    """How many rows are among those that are known."""
-    digests = [
-        [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
-        for rows in (x, known)
-    ]
-    found = set(digests[1])
-    return sum(digest in found for digest in digests[0])
 
 
 def check_fit(model: Any, data: DataFile) -> list[str]:
@@ -413,8 +403,9 @@ def fits(wanted: tuple[Any, ...], own: tuple[int, ...]) -> bool:
 
 def _check_loss(model: Any, data: DataFile) -> None:
     """Refuses a loss and an output layer that the targets do not fit."""
-    loss = getattr(model, "loss", None)
-    name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
+    from keras_leaky.study._checks import name_of_loss
+
+    name = name_of_loss(getattr(model, "loss", None))
     shape = getattr(model, "output_shape", None)
     if not isinstance(shape, tuple) or not isinstance(name, str):
         return  # several outputs or losses: Keras tells

@@ -342,7 +342,7 @@ class Study:
         notes = [*self._notes, *check_data(data)]
         seed = derive_seed(self.seed, SEARCH)
         probes = {str(arm.name): probe_arm(self.build, arm, seed, data) for arm in self.arms}
-        check_space(probes, self.arms)
+        check_space(probes)
         check_objective(self.objective, probes)
         for probe in probes.values():
             check_labels(data, probe.loss)

@@ -1,0 +1,15 @@
+"""Rows of one array that another holds too."""
+
+import hashlib
+
+import numpy as np
+
+
+def digest_rows(rows: np.ndarray) -> list[bytes]:
+    """A digest of each row. Rows can be compared by it where arrays have one dtype and shape."""
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+
+
+def count_known(rows: np.ndarray, known: set[bytes]) -> int:
+    """How many rows have a digest that is known."""
+    return sum(digest in known for digest in digest_rows(rows))

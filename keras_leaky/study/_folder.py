@@ -91,7 +91,6 @@ class StudyFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.study_file = path / "study.json"
-        self.page = path / "report.html"
         self.best_keras = path / "best.keras"
 
     @property

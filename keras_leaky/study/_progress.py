@@ -31,6 +31,11 @@ def make_console(verbose: int) -> Console:
     return SteadyConsole(highlight=False, soft_wrap=True, quiet=not verbose)
 
 
+def print_note(console: Console, text: str) -> None:
+    """Says what must not be overlooked."""
+    console.print(f"Note: {text}", style="bold yellow", markup=False)
+
+
 class Progress:
     """Counts trainings; estimates the time left from the epochs trained so far.
 
@@ -135,7 +140,7 @@ class Progress:
 
     def warn(self, text: str) -> None:
         """Says what must not be overlooked."""
-        self.console.print(f"Note: {text}", style="bold yellow", markup=False)
+        print_note(self.console, text)
 
     def _finish(self, n_epochs: int, is_kept: bool = False) -> None:
         self._n_done += 1

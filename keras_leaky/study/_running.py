@@ -16,7 +16,7 @@ from keras_leaky.study._examination import N_DEAD_UNIT_EXAMPLES, Examination, Po
 from keras_leaky.study._fingerprint import check_same
 from keras_leaky.study._folder import StudyFolder
 from keras_leaky.study._prepared import Prepared
-from keras_leaky.study._progress import EpochProgress, Progress, make_console
+from keras_leaky.study._progress import EpochProgress, Progress, make_console, print_note
 from keras_leaky.study._proposals import Grid, Spread, make_tuner
 from keras_leaky.study._retraining import N_FINALIST_SEEDS, ArmRetraining
 from keras_leaky.study._searching import ArmSearch, Clock, count_epochs
@@ -261,7 +261,7 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
     console.print(f"Run folder: {folder.path}", markup=False)
     for note in (study.about.warning, *prepared.notes):
         if note:
-            console.print(f"Note: {note}", style="bold yellow", markup=False)
+            print_note(console, note)
 
 
 def _delete_study(folder: StudyFolder) -> None:
@@ -298,7 +298,7 @@ def print_outcome(outcome: Outcome) -> None:
     console.print(result_table(outcome), width=max(console.width, 80))
     console.print()
     if outcome.warning:
-        console.print(f"Note: {outcome.warning}", style="bold yellow", markup=False)
+        print_note(console, outcome.warning)
     console.print(outcome.verdict, style="bold", markup=False)
     console.print(f"Page: {outcome.page.resolve()}", markup=False)
 

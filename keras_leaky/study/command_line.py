@@ -248,13 +248,13 @@ def _lanes(flags: "StudyFlags") -> Iterator[dict[str, Any]]:
 
 
 def _print_plan(plan: "Plan", warning: str) -> None:
-    from keras_leaky.study._progress import make_console
+    from keras_leaky.study._progress import make_console, print_note
 
     console = make_console(verbose=1)
     console.print("Dry run: nothing is trained or written.")
     console.print(str(plan), markup=False)
     if warning:
-        console.print(f"Note: {warning}", style="bold yellow", markup=False)
+        print_note(console, warning)
 
 
 def start_keras() -> None:

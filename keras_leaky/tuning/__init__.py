@@ -15,6 +15,7 @@ from keras_leaky.tuning.random_search import RandomSearch
 from keras_leaky.tuning.read_trials import TrialRecord, read_trials
 from keras_leaky.tuning.reusing_tuner import ReusingTuner
 from keras_leaky.tuning.scaled_schedule import ScaledSchedule
+from keras_leaky.tuning.successive_halving import SuccessiveHalving, SuccessiveHalvingOracle
 from keras_leaky.tuning.train_all import train_all
 from keras_leaky.tuning.trainer import Trainer
 
@@ -28,6 +29,8 @@ __all__ = [
     "ReusingTuner",
     "ScaledSchedule",
     "SchedulerLostError",
+    "SuccessiveHalving",
+    "SuccessiveHalvingOracle",
     "Trained",
     "Trainer",
     "TrialRecord",

@@ -68,6 +68,49 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return cls(shape, config["learning_rate"])
 
 
+@keras.saving.register_keras_serializable(package="keras_leaky")
+class HurriedSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """`schedule(speed * step)`: a whole schedule in fewer steps.
+
+    Args:
+        schedule: `keras.optimizers.schedules.LearningRateSchedule`.
+        speed: float >= 1.
+    """
+
+    def __init__(
+        self, schedule: keras.optimizers.schedules.LearningRateSchedule, speed: float
+    ) -> None:
+        super().__init__()
+        self.schedule, self.speed = schedule, speed
+
+    def __call__(self, step: Any) -> Any:
+        now: Any = keras.ops.cast(step, "float32")
+        return self.schedule(now * self.speed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "speed": self.speed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "HurriedSchedule":
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["speed"])
+
+
+def hurry_schedule(optimizer: Any, speed: float) -> None:
+    """Has the schedule that `optimizer` may have be run through `speed` times as fast."""
+    optimizer = inner_optimizer_of(optimizer)
+    schedule = schedule_of(optimizer)
+    if type(schedule) in _HEIGHTS:
+        schedule = _scaled(schedule)
+    if isinstance(schedule, ScaledSchedule):
+        hurried: Any = HurriedSchedule(schedule.shape, speed)
+        optimizer.learning_rate = ScaledSchedule(hurried, schedule.learning_rate)
+    elif isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        optimizer.learning_rate = HurriedSchedule(schedule, speed)
+
+
 def inner_optimizer_of(optimizer: Any) -> Any:
     """The optimizer that updates the weights, also where it is wrapped for loss scaling."""
     return getattr(optimizer, "inner_optimizer", optimizer)

@@ -140,6 +140,17 @@ def compare_with_fit(make_optimizer, middle, *sample_weights, **weights):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+def test_one_epoch_of_fewer_steps_equals_fit():
+    x, y = make_data()
+    kwargs = {"batch_size": BATCH_SIZE, "steps_per_epoch": 2, "shuffle": False}
+    expected, seen = make_model(), make_model()
+    expected.fit(x, y, verbose=0, **kwargs)
+    run_compiled(seen, x, y, **kwargs)
+    assert int(seen.optimizer.iterations) == 2
+    for one, other in zip(seen.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_validation_split_takes_the_last_samples_as_fit_does():
     x, y = make_data()
     kwargs = {"epochs": 1, "batch_size": BATCH_SIZE, "validation_split": 0.25, "shuffle": False}
@@ -213,7 +224,9 @@ def test_callbacks_see_what_fit_shows_them():
 @pytest.mark.parametrize(
     ("reason", "change"),
     [
-        ("`steps_per_epoch` is given", {"steps_per_epoch": 2}),
+        ("`steps_per_epoch` is given", {"steps_per_epoch": 2, "epochs": 2}),
+        ("`steps_per_epoch` is given", {"steps_per_epoch": N_SAMPLES}),
+        ("`steps_per_epoch` is given", {"steps_per_epoch": 1.5}),
         ("the data are no arrays", {"x": [[1.0], [2.0]]}),
         ("`validation_freq` is [1, 3]", {"validation_freq": [1, 3]}),
         ("`batch_size` is -1", {"batch_size": -1}),

@@ -51,7 +51,7 @@ def compiled_fit(
     params = {
         "verbose": arguments["verbose"],
         "epochs": n_epochs,
-        "steps": data.n_batches_of(training, batch_size),
+        "steps": arguments["steps_per_epoch"] or data.n_batches_of(training, batch_size),
     }
     callbacks = keras.callbacks.CallbackList(
         arguments["callbacks"], add_history=True, model=model, **params
@@ -69,7 +69,7 @@ def compiled_fit(
             order = np.random.default_rng([*seed, epoch]).permutation(len(order))
         if epoch == arguments["initial_epoch"]:
             program.forget_stale_code("train_epoch")
-        program.train_epoch(training, order, batch_size)
+        program.train_epoch(training, _first_of(order, arguments, batch_size), batch_size)
         logs = _results(model)
         if validation and (epoch + 1) % arguments["validation_freq"] == 0:
             callbacks.on_test_begin()
@@ -89,6 +89,13 @@ def compiled_fit(
         model.optimizer.finalize_variable_values(model.trainable_variables)
     callbacks.on_train_end(logs)
     return model.history
+
+
+def _first_of(order: np.ndarray | None, arguments: dict[str, Any], batch_size: int) -> Any:
+    """The samples of the steps that an epoch has."""
+    if order is None or arguments["steps_per_epoch"] is None:
+        return order
+    return order[: arguments["steps_per_epoch"] * batch_size]
 
 
 def _results(model: Any) -> dict[str, Any]:

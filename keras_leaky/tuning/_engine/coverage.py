@@ -16,7 +16,6 @@ _BATCH_HOOKS = [
     f"on_{phase}batch_{moment}" for phase in ("", "train_", "test_") for moment in ("begin", "end")
 ]
 _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function")
-_UNCOVERED = ("steps_per_epoch", "validation_steps")
 
 
 def read_arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +23,23 @@ def read_arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any
     bound = inspect.signature(keras.Model.fit).bind(None, *args, **kwargs)
     bound.apply_defaults()
     return {name: value for name, value in bound.arguments.items() if name != "self"}
+
+
+def count_steps(arguments: dict[str, Any]) -> int | None:
+    """Steps of an epoch of `fit`, from its arguments by name; None where the data do not tell."""
+    x, batch_size = arguments["x"], arguments["batch_size"] or 32
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches
+    if hasattr(x, "cardinality"):  # tf.data
+        n_batches = int(x.cardinality())
+        return n_batches if n_batches > 0 else None
+    arrays = [array for array in keras.tree.flatten(x) if hasattr(array, "shape")]
+    if hasattr(x, "__next__") or not arrays:
+        return None
+    n_samples = len(arrays[0])
+    if arguments["validation_data"] is None and arguments["validation_split"]:
+        n_samples = int(n_samples * (1 - arguments["validation_split"]))
+    return -(-n_samples // batch_size)
 
 
 def reason_for_fit(model: Any, arguments: dict[str, Any]) -> str | None:
@@ -41,15 +57,15 @@ def reason_for_fit(model: Any, arguments: dict[str, Any]) -> str | None:
             return f"the model has a `{name}` of its own"
     if keras.distribution.distribution() is not None or _has_strategy(model):
         return "the training is distributed"
-    for name in _UNCOVERED:
-        if arguments[name] is not None:
-            return f"`{name}` is given"
+    if arguments["validation_steps"] is not None:
+        return "`validation_steps` is given"
     if arguments["shuffle"] not in (True, False):
         return f"`shuffle` is {arguments['shuffle']!r}"
     for name in ("batch_size", "validation_batch_size", "validation_freq"):
         if arguments[name] is not None and not _is_count(arguments[name]):
             return f"`{name}` is {arguments[name]!r}"
     reason = _reason_of_data(**{name: arguments[name] for name in (*OF_DATA, "batch_size")})
+    reason = reason or _reason_of_steps(arguments)
     if reason is not None:
         return reason
     for callback in keras.tree.flatten(arguments["callbacks"] or []):
@@ -107,6 +123,19 @@ def _reason_of_data(
     ):
         return "of the weights"
     return None
+
+
+def _reason_of_steps(arguments: dict[str, Any]) -> str | None:
+    """A second epoch would go on in the data where the first stopped."""
+    n_steps = arguments["steps_per_epoch"]
+    is_one_epoch = arguments["epochs"] - arguments["initial_epoch"] <= 1
+    is_covered = (
+        not epochs_module().is_dataset(arguments["x"])
+        and is_one_epoch
+        and _is_count(n_steps)
+        and n_steps <= (count_steps(arguments) or 0)
+    )
+    return None if n_steps is None or is_covered else "`steps_per_epoch` is given"
 
 
 def _has_strategy(model: Any) -> bool:

@@ -13,10 +13,12 @@ import keras_tuner
 import numpy as np
 
 from keras_leaky.tuning._engine.out_of_memory import describe_out_of_memory, is_out_of_memory
+from keras_leaky.tuning._engine.shortened_fit import FRACTION, shorten_fit
 from keras_leaky.tuning._engine.trial_callbacks import FiniteLoss, SaveBestEpoch
 from keras_leaky.tuning._keras_tuner import build_model, check_results
 from keras_leaky.tuning._project.checkpoint import Checkpoint
 from keras_leaky.tuning._project.objectives import check_logged
+from keras_leaky.tuning.scaled_schedule import hurry_schedule
 
 if TYPE_CHECKING:  # it imports this folder
     from keras_leaky.tuning.trainer import Trainer
@@ -149,6 +151,9 @@ def build_and_fit(
 ) -> Any:
     """Builds the model of a trial and trains it once.
 
+    With the fraction of the steps that is among the hyperparameters, if one is: the model's
+    schedule is then run through in these.
+
     Args:
         trainer: `Trainer`. It stays where it is, with its compiled programs.
         build: Function from hyperparameters to a compiled model, such as a `Builder`.
@@ -173,7 +178,17 @@ def build_and_fit(
     """
     x = kwargs.get("x", args[0] if args else None)
     shape = getattr(x, "shape", None)
-    model = trainer.build(lambda: _build(build, hyperparameters, shape, max_model_size), seed)
+    fraction = hyperparameters.values.get(FRACTION, 1)
+    if fraction != 1:
+        kwargs, fraction = shorten_fit(args, kwargs, fraction)
+
+    def build_shortened() -> keras.Model:
+        model = _build(build, hyperparameters, shape, max_model_size)
+        if fraction != 1:
+            hurry_schedule(model.optimizer, 1 / fraction)
+        return model
+
+    model = trainer.build(build_shortened, seed)
     own_fit = None
     if getattr(hypermodel.fit, "__func__", None) is not keras_tuner.HyperModel.fit:
         own_fit = partial(hypermodel.fit, hyperparameters)

@@ -22,7 +22,7 @@ from recipes import datasets
 from recipes.nets import Net
 
 ARM = "leaky_relu"
-TUNERS = ("random", "bayesian", "hyperband")
+TUNERS = ("halving", "random", "bayesian", "hyperband")
 FINALISTS = (1, 3, 5)
 N_IMAGES, BATCH_SIZE, TRIALS = 10_000, 128, 20
 CASES = {  # data, net, epochs
@@ -53,7 +53,7 @@ class Options:
     cases: tuple[str, ...] = tuple(CASES)
     """Of mlp, cnn, cifar."""
     tuners: tuple[str, ...] = TUNERS
-    """Of random, bayesian, hyperband."""
+    """Of halving, random, bayesian, hyperband."""
     searches: int = 10
     """Search seeds, from 1."""
     small: bool = False
@@ -95,7 +95,10 @@ def search(folder: Path, net: Net, parts: Any, tuner: str, seed: int, small: boo
 
 
 def choices_of(outcome: Any, arm: str) -> dict[int, tuple[dict[str, Any], float]]:
-    """Point and seconds of the search by the number of finalists."""
+    """Point and seconds of the search by the number of finalists.
+
+    With successive halving the finalists are of those that were trained in full.
+    """
     trials = [row for row in outcome.trials if row.arm == arm and row.score is not None]
     seconds = sum(row.seconds for row in outcome.trials if row.arm == arm)
     scores, costs = defaultdict(list), defaultdict(float)

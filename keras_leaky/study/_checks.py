@@ -57,6 +57,10 @@ class FitData:
     test_data: Any
 
     @property
+    def fit_args(self) -> tuple[Any, ...]:
+        return (self.x,) if self.y is None else (self.x, self.y)
+
+    @property
     def parts(self) -> dict[str, Any]:
         """The arrays and data sets by the name of their argument."""
         named = {

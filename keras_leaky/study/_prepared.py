@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 
 from keras_leaky.study._checks import FitData, Probe
-from keras_leaky.study._proposals import Grid, count_trials
+from keras_leaky.study._proposals import MIN_FULL, Grid, count_trials, describe_rungs
 from keras_leaky.study._retraining import N_FINALIST_SEEDS
 from keras_leaky.study.arms import Arm
 
@@ -23,6 +23,7 @@ class Prepared:
         probes: By arm.
         content: Of study.json, but for the state.
         points: Of a grid, on each range; None with another tuner.
+        n_rungs: Of successive halving; 1 with another tuner.
         notes: What is to be known about data and model.
     """
 
@@ -34,23 +35,43 @@ class Prepared:
     probes: dict[str, Probe]
     content: dict[str, Any]
     points: int | None
+    n_rungs: int
     notes: list[str]
 
     @property
     def epochs(self) -> int:
         return self.fit_kwargs.get("epochs", 1)
 
-    def n_trials_and_epochs(self, arm: Arm) -> tuple[int, int]:
+    @property
+    def n_full(self) -> int:
+        """Points of an arm that successive halving trains in full."""
+        return max(self.study.finalists, MIN_FULL)
+
+    def n_trials_and_epochs(self, arm: Arm) -> tuple[int, float]:
+        """Trainings of an arm's search, and how many full epochs they are."""
         n_points = None
         if self.points is not None:
             grid, space = Grid(self.points), self.probes[str(arm.name)].space
             n_points = next(i for i in range(10**9) if grid(space, i) is None)
-        n, n_epochs = count_trials(self.study.tuner, self.study.trials, self.epochs, n_points)
+        study = self.study
+        n, n_epochs = count_trials(
+            study.tuner, study.trials, self.epochs, n_points, self.n_rungs, self.n_full
+        )
         return n, n_epochs * self.study.executions
 
-    def n_runs_and_epochs(self) -> tuple[int, int]:
-        """Trials and retrainings of all arms, and their epochs."""
-        n_runs = n_epochs = 0
+    def describe_trials(self, arm: Arm) -> str:
+        """The number of trials of an arm; with successive halving, of every rung."""
+        if self.n_rungs == 1:
+            return str(self.n_trials_and_epochs(arm)[0])
+        rungs = describe_rungs(self.study.trials, self.n_rungs, self.n_full)
+        return ", ".join(
+            f"{size} in full" if part == 1 else f"{size} with 1/{1 / part:.0f} of the steps"
+            for size, part in rungs
+        )
+
+    def n_runs_and_epochs(self) -> tuple[int, float]:
+        """Trainings of all arms, and how many full epochs they are."""
+        n_runs, n_epochs = 0, 0.0
         for arm in self.study.arms:
             n, epochs = self.n_trials_and_epochs(arm)
             n_again = self.n_retrainings(n)

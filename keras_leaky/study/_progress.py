@@ -49,7 +49,7 @@ class Progress:
     """
 
     def __init__(
-        self, console: Console, objective: keras_tuner.Objective, n_runs: int, n_epochs: int
+        self, console: Console, objective: keras_tuner.Objective, n_runs: int, n_epochs: float
     ) -> None:
         self.console, self.n_runs, self.n_epochs = console, n_runs, n_epochs
         self._objective = objective
@@ -116,20 +116,20 @@ class Progress:
         told = "" if value is None else f": {float(value):.4f}"
         self._show(f"{self._current} [dim]epoch {epoch + 1}{told}[/dim]")
 
-    def trial_done(self, arm: Arm, trial: Any, n_epochs: int, seconds: float) -> None:
+    def trial_done(self, arm: Arm, trial: Any, n_epochs: float, seconds: float) -> None:
         self._finish(n_epochs)
         self._say_trial(arm, trial, f"{seconds:.1f} s")
 
-    def trial_kept(self, arm: Arm, trial: Any, n_epochs: int) -> None:
+    def trial_kept(self, arm: Arm, trial: Any, n_epochs: float) -> None:
         """A trial that an earlier session finished."""
         self._finish(n_epochs, is_kept=True)
         self._say_trial(arm, trial, "(kept)")
 
-    def retraining_done(self, arm: Arm, row: RetrainingRow, n_epochs: int) -> None:
+    def retraining_done(self, arm: Arm, row: RetrainingRow, n_epochs: float) -> None:
         self._finish(n_epochs)
         self._say_retraining(arm, row, f"{row.seconds:.1f} s")
 
-    def retraining_kept(self, arm: Arm, row: RetrainingRow, n_epochs: int) -> None:
+    def retraining_kept(self, arm: Arm, row: RetrainingRow, n_epochs: float) -> None:
         """A retraining that an earlier session finished."""
         self._finish(n_epochs, is_kept=True)
         self._say_retraining(arm, row, "(kept)")
@@ -142,7 +142,7 @@ class Progress:
         """Says what must not be overlooked."""
         print_note(self.console, text)
 
-    def _finish(self, n_epochs: int, is_kept: bool = False) -> None:
+    def _finish(self, n_epochs: float, is_kept: bool = False) -> None:
         self._n_done += 1
         self._n_kept += is_kept
         self._n_epochs_settled += n_epochs
@@ -160,7 +160,9 @@ class Progress:
         best = self._best.get(name)
         found = "" if best is None else f"  best {best:.4f}"
         point = format_point(trial.hyperparameters.values)
-        self._say(f"{arm.name} {trial.trial_id}  {point}  {outcome}  {note}{found}")
+        fraction = trial.hyperparameters.values.get("tuner/fraction", 1)
+        part = f"  1/{1 / fraction:.0f} of the steps" if fraction < 1 else ""
+        self._say(f"{arm.name} {trial.trial_id}  {point}{part}  {outcome}  {note}{found}")
 
     def _say_retraining(self, arm: Arm, row: RetrainingRow, note: str) -> None:
         score = (

@@ -11,12 +11,22 @@ import numpy as np
 from scipy.stats import qmc
 
 from keras_leaky.study.errors import InputError
-from keras_leaky.tuning import BayesianOptimizationOracle, Hyperband, ReusingTuner
+from keras_leaky.tuning import (
+    BayesianOptimizationOracle,
+    Hyperband,
+    ReusingTuner,
+    SuccessiveHalvingOracle,
+)
+from keras_leaky.tuning.successive_halving import rung_sizes
 
-TUNERS = ("random", "bayesian", "hyperband", "grid")
+TUNERS = ("halving", "random", "bayesian", "hyperband", "grid")
 DEFAULT_TRIALS = 20
 N_INITIAL = 6  # points of a Bayesian search that are the same in all arms
-_FACTOR = 3  # of Hyperband
+_FACTOR = 3  # of Hyperband and of successive halving
+_MOST_RUNGS = 3
+MIN_FULL = 5  # points that successive halving trains in full: the page tells which are good
+# Below this many steps a training says little of a longer one.
+MIN_STEPS = 15
 
 
 class Spread:
@@ -119,6 +129,8 @@ def make_tuner(
     executions: int,
     epochs: int,
     seed: int,
+    n_rungs: int,
+    n_full: int,
 ) -> ReusingTuner:
     """The tuner of an arm.
 
@@ -126,6 +138,7 @@ def make_tuner(
         kind: One of `TUNERS`, or a function that returns an oracle.
         folder: Of its project.
         trials, executions, epochs, seed: Of the study; `epochs` is for Hyperband.
+        n_rungs, n_full: Of successive halving.
     """
     shared: dict[str, Any] = {"objective": objective, "seed": seed}
     place: dict[str, Any] = {
@@ -142,6 +155,10 @@ def make_tuner(
             oracle: Any = BayesianOptimizationOracle(
                 max_trials=trials, num_initial_points=min(N_INITIAL, trials), **shared
             )
+        elif kind == "halving" and n_rungs > 1:
+            oracle = SuccessiveHalvingOracle(
+                max_trials=trials, factor=_FACTOR, n_rungs=n_rungs, n_full=n_full, **shared
+            )
         elif isinstance(kind, str):
             oracle = keras_tuner.oracles.RandomSearchOracle(max_trials=trials, **shared)
         else:
@@ -155,12 +172,46 @@ def make_tuner(
     return tuner
 
 
-def count_trials(kind: Any, trials: int, epochs: int, points: int | None) -> tuple[int, int]:
-    """How many trials a search will have, and how many epochs they train in all.
+def count_rungs(trials: int, epochs: int, n_steps: int | None, n_full: int) -> int:
+    """How many rungs successive halving has.
+
+    At most 3, and only so many that the shortest training has `MIN_STEPS` steps, or an epoch where
+    the data do not tell how many steps that has. One, which trains all points in full, unless a
+    quarter of the work is saved.
+    """
+    costs = {}
+    for n_rungs in range(1, _MOST_RUNGS + 1):
+        factor = _FACTOR ** (n_rungs - 1)
+        is_long = (epochs if n_steps is None else n_steps * epochs / MIN_STEPS) >= factor
+        if n_rungs == 1 or is_long:
+            costs[n_rungs] = sum(n * part for n, part in describe_rungs(trials, n_rungs, n_full))
+    cheapest = min(costs, key=lambda n_rungs: costs[n_rungs])
+    return cheapest if costs[cheapest] <= 0.75 * trials else 1
+
+
+def describe_rungs(trials: int, n_rungs: int, n_full: int) -> list[tuple[int, float]]:
+    """Points and fraction of the steps of each rung."""
+    sizes = rung_sizes(trials, _FACTOR, n_rungs, n_full)
+    return [(size, _FACTOR ** (rung + 1 - n_rungs)) for rung, size in enumerate(sizes)]
+
+
+def count_trials(
+    kind: Any,
+    trials: int,
+    epochs: int,
+    points: int | None,
+    n_rungs: int = 1,
+    n_full: int = 1,
+) -> tuple[int, float]:
+    """How many trainings a search will have, and how many full epochs they are.
 
     Args:
         points: Of the grid; None for another tuner.
+        n_rungs, n_full: Of successive halving.
     """
+    if kind == "halving":
+        rungs = describe_rungs(trials, n_rungs, n_full)
+        return sum(size for size, _ in rungs), epochs * sum(s * part for s, part in rungs)
     if kind != "hyperband":
         n_trials = trials if points is None else points
         return n_trials, n_trials * epochs

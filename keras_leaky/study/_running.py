@@ -11,7 +11,7 @@ import keras
 
 from keras_leaky import storage
 from keras_leaky.study._assemble import assemble, write_results
-from keras_leaky.study._checks import FitData, sample_of
+from keras_leaky.study._checks import sample_of
 from keras_leaky.study._examination import N_DEAD_UNIT_EXAMPLES, Examination, Point
 from keras_leaky.study._fingerprint import check_same
 from keras_leaky.study._folder import StudyFolder
@@ -19,7 +19,7 @@ from keras_leaky.study._prepared import Prepared
 from keras_leaky.study._progress import EpochProgress, Progress, make_console, print_note
 from keras_leaky.study._proposals import Grid, Spread, make_tuner
 from keras_leaky.study._retraining import N_FINALIST_SEEDS, ArmRetraining
-from keras_leaky.study._searching import ArmSearch, Clock, count_epochs
+from keras_leaky.study._searching import ArmSearch, Clock
 from keras_leaky.study._seeds import FINAL, FINALISTS, SEARCH, derive_seed
 from keras_leaky.study.arms import Arm, ArmModel
 from keras_leaky.study.environment import count_threads, describe_environment
@@ -122,7 +122,7 @@ def _run_all(
         sources: list[Any] = []  # arm after arm, so that an arm's programs are still there
         retrainings: list[tuple[Prepared, ArmRetraining]] = []
         first = prepared[0]
-        place = Workplace(_args_of(first.data), {**first.fit_kwargs, "verbose": 0})
+        place = Workplace(first.data.fit_args, {**first.fit_kwargs, "verbose": 0})
         sample = sample_of(first.data, N_DEAD_UNIT_EXAMPLES)  # of all, as they share the data
         for one in prepared:
             for arm in one.study.arms:
@@ -168,6 +168,8 @@ def _sources_of(
         executions=study.executions,
         epochs=prepared.epochs,
         seed=oracle_seed,
+        n_rungs=prepared.n_rungs,
+        n_full=prepared.n_full,
     )
     propose: Any = None
     if isinstance(study.tuner, str):
@@ -177,11 +179,11 @@ def _sources_of(
     if client is None:
         callbacks.append(EpochProgress(progress))
     source = stack.enter_context(open_search(tuner, place, callbacks, client is not None, propose))
-    search = ArmSearch(arm, tuner, source, progress, clock)
+    n_epochs = prepared.epochs * study.executions
+    search = ArmSearch(arm, tuner, source, progress, clock, n_epochs)
     for trial in tuner.oracle.trials.values():
         if trial.trial_id in tuner.oracle.end_order:
-            histories = source.log_of(trial.trial_id).get("histories", [])
-            progress.trial_kept(arm, trial, sum(map(count_epochs, histories)))
+            progress.trial_kept(arm, trial, search.count_epochs_of(trial))
     batch_size = prepared.fit_kwargs.get("batch_size") or 32
     examination = Examination(
         hypermodel.build_point,
@@ -315,7 +317,3 @@ def _check_workers(workers: Any, client: Any) -> int:
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise InputError(f"`workers` must be 'auto' or an int >= 0. Received: {workers=}")
     return workers
-
-
-def _args_of(data: FitData) -> tuple[Any, ...]:
-    return (data.x,) if data.y is None else (data.x, data.y)

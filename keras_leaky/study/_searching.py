@@ -1,5 +1,6 @@
 """The search of an arm, as jobs for the lanes that all arms share."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from keras_leaky.tuning import TrialRecord
 from keras_leaky.tuning._lanes.scheduler import Job
 from keras_leaky.tuning._lanes.search import TrialSource
 from keras_leaky.tuning._lanes.worker_outcome import Finished
+
+# What SuccessiveHalvingOracle adds to the values of a trial.
+RUNG, FRACTION, PARENT = "tuner/rung", "tuner/fraction", "tuner/parent"
 
 
 @dataclass
@@ -42,7 +46,9 @@ class Clock:
             return True
         if self.is_over or any(s.n_begun < number for s in self.searches if not s.is_exhausted):
             return False
-        seconds = [s for search in self.searches for s in search.seconds]
+        known = [pair for search in self.searches for pair in search.seconds]
+        longest = max((fraction for fraction, _ in known), default=1.0)
+        seconds = [s for fraction, s in known if fraction == longest]
         elapsed = time.monotonic() - self.start
         cost = sum(seconds) / len(seconds) if seconds else 0.0
         n_left = (self.n_retrainings + len(self.searches)) / max(1, self.n_lanes)
@@ -62,17 +68,26 @@ class ArmSearch:
         source: Its trials.
         progress: What a person sees.
         clock: Of the run.
+        n_epochs: Of a trial that is trained in full.
     """
 
     def __init__(
-        self, arm: Arm, tuner: Any, source: TrialSource, progress: Progress, clock: Clock
+        self,
+        arm: Arm,
+        tuner: Any,
+        source: TrialSource,
+        progress: Progress,
+        clock: Clock,
+        n_epochs: int,
     ) -> None:
         self.arm, self.tuner, self.clock = arm, tuner, clock
+        self._n_epochs = n_epochs
         self.work = source.work
         self._source, self._progress = source, progress
         self._n_running = 0
         self.n_begun = len(tuner.oracle.trials)
-        self.seconds: list[float] = []
+        # Fraction of the steps, and seconds that all of them would take.
+        self.seconds: list[tuple[float, float]] = []
         clock.searches.append(self)
 
     @property
@@ -103,15 +118,26 @@ class ArmSearch:
         self._source.record(job, finished)
         self._n_running -= 1
         log = self._source.log_of(str(job.name))
-        self.seconds.append(log.get("seconds", 0.0))
-        trial = self.tuner.oracle.trials[job.name]
-        n_epochs = sum(count_epochs(history) for history in log.get("histories", []))
-        self._progress.trial_done(self.arm, trial, n_epochs, self.seconds[-1])
+        trial, seconds = self.tuner.oracle.trials[job.name], log.get("seconds", 0.0)
+        fraction = trial.hyperparameters.values.get(FRACTION, 1)
+        self.seconds.append((fraction, seconds / fraction))
+        self._progress.trial_done(self.arm, trial, self.count_epochs_of(trial), seconds)
+
+    def count_epochs_of(self, trial: Any) -> float:
+        """How many full epochs a trial trained."""
+        n_epochs = sum(map(count_epochs, self._source.log_of(trial.trial_id).get("histories", [])))
+        fraction = trial.hyperparameters.values.get(FRACTION)
+        return n_epochs if fraction is None else fraction * self._n_epochs
 
     def best_trials(self, n: int) -> list[Any]:
-        """The best completed trials, the best first, each point once."""
+        """The best completed trials, the best first, each point once.
+
+        With successive halving they are of the last rung that was reached.
+        """
         objective = self.tuner.oracle.objective
         completed = [t for t in self.tuner.oracle.trials.values() if t.status == "COMPLETED"]
+        last = max((t.hyperparameters.values.get(RUNG, 0) for t in completed), default=0)
+        completed = [t for t in completed if t.hyperparameters.values.get(RUNG, 0) == last]
         completed.sort(key=lambda t: t.score, reverse=objective.direction == "max")  # stable
         points: dict[str, Any] = {}
         for trial in completed:
@@ -121,7 +147,7 @@ class ArmSearch:
 
 
 def point_of(values: dict[str, Any]) -> dict[str, Any]:
-    """Hyperparameters without what Hyperband adds to them."""
+    """Hyperparameters without what Hyperband and successive halving add to them."""
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
@@ -135,12 +161,42 @@ def make_trial_rows(
     records: Sequence[TrialRecord],
     objective: keras_tuner.Objective,
 ) -> list[TrialRow]:
-    """The rows of an arm's trials that have ended.
+    """The rows of an arm's trials that have ended; with successive halving one a point.
+
+    That is the row of its longest training, with the epochs and seconds of all.
 
     Args:
         fixed_alpha: That is not searched.
     """
-    return [_make_row(arm, fixed_alpha, record, objective) for record in records]
+    following = {record.hyperparameters.get(PARENT): record for record in records}
+    rows = []
+    for first in records:
+        if PARENT in first.hyperparameters:
+            continue
+        chain = [first]
+        while chain[-1].trial_id in following:
+            chain.append(following[chain[-1].trial_id])
+        row = _make_row(arm, fixed_alpha, chain[-1], objective)
+        n_epochs = sum(count_epochs(history) for one in chain for history in one.histories)
+        seconds = round(sum(one.seconds for one in chain), 3)
+        row = dataclasses.replace(row, epochs=n_epochs, seconds=seconds)
+        if row.status == "COMPLETED" and (row.training_fraction or 1) < 1:
+            reason = _describe_rank(chain[-1], records, objective)
+            row = dataclasses.replace(row, status="STOPPED", reason=reason)
+        rows.append(row)
+    return rows
+
+
+def _describe_rank(
+    record: TrialRecord, records: Sequence[TrialRecord], objective: keras_tuner.Objective
+) -> str:
+    """Why successive halving did not train a point longer, or has not yet."""
+    rung = record.hyperparameters[RUNG]
+    rivals = [one for one in records if one.hyperparameters[RUNG] == rung]
+    scores = [one.score for one in rivals if one.score is not None]
+    rank = 1 + sum(objective.better_than(score, record.score) for score in scores)
+    fraction = record.hyperparameters[FRACTION]
+    return f"number {rank} of {len(rivals)} with 1/{1 / fraction:.0f} of the steps"
 
 
 def _make_row(
@@ -163,6 +219,7 @@ def _make_row(
         best_epoch=None if is_failed or best is None else best[0],
         epochs=sum(map(count_epochs, record.histories)),
         seconds=record.seconds,
+        training_fraction=record.hyperparameters.get(FRACTION),
         reason=record.message.strip().splitlines()[-1] if record.message.strip() else "",
     )
 

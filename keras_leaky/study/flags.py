@@ -60,10 +60,12 @@ class StudyFlags:
     """What every study lets its user set.
 
     Attributes:
-        tuner: Which KerasTuner oracle proposes the trials. With hyperband most trials train for
-            few epochs, and the best of them go on for more.
-        trials: Trials of each arm, 20 by default. A grid takes the largest one that fits.
-            Hyperband refuses this flag: its number of trials follows from the epochs.
+        tuner: How the trials are chosen. halving tries all points with a ninth of the steps, the
+            best third of them with a third, and the best third of these in full. random tries all
+            in full. With hyperband most trials train for few epochs, and the best of them go on
+            for more.
+        trials: Points of each arm that are tried, 20 by default. A grid takes the largest one that
+            fits. Hyperband refuses this flag: its number of trials follows from the epochs.
         epochs: Epochs of a training; by default what suits the data (the dry run shows it). With
             hyperband the largest number of epochs: 9 by default, at least 3.
         executions: Trainings of each trial, each with its own seed; the score is their mean.
@@ -102,7 +104,7 @@ class StudyFlags:
     # How the user calls it, such as "python -m recipes.mnist".
     program: ClassVar[str]
 
-    tuner: Literal["random", "bayesian", "hyperband", "grid"] = "random"
+    tuner: Literal["halving", "random", "bayesian", "hyperband", "grid"] = "halving"
     trials: CountOrDefault = None
     epochs: CountOrDefault = None
     executions: Count = 1

@@ -74,7 +74,8 @@ def find_good_points(
     longest: dict[str, TrialRow] = {}
     chosen_point = None
     for row in sorted(trials, key=lambda row: row.epochs):
-        if row.arm == arm.name and is_scored(row):
+        # The score of a short training does not tell how good the point is in full.
+        if row.arm == arm.name and is_scored(row) and row.status != "STOPPED":
             point = repr((row.alpha, row.learning_rate, sorted(row.hyperparameters.items())))
             longest[point] = row
             if row.trial_id == chosen.trial_id:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_leaky.study.errors import InputError
+from keras_leaky.study.good_points import is_scored
 from keras_leaky.study.outcome import ArmOutcome, Metric, Outcome, Range
 from keras_leaky.study.rows import TrialRow
 
@@ -25,19 +26,20 @@ def importance(arm: ArmOutcome, trials: Iterable[TrialRow], metric: Metric) -> d
     """How much each hyperparameter of an arm decides whether a trial is among the best.
 
     By PED-ANOVA (Watanabe et al., 2023), as Optuna computes it: the tenth of the trials that is
-    best, and at least 5, against all.
+    best, and at least 5, against all. It asks for the order of the trials alone: with successive
+    halving those that were trained longer come first.
 
     Args:
         trials: Of all arms.
 
     Returns:
-        Fractions that add up to 1, the largest first. Empty if the arm has fewer than 20 completed
-        trials, fewer than two hyperparameters that vary, or if all trials score the same.
+        Fractions that add up to 1, the largest first. Empty if the arm has fewer than 20 trials
+        with a score, fewer than two hyperparameters that vary, or if all trials score the same.
 
     Raises:
         InputError: Optuna is not installed.
     """
-    rows = [row for row in trials if row.arm == arm.name and _is_complete(row)]
+    rows = [row for row in trials if row.arm == arm.name and is_scored(row)]
     points = [_parameters(row) for row in rows]
     shared = [name for name in (points[0] if points else ()) if all(name in p for p in points)]
     varied = [name for name in shared if len({repr(point[name]) for point in points}) > 1]
@@ -49,15 +51,18 @@ def importance(arm: ArmOutcome, trials: Iterable[TrialRow], metric: Metric) -> d
         for name, distribution in _distributions([arm], rows).items()
         if name in varied
     }
+    sign = 1 if metric.direction == "max" else -1
+    keys = [(row.training_fraction or 1, sign * (row.score or 0.0)) for row in rows]
+    places = {key: place for place, key in enumerate(sorted(set(keys)))}
     with _quiet(optuna):
-        study = optuna.create_study(direction=_direction(metric))
+        study = optuna.create_study(direction="maximize")
     study.add_trials(
         optuna.trial.create_trial(
-            value=row.score,
+            value=float(places[key]),
             params={name: point[name] for name in varied},
             distributions=distributions,
         )
-        for row, point in zip(rows, points, strict=True)
+        for key, point in zip(keys, points, strict=True)
     )
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(
         target_quantile=max(_BEST_FRACTION, _N_BEST / len(rows))

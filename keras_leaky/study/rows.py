@@ -9,11 +9,11 @@ Status = Literal["COMPLETED", "STOPPED", "DIVERGED", "FAILED"]
 
 @dataclass(frozen=True)
 class TrialRow:
-    """A trial of a search.
+    """A trial of a search; with successive halving a point of it.
 
     Attributes:
-        status: COMPLETED; STOPPED by a rule, as hopeless; DIVERGED, where the loss or the objective
-            was not finite; or FAILED.
+        status: COMPLETED; STOPPED, which successive halving did not train in full; DIVERGED, where
+            the loss or the objective was not finite; or FAILED.
         alpha: That was tried, or that the arm fixes; None where the rectifier has none.
         hyperparameters: All others by name.
         seed: Of the weights and the order of the data.
@@ -21,6 +21,8 @@ class TrialRow:
         best_epoch: From 1.
         epochs: Epochs that were trained, of all executions.
         reason: Why there is no score, or what else is to be known.
+        training_fraction: Of the steps that `fit` was asked for, in (0, 1]; None unless the tuner
+            is successive halving.
     """
 
     arm: str
@@ -35,6 +37,7 @@ class TrialRow:
     epochs: int
     seconds: float
     reason: str
+    training_fraction: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,6 @@ def flatten_row(row: Any) -> dict[str, Any]:
     for name, value in vars(row).items():
         if name in ("hyperparameters", "metrics"):
             flat |= value
-        elif name != "test_examples":
+        elif name != "test_examples" and not (name == "training_fraction" and value is None):
             flat[name] = value
     return flat

@@ -22,12 +22,13 @@ from keras_leaky.study._checks import (
 from keras_leaky.study._fingerprint import check_same, plain
 from keras_leaky.study._folder import StudyFolder
 from keras_leaky.study._prepared import Prepared
-from keras_leaky.study._proposals import check_tuner, grid_size
+from keras_leaky.study._proposals import MIN_FULL, check_tuner, count_rungs, grid_size
 from keras_leaky.study._running import print_outcome, run_together
 from keras_leaky.study._seeds import FINAL, SEARCH, derive_seed
 from keras_leaky.study.arms import Arm, ArmModel, color_arms, read_arms
 from keras_leaky.study.errors import InputError
 from keras_leaky.study.outcome import Outcome
+from keras_leaky.tuning._lanes.workplace import Workplace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Plan:
     Attributes:
         rows: A dict an arm: arm, searched, trials, epochs.
         n_trainings: Trials, finalists and final retrainings, each of all executions.
-        n_epochs: Of all of them.
+        n_epochs: Of all of them; a short training counts by its steps.
         notes: What is to be known about the data.
     """
 
@@ -95,9 +96,11 @@ class Study:
             ReLU is the baseline of every study, whether it is named or not.
         objective: Metric that `fit` logs, on validation data: "val_accuracy", "val_mae", ... Or a
             `keras_tuner.Objective`, where the name does not tell the direction.
-        tuner: "random" (spread evenly, the same rates in all arms), "bayesian", "hyperband" or
-            "grid"; or a function that returns a `keras_tuner.Oracle`, called with `objective`,
-            `max_trials` and `seed`.
+        tuner: "halving" (points spread evenly, the same rates in all arms, trained with a ninth of
+            the steps; the best of them with a third and then in full), "random" (all in full),
+            "bayesian", "hyperband" or "grid"; or a function that returns a `keras_tuner.Oracle`,
+            called with `objective`, `max_trials` and `seed`. Where "halving" would leave too few
+            steps or points, as in short trainings, all points are trained in full.
         trials: int >= 1, of each arm. Defaults to 20. Leave it out with "hyperband".
         executions: int >= 1. Trainings of a trial, each with its own seed; the score is their mean.
         finalists: int >= 1. So many of an arm's best points are trained again with 3 seeds before
@@ -145,7 +148,7 @@ class Study:
         *,
         arms: Iterable[str | Arm],
         objective: str | keras_tuner.Objective = "val_accuracy",
-        tuner: str | Callable[..., keras_tuner.Oracle] = "random",
+        tuner: str | Callable[..., keras_tuner.Oracle] = "halving",
         trials: int | None = None,
         executions: int = 1,
         finalists: int = 3,
@@ -253,17 +256,18 @@ class Study:
         prepared = self.prepare(x, y, **kwargs)
         rows = []
         for arm in self.arms:
-            n_trials, n_epochs = prepared.n_trials_and_epochs(arm)
+            _, n_epochs = prepared.n_trials_and_epochs(arm)
             space = prepared.probes[str(arm.name)].space
             rows.append(
                 {
                     "arm": str(arm.name),
-                    "trials": str(n_trials),
-                    "epochs": str(n_epochs),
+                    "trials": prepared.describe_trials(arm),
+                    "epochs": f"{n_epochs:.0f}",
                     "searched": ", ".join(map(_describe_hyperparameter, space)),
                 }
             )
-        return Plan(rows, *prepared.n_runs_and_epochs(), self.directory, prepared.notes)
+        n_runs, n_epochs = prepared.n_runs_and_epochs()
+        return Plan(rows, n_runs, round(n_epochs), self.directory, prepared.notes)
 
     def run(
         self,
@@ -354,11 +358,22 @@ class Study:
         if sample_weight is not None:
             kwargs["sample_weight"] = sample_weight
         callbacks = keras.tree.flatten(callbacks or [])
+        n_rungs = self._count_rungs(Workplace(data.fit_args, kwargs))
         prepared = Prepared(
-            self, data, kwargs, callbacks, self.objective, probes, {}, points, notes
+            self, data, kwargs, callbacks, self.objective, probes, {}, points, n_rungs, notes
         )
         prepared.content = self._describe(prepared)
         return prepared
+
+    def _count_rungs(self, place: Workplace) -> int:
+        """Of successive halving. A study that is resumed keeps its number."""
+        if self.tuner != "halving":
+            return 1
+        if self.is_resumed:
+            return self.folder.read_study()["fingerprint"]["n_rungs"]
+        epochs = place.kwargs.get("epochs", 1)
+        n_full = max(self.finalists, MIN_FULL)
+        return count_rungs(self.trials, epochs, place.count_steps(), n_full)
 
     def _describe(self, prepared: Prepared) -> dict[str, Any]:
         """What study.json holds, but for the state."""
@@ -397,6 +412,7 @@ class Study:
                     "models": {name: probe.digest for name, probe in prepared.probes.items()},
                     "fit": fit,
                     "grid": prepared.points,
+                    "n_rungs": prepared.n_rungs,
                     "backend": keras.backend.backend(),
                     "dtype_policy": keras.config.dtype_policy().name,
                 }

@@ -21,6 +21,9 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
     or a third of the steps of `fit`, and a learning-rate schedule is run through in these. So it
     tells how good a point is, and not how the full training begins.
 
+    The values of a trial hold its `tuner/rung`, from 0, the `tuner/fraction` of the steps, and as
+    `tuner/parent` the trial of the same point in the rung before.
+
     The trials of a rung have all ended before the best of them are trained longer. So what is tried
     does not depend on how many workers there are, or on which of them is fast.
 
@@ -132,7 +135,7 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
         known = {
             self.trials[name].hyperparameters.values.get(PARENT): name for name in self._rungs[rung]
         }
-        n_kept = max(math.ceil(self.n_points / self.factor**rung), min(self.n_full, self.n_points))
+        n_kept = rung_sizes(self.n_points, self.factor, self.n_rungs, self.n_full)[rung]
         ranked = [self.trials[name] for name in self._rungs[rung - 1]]
         ranked = [trial for trial in ranked if trial.status == TrialStatus.COMPLETED]
         ranked.sort(key=lambda t: t.score, reverse=self.objective.direction == "max")  # stable
@@ -141,6 +144,12 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
     def _compute_values_hash(self, values: dict[str, Any]) -> str:
         # KerasTuner draws no point twice; what we add to the values is no part of the point.
         return super()._compute_values_hash(_without_own(values))
+
+
+def rung_sizes(n_points: int, factor: float, n_rungs: int, n_full: int = 1) -> list[int]:
+    """How many points each rung trains."""
+    least = min(n_full, n_points)
+    return [max(math.ceil(n_points / factor**rung), least) for rung in range(n_rungs)]
 
 
 @accepts_seed_0

@@ -124,7 +124,7 @@ def test_help_shows_every_flag_with_its_default(cls, capsys):
     for field in dataclasses.fields(cls):
         assert field.name == "file" or "--" + field.name.replace("_", "-") in text
     flat = " ".join(text.replace("│", " ").split())
-    assert "(default: random)" in flat
+    assert "(default: halving)" in flat
     assert "Example:" in flat
     assert f"{cls.program} " in flat
 

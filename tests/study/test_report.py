@@ -218,7 +218,7 @@ def test_what_failed_is_told(tmp_path):
     text = "".join(page.text["td"]) + "".join(page.text["span"])
     assert "final retraining of trial" in text
     assert "training loss became nan in epoch 1" in text
-    assert "hopeless after epoch 2" in text
+    assert "hopeless after epoch 2" not in text  # no failure: the pictures show it
     assert "every trial diverged" in text
 
 

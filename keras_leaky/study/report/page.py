@@ -145,8 +145,8 @@ def _sections(view: View) -> Iterable[Section]:
     reading = (
         "One mark is one trial of the search. Ring: the chosen point. Shaded: the range of points "
         "as good as the best. Dashed: the score that such points reach. A worse trial in the "
-        "shade has another value that is not as good. Open: stopped as hopeless. Crosses: no "
-        f"score. Point at a mark to read it.{astray}"
+        f"shade has another value that is not as good. {_rungs_note(outcome)}Crosses: no score. "
+        f"Point at a mark to read it.{astray}"
     )
     if outcome.metric.is_fraction and outcome.metric.direction == "max":
         reading += " The distance to 100 % is on a logarithmic axis."
@@ -296,12 +296,30 @@ def _budget_note(outcome: Outcome) -> str:
     return ""
 
 
+def _rungs_note(outcome: Outcome) -> str:
+    """What successive halving trained, and what it left out; empty with another tuner."""
+    own = [row for row in outcome.trials if row.arm == next(iter(outcome.arms))]
+    fractions = [row.training_fraction for row in own if row.training_fraction is not None]
+    if not fractions:
+        return ""
+    told = []
+    for fraction in sorted(set(fractions)):
+        n = sum(reached >= fraction for reached in fractions)
+        told.append("in full" if fraction == 1 else f"with 1/{1 / fraction:.0f} of the steps")
+        told[-1] = f"{n} {told[-1]}"
+    return (
+        "Successive halving trained the points of an arm briefly, and the best of them longer: "
+        f"{', '.join(told)}. Open: a point that was left out, at the score of its short training, "
+        "which is lower than a full one would be. "
+    )
+
+
 def failure_rows(outcomes: Iterable[Outcome]) -> list[tuple[str, str, str, str, str]]:
-    """Arm, training, point, what happened and why, of every training that ended early."""
+    """Arm, training, point, what happened and why, of every training that ended by a failure."""
     found = []
     for outcome in outcomes:
         for row in outcome.trials:
-            if row.status == "COMPLETED":
+            if row.status in ("COMPLETED", "STOPPED"):
                 continue
             title = outcome.arms[row.arm].title
             point = _point(row.alpha, row.learning_rate, row.hyperparameters)

@@ -129,7 +129,11 @@ def tell_trial(row: TrialRow, arm: ArmOutcome, metric: Metric) -> str:
 
 def draw_learning_rates(view: View) -> Picture | None:
     """Score against learning rate, all arms: the best trial of each arm at about a rate joined."""
-    rows = [r for r in view.outcome.trials if r.learning_rate is not None and is_scored(r)]
+    rows = [
+        row
+        for row in view.outcome.trials
+        if row.learning_rate is not None and is_scored(row) and row.status != "STOPPED"
+    ]
     rates = [row.learning_rate or 0.0 for row in rows]
     if len(set(rates)) < 2:
         return None

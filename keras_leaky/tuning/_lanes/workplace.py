@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_leaky.tuning._engine.coverage import count_steps, read_arguments
 from keras_leaky.tuning.trainer import Trainer
 
 
@@ -33,6 +34,10 @@ class Workplace:
         if self.trainer is None:
             self.trainer = Trainer()
         return self.trainer
+
+    def count_steps(self) -> int | None:
+        """Steps of an epoch; None where the data do not tell."""
+        return count_steps(read_arguments(self.args, self.kwargs))
 
     def check_can_travel(self, **parts: Any) -> None:
         """Refuses `parts` and arguments of `fit` that cannot be pickled for the workers.

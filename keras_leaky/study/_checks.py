@@ -1,6 +1,7 @@
 """What is wrong with the data or with `build`, told before anything is trained."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ class Probe:
         space: The hyperparameters that `build` asked for.
         digest: Of the weights that it starts from, of their shapes, and of how it is compiled.
         n_parameters: Trainable ones.
+        n_products: Multiplications of a forward pass, for one example.
         metrics: Names that `fit` logs.
         loss: As the model was compiled with.
     """
@@ -35,6 +37,7 @@ class Probe:
     space: list[Any]
     digest: str
     n_parameters: int
+    n_products: int
     metrics: list[str]
     loss: Any
 
@@ -201,8 +204,14 @@ def probe_arm(build: Callable[..., keras.Model], arm: Arm, seed: int, data: FitD
         batch = _first_batch(data)
         model.build(keras.tree.map_structure(lambda a: (None, *a.shape[1:]), batch[0]))
     metrics = _names_of_metrics(model, data, where)
-    n_parameters = _count_shared_weights(model)
-    return Probe(list(hp.space), _digest_of_model(model), n_parameters, metrics, model.loss)
+    return Probe(
+        space=list(hp.space),
+        digest=_digest_of_model(model),
+        n_parameters=_count_shared_weights(model),
+        n_products=_count_products(model),
+        metrics=metrics,
+        loss=model.loss,
+    )
 
 
 def check_space(probes: dict[str, Probe]) -> None:
@@ -347,6 +356,20 @@ def _count_shared_weights(model: Any) -> int:
         id(v) for layer in layers_of(model) if find_entry(layer) is not None for v in layer.weights
     }
     return sum(int(np.prod(v.shape)) for v in model.trainable_variables if id(v) not in own)
+
+
+def _count_products(model: Any) -> int:
+    """Of every kernel, its numbers times the places in space or time where it is used."""
+    n_products = 0
+    for layer in layers_of(model):
+        try:
+            shape = layer.output.shape
+        except (AttributeError, ValueError):  # of a subclassed model, or of several outputs
+            shape = ()
+        n_places = math.prod(size or 1 for size in shape[1:-1])
+        own = layer.weights if len(layers_of(layer)) == 1 else ()  # else those in it are counted
+        n_products += n_places * sum(math.prod(v.shape) for v in own if len(v.shape) > 1)
+    return n_products
 
 
 def _arrays_in(part: Any) -> list[np.ndarray]:

@@ -21,6 +21,7 @@ from keras_leaky.study._proposals import Grid, Spread, make_tuner
 from keras_leaky.study._retraining import N_FINALIST_SEEDS, ArmRetraining
 from keras_leaky.study._searching import ArmSearch, Clock
 from keras_leaky.study._seeds import FINAL, FINALISTS, SEARCH, derive_seed
+from keras_leaky.study._workers import choose_workers
 from keras_leaky.study.arms import Arm, ArmModel
 from keras_leaky.study.environment import count_threads, describe_environment
 from keras_leaky.study.errors import InputError, StudyFailedError
@@ -52,7 +53,7 @@ def run_together(
     **fit_kwargs: Any,
 ) -> dict[str, Outcome]:
     """Runs several studies on the same data with one scheduler; as `Study.run` otherwise."""
-    n_workers = _check_workers(workers, client)
+    _check_workers(workers, client)
     if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"`max_seconds` must be above 0, or None. Received: {max_seconds=}")
     fit_kwargs.pop("verbose", None)
@@ -61,10 +62,18 @@ def run_together(
         for study in studies.values():
             stack.enter_context(_locked(study))
         prepared = {name: study.prepare(x, y, **fit_kwargs) for name, study in studies.items()}
+        n_workers, why = 0 if workers == "auto" else int(workers), ""
+        if workers == "auto" and client is None:
+            n_workers, why = choose_workers(list(prepared.values()), max_seconds)
         n_threads = count_threads(default=1 if n_workers or client is not None else None)
         for one in prepared.values():
             one.content["fingerprint"]["n_threads"] = n_threads
+            one.content["workers"] = n_workers
             _open_folder(one, console)
+        if why:
+            where = f"{n_workers} worker processes" if n_workers > 1 else "one worker process"
+            where = where if n_workers else "this process"
+            console.print(f"Trains in {where}: {why}", markup=False)
         if client is None and n_workers:
             try:
                 client = stack.enter_context(local_workers(n_workers))
@@ -305,15 +314,13 @@ def print_outcome(outcome: Outcome) -> None:
     console.print(f"Page: {outcome.page.resolve()}", markup=False)
 
 
-def _check_workers(workers: Any, client: Any) -> int:
+def _check_workers(workers: Any, client: Any) -> None:
     if client is not None:
         if workers not in ("auto", 0):
             raise InputError(
                 f"`workers` must be left out where a `client` is given. Received: {workers=}"
             )
-        return 0
-    if workers == "auto":
-        return 0
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+    elif workers != "auto" and (
+        isinstance(workers, bool) or not isinstance(workers, int) or workers < 0
+    ):
         raise InputError(f"`workers` must be 'auto' or an int >= 0. Received: {workers=}")
-    return workers

@@ -288,8 +288,9 @@ class Study:
 
         Args:
             x, y: As for `keras.Model.fit`: arrays, `tf.data`, PyDataset, several inputs.
-            workers: So many processes of one thread on this machine. "auto" and 0 train in this
-                process.
+            workers: So many processes of one thread on this machine; 0 trains in this process.
+                "auto" estimates the time from the net and the data, starts a process a core where
+                that pays, and says so. A study that is resumed keeps its choice.
             client: `distributed.Client` of a Dask cluster, in the place of `workers`.
             retries: int >= 0. How often a training is made again whose worker was lost.
             trial_timeout: Seconds after which a worker is taken for hung, or None.

@@ -310,7 +310,7 @@ def _rungs_note(outcome: Outcome) -> str:
     return (
         "Successive halving trained the points of an arm briefly, and the best of them longer: "
         f"{', '.join(told)}. Open: a point that was left out, at the score of its short training, "
-        "which is lower than a full one would be. "
+        "which is worse than that of a full one. "
     )
 
 

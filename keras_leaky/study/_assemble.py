@@ -8,7 +8,13 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from keras_leaky.study._folder import RetrainingRecord, StudyFolder, write_tables
+from keras_leaky.study._folder import (
+    RetrainingRecord,
+    StoredArm,
+    StudyFolder,
+    StudyState,
+    write_tables,
+)
 from keras_leaky.study._searching import count_epochs, make_trial_rows
 from keras_leaky.study.outcome import (
     ArmOutcome,
@@ -26,24 +32,6 @@ from keras_leaky.study.verdict import recommend
 _FRACTIONS = re.compile(
     r"accuracy|auc|precision|recall|f1|f_?beta|iou|dice|sensitivity|specificity"
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class StoredArm:
-    """An arm as study.json has it.
-
-    Attributes:
-        fixed_alpha: Of every trial; None where it is searched or there is none.
-        space: What is searched, by hyperparameter: low, high, scale.
-    """
-
-    name: str
-    title: str
-    rectifier: str | None
-    is_baseline: bool
-    color: str
-    fixed_alpha: float | None
-    space: dict[str, list[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +63,10 @@ def assemble(folder: StudyFolder) -> Outcome:
         InputError: If the folder holds no study, or study.json is damaged.
     """
     study = folder.read_study()
-    metric = read_metric(study["study"]["objective"])
+    metric = read_metric(study.study["objective"])
     objective = keras_tuner.Objective(metric.objective, metric.direction)
-    state, about = study["state"], study["about"]
-    has_test = study["has_test"]
-    arms = [
-        _read_arm(folder, StoredArm(**arm), objective, state, study["final_seeds"])
-        for arm in study["arms"]
-    ]
+    state, about, has_test = study.state, study.about, study.has_test
+    arms = [_read_arm(folder, arm, objective, state, study.final_seeds) for arm in study.arms]
     outcomes = {a.arm.name: _arm_outcome(a, metric, has_test, state) for a in arms}
     finals = [record.row for one in arms for record in one.finals.values()]
     names = [one.arm.name for one in arms]
@@ -96,7 +80,8 @@ def assemble(folder: StudyFolder) -> Outcome:
         [*(row for row in retrainings if row.stage == "finalist"), *finals],
         metric,
         has_test=has_test,
-        is_finished=state["is_finished"],
+        is_finished=state.is_finished,
+        chance=study.chance,
     )
     return Outcome(
         directory=folder.path,
@@ -104,10 +89,10 @@ def assemble(folder: StudyFolder) -> Outcome:
         metric=metric,
         data_source=about["data_source"],
         warning=about["warning"],
-        notes=study["notes"],
+        notes=study.notes,
         verdict=verdict,
         recommended=recommended,
-        is_finished=state["is_finished"],
+        is_finished=state.is_finished,
         arms=outcomes,
         differences=differences,
         trials=trials,
@@ -115,9 +100,9 @@ def assemble(folder: StudyFolder) -> Outcome:
         retrainings=retrainings,
         dead_units=Rows(row for a in arms for record in a.retrainings for row in record.dead_units),
         has_test=has_test,
-        n_test_looks=state["n_test_looks"],
+        n_test_looks=state.n_test_looks,
         seconds=round(sum(row.seconds for row in (*trials, *retrainings)), 1),
-        settings={**study["study"], **study["fit"], **(study["options"] or {})},
+        settings={**study.study, **study.fit, **(study.options or {})},
         environment=folder.read_environment() or {},
     )
 
@@ -135,7 +120,7 @@ def _read_arm(
     folder: StudyFolder,
     arm: StoredArm,
     objective: keras_tuner.Objective,
-    state: Mapping[str, Any],
+    state: StudyState,
     seeds: Sequence[int],
 ) -> _ArmRecords:
     records = folder.read_trials(arm.name)
@@ -150,7 +135,7 @@ def _read_arm(
     for one in retrainings:
         row = one.row
         epochs += _epoch_rows(row.stage, arm.name, row.trial_id, row.seed, one.history)
-    chosen = state["chosen"].get(arm.name)
+    chosen = state.chosen.get(arm.name)
     by_seed = {
         record.row.seed: record
         for record in retrainings
@@ -178,10 +163,10 @@ def _epoch_rows(
 
 
 def _arm_outcome(
-    records: _ArmRecords, metric: Metric, has_test: bool, state: Mapping[str, Any]
+    records: _ArmRecords, metric: Metric, has_test: bool, state: StudyState
 ) -> ArmOutcome:
     arm, finals = records.arm, list(records.finals.values())
-    chosen = state["chosen"].get(arm.name)
+    chosen = state.chosen.get(arm.name)
     trial = next((row for row in records.trials if row.trial_id == chosen), None)
     best = None
     if trial is not None and trial.score is not None:
@@ -203,7 +188,7 @@ def _arm_outcome(
         dead_fraction=_fraction(units, "n_dead"),
         inactive_fraction=_fraction(units, "n_inactive"),
         epoch_seconds=round(float(np.median(seconds)), 3) if seconds else None,
-        failure=state["failed"].get(arm.name, ""),
+        failure=state.failed.get(arm.name, ""),
     )
 
 

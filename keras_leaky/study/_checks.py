@@ -358,6 +358,25 @@ def _count_shared_weights(model: Any) -> int:
     return sum(int(np.prod(v.shape)) for v in model.trainable_variables if id(v) not in own)
 
 
+def chance_accuracy(data: FitData) -> float | None:
+    """Accuracy on validation data of a model that always names the most common class."""
+    y, held_out = data.y, data.validation_data
+    if isinstance(held_out, tuple | list) and len(held_out) > 1:
+        y = held_out[1]
+    elif held_out is not None:
+        return None
+    if not _is_array(y):
+        return None
+    labels = np.asarray(y)
+    if data.validation_data is None:
+        labels = labels[int(len(labels) * (1 - data.validation_split)) :]
+    if labels.ndim > 1 and labels.shape[-1] > 1:
+        labels = labels.argmax(-1)
+    if not len(labels):
+        return None
+    return float(np.unique(labels, return_counts=True)[1].max() / labels.size)
+
+
 def _count_products(model: Any) -> int:
     """Of every kernel, its numbers times the places in space or time where it is used."""
     n_products = 0

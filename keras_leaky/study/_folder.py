@@ -81,6 +81,78 @@ class RetrainingRecord:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredArm:
+    """An arm as study.json has it.
+
+    Attributes:
+        fixed_alpha: Of every trial; None where it is searched or there is none.
+        space: What is searched, by hyperparameter: low, high, scale.
+    """
+
+    name: str
+    title: str
+    rectifier: str | None
+    is_baseline: bool
+    color: str
+    fixed_alpha: float | None
+    space: dict[str, list[Any]]
+
+
+@dataclasses.dataclass
+class StudyState:
+    """How far a study is.
+
+    Attributes:
+        chosen: Trial whose point was chosen, by arm.
+        failed: Why an arm has none.
+        n_test_looks: How often test data were used.
+        tested: Chosen trial and number of seeds by arm, when that was last.
+    """
+
+    chosen: dict[str, str] = dataclasses.field(default_factory=dict)
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    is_finished: bool = False
+    n_test_looks: int = 0
+    tested: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class StudyContent:
+    """What study.json holds.
+
+    Attributes:
+        study: The arguments of `Study`, as JSON keeps them.
+        about: Title, data source and warning.
+        options: Of a command line.
+        fit: The arguments of `fit` that JSON can keep.
+        final_seeds: Of the final retrainings.
+        fingerprint: What must not change.
+        workers: Processes that the study began with; 0 for none.
+        chance: Accuracy on validation data of a model that always names the most common class;
+            None for other objectives, and where the labels are not known.
+    """
+
+    study: dict[str, Any]
+    about: dict[str, str]
+    options: dict[str, Any] | None
+    fit: dict[str, Any]
+    arms: list[StoredArm]
+    final_seeds: list[int]
+    has_test: bool
+    notes: list[str]
+    fingerprint: dict[str, Any]
+    workers: int = 0
+    chance: float | None = None
+    state: StudyState = dataclasses.field(default_factory=StudyState)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "StudyContent":
+        arms = [StoredArm(**arm) for arm in content["arms"]]
+        state = StudyState(**content["state"])
+        return cls(**{**content, "arms": arms, "state": state})
+
+
 class StudyFolder:
     """The files of a study.
 
@@ -134,7 +206,7 @@ class StudyFolder:
         """The best model of an arm's final retrainings."""
         return self.path / "retrainings" / quote_name(arm) / "best.keras"
 
-    def read_study(self) -> dict[str, Any]:
+    def read_study(self) -> StudyContent:
         """What study.json holds.
 
         Raises:
@@ -154,10 +226,12 @@ class StudyFolder:
                 f"{self.study_file} is of version {content.get('version')} of the format, and this "
                 f"keras_leaky reads version {VERSION}."
             )
-        return content
+        del content["version"]
+        return StudyContent.from_json(content)
 
-    def write_study(self, content: dict[str, Any]) -> None:
-        storage.write_json(self.study_file, {"version": VERSION, **content}, readable=True)
+    def write_study(self, content: StudyContent) -> None:
+        plain = {"version": VERSION, **dataclasses.asdict(content)}
+        storage.write_json(self.study_file, plain, readable=True)
 
     def read_environment(self) -> dict[str, Any] | None:
         """None if it is missing or damaged: nothing depends on it."""

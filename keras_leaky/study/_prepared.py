@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras_tuner
 
 from keras_leaky.study._checks import FitData, Probe
+from keras_leaky.study._folder import StudyContent
 from keras_leaky.study._proposals import MIN_FULL, Grid, count_trials, describe_rungs
 from keras_leaky.study._retraining import N_FINALIST_SEEDS
 from keras_leaky.study.arms import Arm
@@ -21,7 +22,7 @@ class Prepared:
     Attributes:
         fit_kwargs: For `fit`, without callbacks.
         probes: By arm.
-        content: Of study.json, but for the state.
+        content: Of study.json, of a study that begins.
         points: Of a grid, on each range; None with another tuner.
         n_rungs: Of successive halving; 1 with another tuner.
         notes: What is to be known about data and model.
@@ -33,7 +34,7 @@ class Prepared:
     callbacks: list[Any]
     objective: keras_tuner.Objective
     probes: dict[str, Probe]
-    content: dict[str, Any]
+    content: StudyContent
     points: int | None
     n_rungs: int
     notes: list[str]

@@ -67,8 +67,8 @@ def run_together(
             n_workers, why = choose_workers(list(prepared.values()), max_seconds)
         n_threads = count_threads(default=1 if n_workers or client is not None else None)
         for one in prepared.values():
-            one.content["fingerprint"]["n_threads"] = n_threads
-            one.content["workers"] = n_workers
+            one.content.fingerprint["n_threads"] = n_threads
+            one.content.workers = n_workers
             _open_folder(one, console)
         if why:
             where = f"{n_workers} worker processes" if n_workers > 1 else "one worker process"
@@ -248,17 +248,16 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
     """Writes study.json of a new study, or checks that of one that is resumed."""
     study, folder = prepared.study, prepared.study.folder
     environment = describe_environment()
-    state = {"chosen": {}, "failed": {}, "is_finished": False, "n_test_looks": 0, "tested": {}}
     if study.overwrite:
         _delete_study(folder)
         study.overwrite = False
     if folder.holds_study:
         stored = folder.read_study()
         study.check_settings(stored)
-        before, now = dict(stored["fingerprint"]), dict(prepared.content["fingerprint"])
+        before, now = dict(stored.fingerprint), dict(prepared.content.fingerprint)
         now["models"] = {k: now["models"].get(k) for k in before["models"]}
         check_same(before, now, folder.path)
-        state = {**stored["state"], "is_finished": False}
+        prepared.content.state = dataclasses.replace(stored.state, is_finished=False)
         storage.remove_leftovers(folder.path)
         folder.set_aside_folders()
         began = folder.read_environment()
@@ -267,7 +266,7 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
                 if began.get(name) != environment[name]:
                     _logger.warning("The study began with other %s: %s", name, began.get(name))
             environment = {**began, "resumes": [*began.get("resumes", []), environment]}
-    folder.write_study({**prepared.content, "state": state})
+    folder.write_study(prepared.content)
     folder.write_environment(environment)
     console.print(f"Run folder: {folder.path}", markup=False)
     for note in (study.about.warning, *prepared.notes):
@@ -288,19 +287,21 @@ def _write_state(prepared: Prepared, retrainings: Sequence[ArmRetraining], clock
     """Records which points were chosen, once every retraining has ended."""
     folder = prepared.study.folder
     stored = folder.read_study()
-    state = stored["state"]
-    state["chosen"] = {str(r.arm.name): r.chosen for r in retrainings if r.chosen is not None}
-    state["failed"] = {str(r.arm.name): r.failure for r in retrainings if r.chosen is None}
+    state = stored.state
+    state.chosen = {str(r.arm.name): r.chosen for r in retrainings if r.chosen is not None}
+    state.failed = {str(r.arm.name): r.failure for r in retrainings if r.chosen is None}
     # By what was tested, not by who did it: a run that was killed may have tested some of it.
-    tested = {name: [chosen, prepared.study.seeds] for name, chosen in state["chosen"].items()}
-    if prepared.data.test_data is not None and tested not in ({}, state["tested"]):
-        state["n_test_looks"] += 1
-        state["tested"] = tested
-    state["is_finished"] = True
+    tested: dict[str, list[Any]] = {
+        name: [chosen, prepared.study.seeds] for name, chosen in state.chosen.items()
+    }
+    if prepared.data.test_data is not None and tested not in ({}, state.tested):
+        state.n_test_looks += 1
+        state.tested = tested
+    state.is_finished = True
     if clock.is_over:
         told = ", ".join(f"{len(s.tuner.oracle.trials)} of {s.arm.name}" for s in clock.searches)
-        stored["notes"].append(f"The time limit ended the searches after these trials: {told}.")
-    folder.write_study({k: v for k, v in stored.items() if k != "version"})
+        stored.notes.append(f"The time limit ended the searches after these trials: {told}.")
+    folder.write_study(stored)
 
 
 def print_outcome(outcome: Outcome) -> None:

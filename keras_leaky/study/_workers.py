@@ -3,10 +3,10 @@
 import importlib.util
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 
+from keras_leaky.study._folder import StudyContent
 from keras_leaky.study._prepared import Prepared
 from keras_leaky.study.environment import count_threads
 from keras_leaky.tuning._lanes.workplace import Workplace
@@ -50,11 +50,11 @@ def choose_workers(studies: Sequence[Prepared], max_seconds: float | None) -> tu
     return n_workers, f"about {_duration(total)} of training in one process"
 
 
-def _choice_of(stored: dict[str, Any]) -> tuple[int, str]:
+def _choice_of(stored: StudyContent) -> tuple[int, str]:
     reason = "as the study began"
-    if stored.get("workers"):
-        return stored["workers"], reason
-    if stored["fingerprint"]["n_threads"] == count_threads():
+    if stored.workers:
+        return stored.workers, reason
+    if stored.fingerprint["n_threads"] == count_threads():
         return 0, reason
     return count_threads(), reason  # it began on a cluster
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import keras
 import keras_tuner
 
-from keras_leaky.study._assemble import StoredArm
 from keras_leaky.study._checks import (
     FitData,
+    Probe,
+    chance_accuracy,
     check_data,
     check_labels,
     check_objective,
@@ -20,7 +22,7 @@ from keras_leaky.study._checks import (
     probe_arm,
 )
 from keras_leaky.study._fingerprint import check_same, plain
-from keras_leaky.study._folder import StudyFolder
+from keras_leaky.study._folder import StoredArm, StudyContent, StudyFolder
 from keras_leaky.study._prepared import Prepared
 from keras_leaky.study._proposals import MIN_FULL, check_tuner, count_rungs, grid_size
 from keras_leaky.study._running import print_outcome, run_together
@@ -360,24 +362,33 @@ class Study:
             kwargs["sample_weight"] = sample_weight
         callbacks = keras.tree.flatten(callbacks or [])
         n_rungs = self._count_rungs(Workplace(data.fit_args, kwargs))
-        prepared = Prepared(
-            self, data, kwargs, callbacks, self.objective, probes, {}, points, n_rungs, notes
+        content = self._describe(
+            data, probes, kwargs, callbacks, {"grid": points, "n_rungs": n_rungs}, notes
         )
-        prepared.content = self._describe(prepared)
-        return prepared
+        return Prepared(
+            self, data, kwargs, callbacks, self.objective, probes, content, points, n_rungs, notes
+        )
 
     def _count_rungs(self, place: Workplace) -> int:
         """Of successive halving. A study that is resumed keeps its number."""
         if self.tuner != "halving":
             return 1
         if self.is_resumed:
-            return self.folder.read_study()["fingerprint"]["n_rungs"]
+            return self.folder.read_study().fingerprint["n_rungs"]
         epochs = place.kwargs.get("epochs", 1)
         n_full = max(self.finalists, MIN_FULL)
         return count_rungs(self.trials, epochs, place.count_steps(), n_full)
 
-    def _describe(self, prepared: Prepared) -> dict[str, Any]:
-        """What study.json holds, but for the state."""
+    def _describe(
+        self,
+        data: FitData,
+        probes: Mapping[str, Probe],
+        fit_kwargs: Mapping[str, Any],
+        callbacks: Sequence[Any],
+        fingerprint: Mapping[str, Any],
+        notes: list[str],
+    ) -> StudyContent:
+        """What study.json holds of a study that begins."""
         colors = color_arms(self.arms)
         arms = [
             StoredArm(
@@ -387,38 +398,38 @@ class Study:
                 is_baseline=arm.is_baseline,
                 color=colors[str(arm.name)],
                 fixed_alpha=arm.fixed_alpha,
-                space={one.name: _range_of(one) for one in prepared.probes[str(arm.name)].space},
+                space={one.name: _range_of(one) for one in probes[str(arm.name)].space},
             )
             for arm in self.arms
         ]
         fit: dict[str, Any] = {
             name: value
-            for name, value in prepared.fit_kwargs.items()
+            for name, value in fit_kwargs.items()
             if isinstance(value, int | float | str | dict) or value is None
             if name not in ("validation_data", "sample_weight", "verbose")
         }
-        fit["callbacks"] = [type(callback).__name__ for callback in prepared.callbacks]
-        return {
-            "study": self._settings(),
-            "about": {k: v for k, v in vars(self.about).items() if k != "options"},
-            "options": None if self.about.options is None else dict(self.about.options),
-            "fit": plain(fit),
-            "arms": [dataclasses.asdict(arm) for arm in arms],
-            "final_seeds": [derive_seed(self.seed, FINAL, i) for i in range(self.seeds)],
-            "has_test": prepared.data.test_data is not None,
-            "notes": prepared.notes,
-            "fingerprint": plain(
+        fit["callbacks"] = [type(callback).__name__ for callback in callbacks]
+        return StudyContent(
+            study=self._settings(),
+            about={k: v for k, v in vars(self.about).items() if k != "options"},
+            options=None if self.about.options is None else dict(self.about.options),
+            fit=plain(fit),
+            arms=arms,
+            final_seeds=[derive_seed(self.seed, FINAL, i) for i in range(self.seeds)],
+            has_test=data.test_data is not None,
+            chance=chance_accuracy(data) if _is_accuracy(self.objective.name) else None,
+            notes=notes,
+            fingerprint=plain(
                 {
-                    "data": digest_data(prepared.data),
-                    "models": {name: probe.digest for name, probe in prepared.probes.items()},
+                    "data": digest_data(data),
+                    "models": {name: probe.digest for name, probe in probes.items()},
                     "fit": fit,
-                    "grid": prepared.points,
-                    "n_rungs": prepared.n_rungs,
+                    **fingerprint,
                     "backend": keras.backend.backend(),
                     "dtype_policy": keras.config.dtype_policy().name,
                 }
             ),
-        }
+        )
 
     def _settings(self) -> dict[str, Any]:
         """How the study is made, as JSON keeps it."""
@@ -434,13 +445,13 @@ class Study:
             "seed": self.seed,
         }
 
-    def check_settings(self, stored: Mapping[str, Any]) -> None:
+    def check_settings(self, stored: StudyContent) -> None:
         """Refuses to resume another study.
 
         Raises:
             InputError: Lists what differs.
         """
-        now, before = plain(self._settings()), dict(stored["study"])
+        now, before = plain(self._settings()), dict(stored.study)
         for name in ("trials", "seeds"):
             if before[name] is not None and (now[name] or 0) < before[name]:
                 raise InputError(
@@ -481,6 +492,10 @@ def _read_objective(objective: Any) -> keras_tuner.Objective:
             f"Received: objective={objective.name!r}; try 'val_{objective.name}'"
         )
     return objective
+
+
+def _is_accuracy(name: str) -> bool:
+    return bool(re.fullmatch(r"val_(acc|((sparse_)?categorical_|binary_)?accuracy)", name))
 
 
 def _range_of(one: Any) -> list[Any]:

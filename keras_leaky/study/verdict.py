@@ -8,6 +8,8 @@ from keras_leaky.study.rows import RetrainingRow, TrialRow
 from keras_leaky.study.statistics import MIN_SEEDS, is_finite
 from keras_leaky.study.wording import MAX_NAMED, Words, alpha_title, format_number, list_names
 
+_LEAST_ABOVE_CHANCE = 0.02  # of an accuracy
+
 
 def recommend(
     arms: Mapping[str, ArmOutcome],
@@ -17,6 +19,7 @@ def recommend(
     metric: Metric,
     has_test: bool,
     is_finished: bool = True,
+    chance: float | None = None,
 ) -> tuple[str, str | None]:
     """Says what to do.
 
@@ -27,6 +30,7 @@ def recommend(
     Args:
         differences: Corrected for the number of arms.
         is_finished: Whether every retraining has ended.
+        chance: Score of a model that always names the most common class, where that is known.
 
     Returns:
         The verdict, and the name of the arm that it recommends, None if no arm has a result.
@@ -48,7 +52,15 @@ def recommend(
         and differences[arm.name].direction > 0
         and lost.get(arm.name, 0) <= lost.get(baseline.name, 0)
     ]
+    top = rated[0].validation.mean  # type: ignore[union-attr]
     choice = helping[0] if helping else baseline if baseline in rated else rated[0]
+    if chance is not None and top < chance + _LEAST_ABOVE_CHANCE:
+        first = (
+            f"No arm has learned anything: the best has {100 * top:.1f} % on validation data, and "
+            f"always naming the most common class has {100 * chance:.1f} %. Train for more epochs, "
+            "try other learning rates, or look at the data."
+        )
+        return " ".join([first, *unfinished, *_failures(arms.values(), retrainings)]), choice.name
     good = find_good_points(choice, trials, retrainings, metric)
     point = _describe_point(choice, good)
     words = Words(metric, has_test)

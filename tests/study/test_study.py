@@ -11,9 +11,11 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_leaky
 from keras_leaky.study import Arm, InputError, StudyFailedError, load, run_studies
+from keras_leaky.study._checks import FitData, chance_accuracy
 from keras_leaky.study._retraining import ArmRetraining
 from keras_leaky.study._searching import ArmSearch
 from tests.study.small_studies import (
@@ -184,6 +186,16 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(finished, tmp_path, mon
         *(keras.saving.load_model(path).get_weights() for path in (a, b)), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_accuracy_of_the_most_common_class_is_known():
+    y = np.array([0, 0, 0, 1, 2])
+    one_hot = np.eye(3)[y]
+    for labels in (y, y[:, None], one_hot):
+        assert chance_accuracy(FitData(X, Y, None, (X[:5], labels), 0.0, None)) == 0.6
+    assert chance_accuracy(FitData(X[:5], y, None, None, 0.4, None)) == 0.5
+    data_set = tf.data.Dataset.from_tensor_slices((X, Y))
+    assert chance_accuracy(FitData(X, Y, None, data_set, 0.0, None)) is None
 
 
 def test_a_look_at_the_test_data_counts_once_though_its_run_was_killed(tmp_path, monkeypatch):

@@ -56,6 +56,17 @@ def say(arms, differences, trials=(), retrainings=None, metric=ACCURACY, has_tes
     return recommend(arms, differences, trials, retrainings, metric, has_test, **kwargs)
 
 
+def test_nothing_is_recommended_where_nothing_was_learned():
+    arms = [make_arm(mean=0.105), make_leaky(mean=0.11)]
+    differences = {"leaky_relu": make_difference()}
+    said, name = say(arms, differences, chance=0.10)
+    assert name == "leaky_relu"
+    assert said.startswith("No arm has learned anything: the best has 11.0 % on validation data")
+    assert "most common class has 10.0 %" in said
+    assert "Use " not in said
+    assert say(arms, differences, chance=0.05)[0].startswith("Use ")
+
+
 def test_an_arm_that_helps():
     said = say([make_arm(), make_leaky()], {"leaky_relu": make_difference()})
     assert said == (

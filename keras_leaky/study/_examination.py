@@ -4,7 +4,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_leaky.diagnostics import NanPreActivation, dead_units
+from keras_leaky.diagnostics.report import DeadUnitReport
 from keras_leaky.tuning import Trainer
 
 N_DEAD_UNIT_EXAMPLES = 2000  # the first of the validation data
@@ -40,15 +41,14 @@ class Examined:
     Attributes:
         test_score: None without test data.
         test_examples: Of every test example, where the metric is a mean of them; else None.
-        layers: Of the report of dead units.
+        dead_units: Of the sample, the rectifiers alone; None if there was none to count in.
         model: Content of a .keras file; None if the model cannot be saved.
         problem: Why not; empty if it can.
     """
 
     test_score: float | None
     test_examples: np.ndarray | None
-    layers: list[dict[str, Any]]
-    n_samples: int
+    dead_units: DeadUnitReport | None
     model: bytes | None
     problem: str
 
@@ -77,9 +77,9 @@ class Examination:
         score, examples = None, None
         if self.test_data is not None:
             score, examples = evaluate(model, self.test_data, self.metric, self.batch_size)
-        layers, n_samples = _count_dead_units(model, self.sample)
+        report = _count_dead_units(model, self.sample)
         content, problem = _save(model, partial(self.build, point.values))
-        return Examined(score, examples, layers, n_samples, content, problem)
+        return Examined(score, examples, report, content, problem)
 
 
 def evaluate(
@@ -151,15 +151,15 @@ def _is_sparse(metric: str, function: Any) -> bool:
     return "sparse" in metric or "sparse" in getattr(function.func, "__name__", "")
 
 
-def _count_dead_units(model: keras.Model, sample: Any) -> tuple[list[dict[str, Any]], int]:
+def _count_dead_units(model: keras.Model, sample: Any) -> DeadUnitReport | None:
     if sample is None:
-        return [], 0
+        return None
     # A net of NaN has no dead units to count, and one without activations no units.
     with contextlib.suppress(NanPreActivation, ValueError):
-        report = dead_units(model, sample).to_dict()
-        layers = [layer for layer in report["layers"] if layer["kind"] not in _NO_RECTIFIERS]
-        return layers, report["n_samples"]
-    return [], 0
+        report = dead_units(model, sample)
+        layers = tuple(units for units in report if units.kind not in _NO_RECTIFIERS)
+        return replace(report, layers=layers)
+    return None
 
 
 def _save(trained: keras.Model, build: Callable[[], keras.Model]) -> tuple[bytes | None, str]:

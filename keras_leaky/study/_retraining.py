@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras_tuner
 import numpy as np
 
+from keras_leaky.diagnostics.report import DeadUnitReport
 from keras_leaky.study._examination import Examined, Point
 from keras_leaky.study._folder import RetrainingRecord, StudyFolder
 from keras_leaky.study._progress import Progress
@@ -175,24 +176,10 @@ class ArmRetraining:
             reason=trained.failure or "",
             test_examples=examined.test_examples if examined else None,
         )
-        units = []
+        report = examined.dead_units if examined else None
+        units = [] if report is None else _make_unit_rows(row, report)
         model_sha256 = None
         if examined:
-            units = [
-                DeadUnitRow(
-                    arm=row.arm,
-                    trial_id=row.trial_id,
-                    seed=seed,
-                    layer=layer["layer"],
-                    kind=layer["kind"],
-                    n_samples=examined.n_samples,
-                    n_units=layer["n_units"],
-                    n_dead=layer["n_dead"],
-                    n_inactive=layer["n_inactive"],
-                    active_fraction=layer["active_fraction"],
-                )
-                for layer in examined.layers
-            ]
             if examined.problem:
                 _logger.warning(
                     "A model of arm %r cannot be saved, so there will be no best.keras: %s",
@@ -232,3 +219,21 @@ class ArmRetraining:
             if is_tie and order.index(other.seed) < order.index(row.seed):
                 return False
         return True
+
+
+def _make_unit_rows(row: RetrainingRow, report: DeadUnitReport) -> list[DeadUnitRow]:
+    return [
+        DeadUnitRow(
+            arm=row.arm,
+            trial_id=row.trial_id,
+            seed=row.seed,
+            layer=units.layer,
+            kind=units.kind,
+            n_samples=report.n_samples,
+            n_units=units.n_units,
+            n_dead=units.count("dead"),
+            n_inactive=units.count("inactive"),
+            active_fraction=units.active_fraction.ravel().tolist(),
+        )
+        for units in report
+    ]

@@ -118,14 +118,14 @@ class ArmSearch:
         self._source.record(job, finished)
         self._n_running -= 1
         log = self._source.log_of(str(job.name))
-        trial, seconds = self.tuner.oracle.trials[job.name], log.get("seconds", 0.0)
+        trial, seconds = self.tuner.oracle.trials[job.name], log.seconds
         fraction = trial.hyperparameters.values.get(FRACTION, 1)
         self.seconds.append((fraction, seconds / fraction))
         self._progress.trial_done(self.arm, trial, self.count_epochs_of(trial), seconds)
 
     def count_epochs_of(self, trial: Any) -> float:
         """How many full epochs a trial trained."""
-        n_epochs = sum(map(count_epochs, self._source.log_of(trial.trial_id).get("histories", [])))
+        n_epochs = sum(map(count_epochs, self._source.log_of(trial.trial_id).histories))
         fraction = trial.hyperparameters.values.get(FRACTION)
         return n_epochs if fraction is None else fraction * self._n_epochs
 

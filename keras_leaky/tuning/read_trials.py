@@ -5,6 +5,7 @@ import logging
 import os
 from typing import Any
 
+from keras_leaky.tuning._project.additions import TrialLog
 from keras_leaky.tuning._project.reading import Record, is_finished, read_records
 
 _logger = logging.getLogger(__name__)
@@ -73,16 +74,16 @@ def read_trials(folder: str | os.PathLike[str]) -> list[TrialRecord]:
 
 
 def _read(record: Record) -> TrialRecord:
-    trial, log = record.trial, record.ours.get("log", {})
+    trial, log = record.trial, record.ours.log or TrialLog()
     return TrialRecord(
         trial.trial_id,
         dict(trial.hyperparameters.values),
         trial.score if trial.status == "COMPLETED" else None,
-        log.get("has_diverged", False),
+        log.has_diverged,
         trial.message or "",
-        log.get("seeds", []),
-        log.get("histories", []),
-        log.get("seconds", 0.0),
+        log.seeds,
+        log.histories,
+        log.seconds,
     )
 
 

@@ -23,6 +23,7 @@ from keras_leaky.tuning._keras_tuner import (
 from keras_leaky.tuning._lanes.crashes import Crashes
 from keras_leaky.tuning._lanes.search import search
 from keras_leaky.tuning._lanes.workplace import load_data
+from keras_leaky.tuning._project.additions import TrialLog
 from keras_leaky.tuning._project.data_digest import DataSeen
 from keras_leaky.tuning._project.objectives import check_objective, describe_objective
 from keras_leaky.tuning._project.project import Project, is_distributed
@@ -296,12 +297,12 @@ class ReusingTuner(keras_tuner.Tuner):
     def _keep(self, trial: Trial, executions: Executions) -> list[Any]:
         """Writes the checkpoint of `Executions`; returns what KerasTuner takes as results."""
         seed = self._own_oracle.seed
-        log = {
-            "histories": executions.histories,
-            "seeds": [derive_seed(seed, i) for i in range(max(1, len(executions.histories)))],
-            "has_diverged": executions.has_diverged,
-            "seconds": executions.seconds,
-        }
+        log = TrialLog(
+            histories=executions.histories,
+            seeds=[derive_seed(seed, i) for i in range(max(1, len(executions.histories)))],
+            has_diverged=executions.has_diverged,
+            seconds=executions.seconds,
+        )
         self._project.keep_log(trial.trial_id, log)
         if executions.failure:
             self._diverged[trial.trial_id] = executions.failure

@@ -17,10 +17,10 @@ from keras_leaky.tuning._engine.compiled_fit import build_metrics, compiled_fit
 from keras_leaky.tuning._engine.coverage import (
     describe_labels,
     may_change_model,
-    read_arguments,
     reason_for_fit,
 )
 from keras_leaky.tuning._engine.device_data import DeviceData
+from keras_leaky.tuning._engine.fit_arguments import FitArguments
 from keras_leaky.tuning._engine.new_session import in_new_session
 from keras_leaky.tuning._engine.programs import (
     Program,
@@ -144,7 +144,7 @@ class Trainer:
         Returns:
             `model`, trained, and the `keras.callbacks.History`, or what `own_fit` returned.
         """
-        program = self._programs.find(model, describe_labels(read_arguments(args, kwargs)))
+        program = self._programs.find(model, describe_labels(FitArguments.of(args, kwargs)))
         owner = program.model
         if owner is not model and share_weights(owner, model):
             program, owner = Program(model), model
@@ -174,7 +174,7 @@ class Trainer:
         The next training in the same program changes it. For loops that take from each model what
         they need before they train the next.
         """
-        program = self._programs.find(model, describe_labels(read_arguments(args, kwargs)))
+        program = self._programs.find(model, describe_labels(FitArguments.of(args, kwargs)))
         if program.model is not model:
             program.load(model)
         return self._train(program, args, seed, own_fit, kwargs, is_given_away=False)
@@ -233,7 +233,7 @@ class Trainer:
                 for each epoch, whose orders of the data are to differ.
         """
         model = program.model
-        arguments = read_arguments(args, kwargs)
+        arguments = FitArguments.of(args, kwargs)
         if not n_fits:
             program.check_labels(describe_labels(arguments))
         reason = reason_for_fit(model, arguments)

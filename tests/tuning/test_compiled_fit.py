@@ -1,13 +1,17 @@
 """`compiled_fit` against `model.fit` on the same batches in the same order."""
 
+import dataclasses
+import inspect
+
 import keras
 import numpy as np
 import pytest
 
 from keras_leaky.layers import LeakyReLU
 from keras_leaky.tuning._engine.compiled_fit import build_metrics, compiled_fit
-from keras_leaky.tuning._engine.coverage import read_arguments, reason_for_fit
+from keras_leaky.tuning._engine.coverage import reason_for_fit
 from keras_leaky.tuning._engine.device_data import DeviceData
+from keras_leaky.tuning._engine.fit_arguments import FitArguments
 from keras_leaky.tuning._engine.programs import ProgramCache, epochs_module
 
 pytestmark = pytest.mark.skipif(epochs_module() is None, reason="needs TensorFlow or JAX")
@@ -66,7 +70,7 @@ class Ordered(keras.utils.PyDataset):
 
 
 def run_compiled(model, *args, **kwargs):
-    arguments = read_arguments(args, {**kwargs, "verbose": 0})
+    arguments = FitArguments.of(args, {**kwargs, "verbose": 0})
     program = ProgramCache(2).find(model)
     assert reason_for_fit(model, arguments) is None
     data = DeviceData(epochs_module())
@@ -161,7 +165,7 @@ def test_validation_split_takes_the_last_samples_as_fit_does():
 
 def test_validation_data_may_be_inputs_alone():
     x, y = make_data()
-    arguments = read_arguments((x, y), {"validation_data": x})
+    arguments = FitArguments.of((x, y), {"validation_data": x})
     validation = DeviceData(epochs_module()).place(arguments)[1]
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(validation[0]), x)
     assert validation[1:] == (None, None)
@@ -174,7 +178,7 @@ def test_every_epoch_has_an_order_of_its_own():
     program = ProgramCache(2).find(model)
     program.forget_recompiled()
     program.train_epoch = lambda data, order, batch_size: orders.append(order)
-    arguments = read_arguments(make_data(), {"epochs": 3, "verbose": 0})
+    arguments = FitArguments.of(make_data(), {"epochs": 3, "verbose": 0})
     data = DeviceData(epochs_module())
     assert build_metrics(model, arguments, data) is None
     compiled_fit(program, arguments, data, [SEED])
@@ -221,6 +225,11 @@ def test_callbacks_see_what_fit_shows_them():
     assert seen.calls == expected.calls
 
 
+def test_all_arguments_of_fit_are_known():
+    known = {"self", *(field.name for field in dataclasses.fields(FitArguments))}
+    assert known == set(inspect.signature(keras.Model.fit).parameters)
+
+
 @pytest.mark.parametrize(
     ("reason", "change"),
     [
@@ -249,7 +258,7 @@ def test_what_is_not_covered_has_a_reason(reason, change, tmp_path):
         kwargs["callbacks"] = [callbacks.LambdaCallback(on_train_batch_end=print)]
     if kwargs.pop("tensorboard", None):
         kwargs["callbacks"] = [callbacks.TensorBoard(tmp_path)]
-    assert reason_for_fit(make_model(), read_arguments((), kwargs)) == reason
+    assert reason_for_fit(make_model(), FitArguments.of((), kwargs)) == reason
 
 
 def test_callbacks_of_keras_without_hooks_for_batches_are_covered(tmp_path):
@@ -261,7 +270,7 @@ def test_callbacks_of_keras_without_hooks_for_batches_are_covered(tmp_path):
         keras.callbacks.ModelCheckpoint(tmp_path / "a.keras"),
         keras.callbacks.LambdaCallback(on_epoch_end=print),
     ]
-    assert reason_for_fit(make_model(), read_arguments((x, y), {"callbacks": given})) is None
+    assert reason_for_fit(make_model(), FitArguments.of((x, y), {"callbacks": given})) is None
 
 
 def test_a_train_step_of_its_own_is_left_to_fit():
@@ -272,5 +281,5 @@ def test_a_train_step_of_its_own_is_left_to_fit():
     inputs = keras.Input((2,))
     model = Model(inputs, layers.Dense(1)(inputs))
     model.compile("sgd", "mse")
-    arguments = read_arguments((np.zeros((4, 2)), np.zeros(4)), {})
+    arguments = FitArguments.of((np.zeros((4, 2)), np.zeros(4)), {})
     assert reason_for_fit(model, arguments) == "the model has a `train_step` of its own"

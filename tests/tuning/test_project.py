@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_leaky import tuning
-from keras_leaky.storage import folder_lock
+from keras_leaky.storage import folder_lock, read_json, write_json
 from keras_leaky.tuning._project import project
 from tests.tuning import killed_searches as killed
 from tests.tuning.killed_searches import LIMITS, WithoutTraining, make, outcome
@@ -338,6 +338,44 @@ def test_a_record_that_is_written_again_keeps_its_place(tmp_path):
     assert after["revision"] > before["revision"]
     assert (after["n_ended"], list(after["before"])) == (2, ["0"])
     assert (before["n_ended"], before["before"]) == (2, after["before"])
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["before", "files", "log", "n_ended", "n_runs", "objective", "oracle", "trials", "revision"],
+)
+def test_files_without_a_part_of_what_we_add_are_read(part, projects, tmp_path):
+    folder, expected = projects["RandomSearch"]
+    shutil.copytree(folder / "interrupted", tmp_path / "x")
+    project_dir = tmp_path / "x" / "p"
+    for path in (project_dir / "oracle.json", *project_dir.glob("*/trial.json")):
+        content = read_json(path)
+        content["keras_leaky"].pop(part, None)
+        content["keras_leaky"]["of a later version"] = 1
+        write_json(path, content)
+    tuner = make("RandomSearch", tmp_path / "x")
+    tuner.search(verbose=0)
+    assert outcome(tuner) == expected
+    assert sorted(killed.runs_in(tmp_path / "x")) == sorted(expected)
+
+
+@pytest.mark.parametrize("part", ["histories", "seeds", "has_diverged", "seconds"])
+def test_a_log_without_a_part_is_read(part, projects, tmp_path):
+    folder, _ = projects["RandomSearch"]
+    shutil.copytree(folder / "finished", tmp_path / "x")
+    path = tmp_path / "x" / "p" / "trial_1" / "trial.json"
+    content = read_json(path)
+    log = {"histories": [{"loss": [1.0]}], "seeds": [3], "has_diverged": True, "seconds": 2.0}
+    assert content["keras_leaky"]["log"].keys() == log.keys()
+    del log[part]
+    content["keras_leaky"]["log"] = log
+    write_json(path, content)
+    defaults = {"histories": [], "seeds": [], "has_diverged": False, "seconds": 0.0}
+    read = tuning.read_trials(path.parents[1])[1]
+    assert {name: getattr(read, name) for name in defaults} == {**defaults, **log}
+    tuner = make("RandomSearch", tmp_path / "x")
+    tuner.oracle._save_trial(tuner.oracle.trials["1"])
+    assert tuning.read_trials(path.parents[1])[1] == read
 
 
 def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, caplog):

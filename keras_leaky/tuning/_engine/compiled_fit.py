@@ -6,17 +6,18 @@ import keras
 import numpy as np
 
 from keras_leaky.tuning._engine.device_data import DeviceData
+from keras_leaky.tuning._engine.fit_arguments import FitArguments
 from keras_leaky.tuning._engine.programs import Program
 
 
-def build_metrics(model: Any, arguments: dict[str, Any], data: DeviceData) -> str | None:
+def build_metrics(model: Any, arguments: FitArguments, data: DeviceData) -> str | None:
     """Makes the variables of metrics, which a compiled function cannot.
 
     Returns:
         Why this training needs `fit`, or None.
     """
     training, _ = data.place(arguments)
-    batch = data.batch_of(training, arguments["batch_size"] or 32)
+    batch = data.batch_of(training, arguments.batch_size or 32)
     try:
         model._symbolic_build(data_batch=batch)
     except Exception:  # `fit` will say what is wrong, or does without it
@@ -25,16 +26,16 @@ def build_metrics(model: Any, arguments: dict[str, Any], data: DeviceData) -> st
 
 
 def compiled_fit(
-    program: Program, arguments: dict[str, Any], data: DeviceData, seed: list[int]
+    program: Program, arguments: FitArguments, data: DeviceData, seed: list[int]
 ) -> keras.callbacks.History:
-    """Trains as `fit(**arguments)` of the program's model does.
+    """Trains as the `fit` of the program's model does.
 
     Where `fit` would shuffle, an epoch has the order that `seed` and its number give. The losses of
     single outputs weigh a smaller last batch by its size, as the loss does; those of `fit` do not.
 
     Args:
         program: `Program` with the numbers to start from, with its metrics made.
-        arguments: All arguments of `fit` by name. `reason_for_fit` has found them covered.
+        arguments: `FitArguments`. `reason_for_fit` has found them covered.
         data: `DeviceData`.
         seed: Ints >= 0.
 
@@ -43,41 +44,41 @@ def compiled_fit(
     """
     model = program.model
     training, validation = data.place(arguments)
-    batch_size = arguments["batch_size"] or 32
-    order, n_epochs = data.order_of(training), arguments["epochs"]
+    batch_size = arguments.batch_size or 32
+    order, n_epochs = data.order_of(training), arguments.epochs
     program.forget_recompiled()
     program.load_metrics()
 
     params = {
-        "verbose": arguments["verbose"],
+        "verbose": arguments.verbose,
         "epochs": n_epochs,
-        "steps": arguments["steps_per_epoch"] or data.n_batches_of(training, batch_size),
+        "steps": arguments.steps_per_epoch or data.n_batches_of(training, batch_size),
     }
     callbacks = keras.callbacks.CallbackList(
-        arguments["callbacks"], add_history=True, model=model, **params
+        arguments.callbacks, add_history=True, model=model, **params
     )
     progress = keras.callbacks.ProgbarLogger()
     progress.set_params(params)
     model.stop_training = False
     callbacks.on_train_begin()
     logs, is_tested = {}, False
-    for epoch in range(arguments["initial_epoch"], n_epochs):
+    for epoch in range(arguments.initial_epoch, n_epochs):
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
         progress.on_epoch_begin(epoch)
-        if arguments["shuffle"] and order is not None:
+        if arguments.shuffle and order is not None:
             order = np.random.default_rng([*seed, epoch]).permutation(len(order))
-        if epoch == arguments["initial_epoch"]:
+        if epoch == arguments.initial_epoch:
             program.forget_stale_code("train_epoch")
         program.train_epoch(training, _first_of(order, arguments, batch_size), batch_size)
         logs = _results(model)
-        if validation and (epoch + 1) % arguments["validation_freq"] == 0:
+        if validation and (epoch + 1) % arguments.validation_freq == 0:
             callbacks.on_test_begin()
             model.reset_metrics()
             if not is_tested:
                 program.forget_stale_code("test_epoch")
                 is_tested = True
-            program.test_epoch(validation, arguments["validation_batch_size"] or batch_size)
+            program.test_epoch(validation, arguments.validation_batch_size or batch_size)
             results = _results(model)
             callbacks.on_test_end(results)
             logs.update({f"val_{name}": value for name, value in results.items()})
@@ -91,11 +92,11 @@ def compiled_fit(
     return model.history
 
 
-def _first_of(order: np.ndarray | None, arguments: dict[str, Any], batch_size: int) -> Any:
+def _first_of(order: np.ndarray | None, arguments: FitArguments, batch_size: int) -> Any:
     """The samples of the steps that an epoch has."""
-    if order is None or arguments["steps_per_epoch"] is None:
+    if order is None or arguments.steps_per_epoch is None:
         return order
-    return order[: arguments["steps_per_epoch"] * batch_size]
+    return order[: arguments.steps_per_epoch * batch_size]
 
 
 def _results(model: Any) -> dict[str, Any]:

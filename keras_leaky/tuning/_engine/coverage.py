@@ -1,14 +1,12 @@
 """What the compiled epoch covers, and why all else goes through `fit`."""
 
-import inspect
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import keras
 import numpy as np
 
-from keras_leaky.tuning._engine.device_data import OF_DATA
+from keras_leaky.tuning._engine.fit_arguments import FitArguments
 from keras_leaky.tuning._engine.programs import epochs_module
 from keras_leaky.tuning._engine.reachable import is_of_library
 
@@ -18,16 +16,9 @@ _BATCH_HOOKS = [
 _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function")
 
 
-def read_arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `fit` by name, those given and the defaults of the others."""
-    bound = inspect.signature(keras.Model.fit).bind(None, *args, **kwargs)
-    bound.apply_defaults()
-    return {name: value for name, value in bound.arguments.items() if name != "self"}
-
-
-def count_steps(arguments: dict[str, Any]) -> int | None:
-    """Steps of an epoch of `fit`, from its arguments by name; None where the data do not tell."""
-    x, batch_size = arguments["x"], arguments["batch_size"] or 32
+def count_steps(arguments: FitArguments) -> int | None:
+    """Steps of an epoch of `fit`; None where the data do not tell."""
+    x, batch_size = arguments.x, arguments.batch_size or 32
     if isinstance(x, keras.utils.PyDataset):
         return x.num_batches
     if hasattr(x, "cardinality"):  # tf.data
@@ -37,12 +28,12 @@ def count_steps(arguments: dict[str, Any]) -> int | None:
     if hasattr(x, "__next__") or not arrays:
         return None
     n_samples = len(arrays[0])
-    if arguments["validation_data"] is None and arguments["validation_split"]:
-        n_samples = int(n_samples * (1 - arguments["validation_split"]))
+    if arguments.validation_data is None and arguments.validation_split:
+        n_samples = int(n_samples * (1 - arguments.validation_split))
     return -(-n_samples // batch_size)
 
 
-def reason_for_fit(model: Any, arguments: dict[str, Any]) -> str | None:
+def reason_for_fit(model: Any, arguments: FitArguments) -> str | None:
     """Why this training needs `fit`, in a few words, or None where the compiled epoch covers it."""
     if epochs_module() is None:
         return f"the backend is {keras.backend.backend()}"
@@ -57,27 +48,27 @@ def reason_for_fit(model: Any, arguments: dict[str, Any]) -> str | None:
             return f"the model has a `{name}` of its own"
     if keras.distribution.distribution() is not None or _has_strategy(model):
         return "the training is distributed"
-    if arguments["validation_steps"] is not None:
+    if arguments.validation_steps is not None:
         return "`validation_steps` is given"
-    if arguments["shuffle"] not in (True, False):
-        return f"`shuffle` is {arguments['shuffle']!r}"
+    if arguments.shuffle not in (True, False):
+        return f"`shuffle` is {arguments.shuffle!r}"
     for name in ("batch_size", "validation_batch_size", "validation_freq"):
-        if arguments[name] is not None and not _is_count(arguments[name]):
-            return f"`{name}` is {arguments[name]!r}"
-    reason = _reason_of_data(**{name: arguments[name] for name in (*OF_DATA, "batch_size")})
-    reason = reason or _reason_of_steps(arguments)
+        value = getattr(arguments, name)
+        if value is not None and not _is_count(value):
+            return f"`{name}` is {value!r}"
+    reason = _reason_of_data(arguments) or _reason_of_steps(arguments)
     if reason is not None:
         return reason
-    for callback in keras.tree.flatten(arguments["callbacks"] or []):
+    for callback in keras.tree.flatten(arguments.callbacks or []):
         hook = _batch_hook(callback)
         if hook is not None:
             return f"{type(callback).__name__} has `{hook}`"
     return None
 
 
-def describe_labels(arguments: dict[str, Any]) -> str:
+def describe_labels(arguments: FitArguments) -> str:
     """Shapes and dtypes of what a model is trained on, as a string."""
-    x, y = arguments["x"], arguments["y"]
+    x, y = arguments.x, arguments.y
     if hasattr(x, "element_spec"):
         return str(x.element_spec)
     labels = [a for a in keras.tree.flatten(y) if hasattr(a, "shape") and hasattr(a, "dtype")]
@@ -92,17 +83,12 @@ def may_change_model(callback: Any) -> bool:
     )
 
 
-def _reason_of_data(
-    x: Any,
-    y: Any,
-    sample_weight: Any,
-    class_weight: Any,
-    validation_data: Any,
-    validation_split: float,
-    batch_size: Any,
-) -> str | None:
+def _reason_of_data(arguments: FitArguments) -> str | None:
     """`fit` also gets the data that it refuses, to say why."""
     is_dataset = epochs_module().is_dataset
+    x, y, sample_weight = arguments.x, arguments.y, arguments.sample_weight
+    validation_data, validation_split = arguments.validation_data, arguments.validation_split
+    class_weight = arguments.class_weight
     training = [] if is_dataset(x) else [x, y, sample_weight]
     groups = [training, [] if is_dataset(validation_data) else [validation_data]]
     groups = [[a for a in keras.tree.flatten(group) if a is not None] for group in groups]
@@ -112,7 +98,7 @@ def _reason_of_data(
         return "arrays are empty or differ in length"
     has_weights = sample_weight is not None or class_weight is not None
     if is_dataset(x):
-        if has_weights or y is not None or validation_split or batch_size is not None:
+        if has_weights or y is not None or validation_split or arguments.batch_size is not None:
             return "of what is given beside the data set"
         return None
     n_samples = len(groups[0][0])
@@ -125,12 +111,12 @@ def _reason_of_data(
     return None
 
 
-def _reason_of_steps(arguments: dict[str, Any]) -> str | None:
+def _reason_of_steps(arguments: FitArguments) -> str | None:
     """A second epoch would go on in the data where the first stopped."""
-    n_steps = arguments["steps_per_epoch"]
-    is_one_epoch = arguments["epochs"] - arguments["initial_epoch"] <= 1
+    n_steps = arguments.steps_per_epoch
+    is_one_epoch = arguments.epochs - arguments.initial_epoch <= 1
     is_covered = (
-        not epochs_module().is_dataset(arguments["x"])
+        not epochs_module().is_dataset(arguments.x)
         and is_one_epoch
         and _is_count(n_steps)
         and n_steps <= (count_steps(arguments) or 0)
@@ -142,7 +128,7 @@ def _has_strategy(model: Any) -> bool:
     return getattr(model, "_distribute_strategy", None) is not None
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and value > 0
 
 

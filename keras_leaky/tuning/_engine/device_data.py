@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-OF_DATA = ("x", "y", "sample_weight", "class_weight", "validation_data", "validation_split")
+from keras_leaky.tuning._engine.fit_arguments import FitArguments
 
 
 class DeviceData:
@@ -21,27 +21,29 @@ class DeviceData:
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._arguments: list[Any] | None = None
+        self._given: list[Any] | None = None
         self._placed: Any = None
 
-    def place(self, arguments: dict[str, Any]) -> Any:
+    def place(self, arguments: FitArguments) -> Any:
         """Training and validation data, each `(x, y, sample_weight)` of tensors; None if not given.
 
         Args:
-            arguments: Arguments of `fit` by name.
+            arguments: Of `fit`.
         """
-        given = [arguments[name] for name in OF_DATA]
-        if isinstance(class_weight := given[OF_DATA.index("class_weight")], dict):
-            given.append(tuple(class_weight))  # the keys, which flattening loses
-        if self._arguments is None or not _are_same(given, self._arguments):
+        given = [
+            *(arguments.x, arguments.y, arguments.sample_weight, arguments.class_weight),
+            *(arguments.validation_data, arguments.validation_split),
+        ]
+        if isinstance(arguments.class_weight, dict):
+            given.append(tuple(arguments.class_weight))  # the keys, which flattening loses
+        if self._given is None or not _are_same(given, self._given):
             self.forget()  # frees the memory first
-            parts = self._split(*given[: len(OF_DATA)])
-            self._placed = [self._move(part) for part in parts]
-            self._arguments = given
+            self._placed = [self._move(part) for part in self._split(arguments)]
+            self._given = given
         return self._placed
 
     def forget(self) -> None:
-        self._arguments = self._placed = None
+        self._given = self._placed = None
 
     def batch_of(self, data: Any, batch_size: int) -> Any:
         """What stands for a batch of what `place` returned: tensors, or their shapes and dtypes."""
@@ -71,30 +73,23 @@ class DeviceData:
         is_moved = data is None or self._backend.is_dataset(data)
         return data if is_moved else map_arrays(move, data)
 
-    def _split(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any,
-        class_weight: Any,
-        validation_data: Any,
-        validation_split: float,
-    ) -> tuple[Any, Any]:
-        training: Any = (x, y, sample_weight)
+    def _split(self, arguments: FitArguments) -> tuple[Any, Any]:
+        x, validation_data = arguments.x, arguments.validation_data
+        training: Any = (x, arguments.y, arguments.sample_weight)
         validation = None
         if self._backend.is_dataset(validation_data):
             validation = validation_data
         elif validation_data is not None:
             is_many = isinstance(validation_data, tuple | list)
             validation = (*(validation_data if is_many else [validation_data]), None, None)[:3]
-        elif validation_split:
-            n_training = math.floor(n_samples_of(x) * (1.0 - validation_split))
+        elif arguments.validation_split:
+            n_training = math.floor(n_samples_of(x) * (1.0 - arguments.validation_split))
             validation = map_arrays(lambda a: a[n_training:], training)
             training = map_arrays(lambda a: a[:n_training], training)
         if self._backend.is_dataset(x):
             training = x
-        elif class_weight is not None:
-            training = (*training[:2], _weights(training[1], class_weight))
+        elif arguments.class_weight is not None:
+            training = (*training[:2], _weights(training[1], arguments.class_weight))
         return training, validation
 
 

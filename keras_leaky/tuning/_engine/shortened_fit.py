@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_leaky.tuning._engine.coverage import count_steps, read_arguments
+from keras_leaky.tuning._engine.coverage import count_steps
+from keras_leaky.tuning._engine.fit_arguments import FitArguments
 
 FRACTION = "tuner/fraction"  # of the steps, among the values of a trial
 
@@ -25,14 +26,14 @@ def shorten_fit(
     Raises:
         ValueError: If it is less than an epoch of data whose length is not known.
     """
-    arguments = read_arguments(args, kwargs)
-    first, until = arguments["initial_epoch"], arguments["epochs"]
+    arguments = FitArguments.of(args, kwargs)
+    first, until = arguments.initial_epoch, arguments.epochs
     full = until - first
     wanted = fraction * full * (1 + 1e-9)  # a third of 3 epochs is 1
     if full < 1 or wanted >= 1:
         n_epochs = min(int(wanted), full)
         return {**kwargs, "epochs": first + n_epochs}, n_epochs / max(full, 1)
-    n_steps = arguments["steps_per_epoch"] or count_steps(arguments)
+    n_steps = arguments.steps_per_epoch or count_steps(arguments)
     if n_steps is None:
         raise ValueError(
             "`steps_per_epoch` must be given, or more `epochs`, to train with "

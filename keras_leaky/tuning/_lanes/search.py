@@ -21,6 +21,7 @@ from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, propose_by, run_
 from keras_leaky.tuning._lanes.scheduler import Job, open_lanes, run_jobs
 from keras_leaky.tuning._lanes.worker_outcome import Finished, WorkerLostError
 from keras_leaky.tuning._lanes.workplace import Workplace
+from keras_leaky.tuning._project.additions import TrialLog
 from keras_leaky.tuning._project.checkpoint import Checkpoint
 from keras_leaky.tuning._project.data_digest import digest_of
 
@@ -123,7 +124,7 @@ class TrialSource:
         """Whether the oracle has no other trial."""
         return self._is_stopped
 
-    def log_of(self, trial_id: str) -> dict[str, Any]:
+    def log_of(self, trial_id: str) -> TrialLog:
         """How the trainings of a trial went, as the file of the trial has it."""
         return self._tuner._project.log_of(trial_id)
 

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_leaky.tuning._engine.coverage import count_steps, read_arguments
+from keras_leaky.tuning._engine.coverage import count_steps
+from keras_leaky.tuning._engine.fit_arguments import FitArguments
 from keras_leaky.tuning.trainer import Trainer
 
 
@@ -37,7 +38,7 @@ class Workplace:
 
     def count_steps(self) -> int | None:
         """Steps of an epoch; None where the data do not tell."""
-        return count_steps(read_arguments(self.args, self.kwargs))
+        return count_steps(FitArguments.of(self.args, self.kwargs))
 
     def check_can_travel(self, **parts: Any) -> None:
         """Refuses `parts` and arguments of `fit` that cannot be pickled for the workers.

@@ -10,6 +10,7 @@ files as its own.
 """
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -32,11 +33,11 @@ from keras_leaky.storage import (
     set_aside,
 )
 from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, replace_files
+from keras_leaky.tuning._project.additions import OURS, Additions, TrialLog
 from keras_leaky.tuning._project.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE, Checkpoint
 from keras_leaky.tuning._project.objectives import check_objective, describe_objective
 from keras_leaky.tuning._project.reading import (
     ORACLE_FILE,
-    OURS,
     TRIAL_FILE,
     is_finished,
     read_project,
@@ -60,7 +61,7 @@ class Project:
     def __init__(self, oracle: keras_tuner.Oracle, folder: str | os.PathLike[str]) -> None:
         self._oracle, self.folder = oracle, str(folder)
         self._files: dict[str, dict[str, str]] = {}  # trial id -> name -> SHA-256
-        self._logs: dict[str, dict[str, Any]] = {}  # trial id -> what `write_log` was given
+        self._logs: dict[str, TrialLog] = {}  # by trial id
         self._revision = 0  # counts what is written, so that the newest state is known
         self._last_written: dict[str, str] = {}  # path -> checksum
         self._seen: tuple[int, int, int] | None = None  # oracle.json as we left it
@@ -94,11 +95,11 @@ class Project:
         }
         state = {**oracle.get_state(), "ongoing_trials": ongoing}
         values = {name: trial.hyperparameters.values for name, trial in oracle.trials.items()}
-        ours = {"objective": describe_objective(oracle), "trials": values}
+        ours = Additions(objective=describe_objective(oracle), trials=values)
         path = self._path(ORACLE_FILE)
         self._revision += 1
-        content = {**state, OURS: {**ours, "revision": self._revision}}
-        if self._write_if_new(path, [state, ours], content):
+        content = {**state, OURS: dataclasses.replace(ours, revision=self._revision).to_json()}
+        if self._write_if_new(path, [state, ours.to_json()], content):
             self._n_saved = len(oracle.trials)
         if not self._writer:
             self._seen = self._stat()
@@ -112,31 +113,26 @@ class Project:
         self._revision += 1
         begun = _place_in(oracle.start_order, trial.trial_id)
         before = oracle.start_order[begun - 2 : begun - 1] if begun > 1 else []
-        ours = {
-            "before": {name: oracle.trials[name].hyperparameters.values for name in before},
-            "files": self._files.get(trial.trial_id, {}),
-            "log": self.log_of(trial.trial_id) if is_finished(trial) else {},
-            "n_ended": _place_in(oracle.end_order, trial.trial_id) if is_finished(trial) else 0,
-            "n_runs": state["run_times"].get(trial.trial_id, 0),
-            "objective": describe_objective(oracle),
-            "oracle": {key: value for key, value in state.items() if key not in OF_TRIALS},
-            "revision": self._revision,
-        }
+        ours = Additions(
+            before={name: oracle.trials[name].hyperparameters.values for name in before},
+            files=self._files.get(trial.trial_id, {}),
+            log=self.log_of(trial.trial_id) if is_finished(trial) else TrialLog(),
+            n_ended=_place_in(oracle.end_order, trial.trial_id) if is_finished(trial) else 0,
+            n_runs=state["run_times"].get(trial.trial_id, 0),
+            objective=describe_objective(oracle),
+            oracle={key: value for key, value in state.items() if key not in OF_TRIALS},
+            revision=self._revision,
+        )
         path = self._path(f"trial_{trial.trial_id}", TRIAL_FILE)
-        self._write(write_whole, path, encode_json({**trial.get_state(), OURS: ours}))
+        self._write(write_whole, path, encode_json({**trial.get_state(), OURS: ours.to_json()}))
 
-    def keep_log(self, trial_id: str, log: dict[str, Any]) -> None:
-        """Has the file of a trial, when it ends, tell how its trainings went.
-
-        Args:
-            trial_id: Of the trial.
-            log: Dict of what JSON keeps, as `read_trials` reads it.
-        """
+    def keep_log(self, trial_id: str, log: TrialLog) -> None:
+        """Has the file of a trial, when it ends, tell how its trainings went."""
         self._logs[trial_id] = log
 
-    def log_of(self, trial_id: str) -> dict[str, Any]:
-        """What `keep_log` was given for a trial, {} if there is none."""
-        return self._logs.get(trial_id, {})
+    def log_of(self, trial_id: str) -> TrialLog:
+        """What `keep_log` was given for a trial; an empty one if nothing was."""
+        return self._logs.get(trial_id, TrialLog())
 
     def write_checkpoint(self, trial_id: str, checkpoint: Checkpoint | None) -> None:
         """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums.
@@ -271,7 +267,7 @@ class Project:
             return False
         objective, ours = describe_objective(self._oracle), found.newest
         if any(record.trial.score is not None for record in found.records.values()):
-            check_objective(ours.get("objective", objective), objective, self.folder)
+            check_objective(ours.objective or objective, objective, self.folder)
         if found.base_state is None:
             raise ValueError(
                 f"The project in {self.folder} was written by KerasTuner and has lost oracle.json, "
@@ -284,16 +280,16 @@ class Project:
                 f"The project in {self.folder} cannot be resumed by a "
                 f"{type(self._oracle).__name__}: {_WAY_OUT}. Received: {error!r}"
             ) from error
-        self._revision = max(self._revision, ours.get("revision", 0))
+        self._revision = max(self._revision, ours.revision)
         self._files = {
-            name: found.records[name].ours.get("files", {})
+            name: found.records[name].ours.files or {}
             for name, trial in self._oracle.trials.items()
             if is_finished(trial) and name in found.records
         }
         self._logs = {
-            name: record.ours["log"]
+            name: record.ours.log
             for name, record in found.records.items()
-            if "log" in record.ours
+            if record.ours.log is not None
         }
         for trial in new:
             if self._can_repair and is_finished(trial):

@@ -8,10 +8,10 @@ from typing import Any
 
 from keras_leaky.storage import DamagedFileError, checksum_of_file, read_json
 from keras_leaky.tuning._keras_tuner import Trial, TrialStatus
+from keras_leaky.tuning._project.additions import OURS, Additions
 from keras_leaky.tuning._project.checkpoint import BUILD_CONFIG_FILE, WEIGHTS_FILE
 
 ORACLE_FILE, TRIAL_FILE = "oracle.json", "trial.json"
-OURS = "keras_leaky"  # the key of what we add to KerasTuner's files
 _TRIAL_KEYS = (
     "trial_id",
     "hyperparameters",
@@ -30,16 +30,16 @@ class Record:
 
     Attributes:
         trial: `keras_tuner.engine.trial.Trial`.
-        ours: What we added to the file of KerasTuner; empty if KerasTuner wrote it.
+        ours: What we added to the file of KerasTuner; nothing if KerasTuner wrote it.
     """
 
     trial: Trial
-    ours: dict[str, Any]
+    ours: Additions
 
     def as_unfinished(self) -> "Record":
         """For a trial that has to run again though it had finished, with all its tries."""
         trial = waiting(self.trial.trial_id, self.trial.hyperparameters)
-        return Record(trial, {**self.ours, "n_runs": 0})
+        return Record(trial, dataclasses.replace(self.ours, n_runs=0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Found:
     """
 
     state: dict[str, Any] | None
-    ours: dict[str, Any]
+    ours: Additions
     records: dict[str, Record]
 
     @property
@@ -61,15 +61,15 @@ class Found:
         return self.state is None and not self.records
 
     @property
-    def newest(self) -> dict[str, Any]:
+    def newest(self) -> Additions:
         """What we added to the file that was written last."""
         ours = [self.ours, *(record.ours for record in self.records.values())]
-        return max(ours, key=lambda ours: ours.get("revision", -1))
+        return max(ours, key=lambda ours: ours.revision)
 
     @property
     def base_state(self) -> dict[str, Any] | None:
         """The newest state of the oracle, None if no file has any."""
-        newer = self.newest.get("oracle")
+        newer = self.newest.oracle
         if self.state is None:
             return newer
         return {**self.state, **(newer or {})}
@@ -119,23 +119,23 @@ def read_records(folder: str, set_aside: Callable[[str, str], None]) -> dict[str
 
 def _read_oracle(
     folder: str, keys: Collection[str], set_aside: Callable[[str, str], None]
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+) -> tuple[dict[str, Any] | None, Additions]:
     path = os.path.join(folder, ORACLE_FILE)
     try:
         state = read_json(path, keys)
     except FileNotFoundError:
-        return None, {}
+        return None, Additions()
     except DamagedFileError:
         set_aside(path, ". It is made again from the files of the trials")
-        return None, {}
-    return state, state.pop(OURS, {})
+        return None, Additions()
+    return state, Additions.from_json(state.pop(OURS, {}))
 
 
 def _read_trial(folder: str, trial_id: str, set_aside: Callable[[str, str], None]) -> Record | None:
     path, consequence = os.path.join(folder, TRIAL_FILE), f". Trial {trial_id} runs again"
     try:
         content = read_json(path, _TRIAL_KEYS)
-        ours = content.pop(OURS, {})
+        ours = Additions.from_json(content.pop(OURS, {}))
         record = Record(_trial_from(content, trial_id), ours)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -146,7 +146,8 @@ def _read_trial(folder: str, trial_id: str, set_aside: Callable[[str, str], None
         if os.path.isdir(os.path.join(folder, name)):  # nothing could be written there
             set_aside(os.path.join(folder, name), "")
     is_whole = True
-    for name, checksum in (ours.get("files", {}) if is_finished(record.trial) else {}).items():
+    files = (ours.files or {}) if is_finished(record.trial) else {}
+    for name, checksum in files.items():
         path = os.path.join(folder, name)
         try:
             if checksum_of_file(path) != checksum:

@@ -38,9 +38,9 @@ def recover(oracle: keras_tuner.Oracle, found: Found) -> list[Trial]:
         The trials that take the place of lost ones.
     """
     base: Any = found.base_state  # `Project.reload` has seen that there is one
-    state, values = dict(base), dict(found.ours.get("trials", {}))
+    state, values = dict(base), dict(found.ours.trials or {})
     for record in found.records.values():
-        values.update(record.ours.get("before", {}))
+        values.update(record.ours.before or {})
     names = [*state.get("start_order", []), *values, *sorted(found.records)]
     names = _in_order([*names, *_gaps(names)])
     space = keras_tuner.HyperParameters.from_config(state["hyperparameters"])
@@ -63,16 +63,16 @@ def recover(oracle: keras_tuner.Oracle, found: Found) -> list[Trial]:
     if "brackets" in state:  # of Hyperband
         state["brackets"] = [_without_lost(bracket, trials) for bracket in state["brackets"]]
 
-    n_runs = state.get("run_times", {})
+    known_runs = state.get("run_times", {})
     n_runs = {
-        name: record.ours.get("n_runs", n_runs.get(name, 0))
+        name: known_runs.get(name, 0) if record.ours.n_runs is None else record.ours.n_runs
         for name, record in found.records.items()
     }
     places = {name: place for place, name in enumerate(state.get("end_order", []), start=1)}
     places |= {
-        name: record.ours["n_ended"]
+        name: record.ours.n_ended
         for name, record in found.records.items()
-        if "n_ended" in record.ours and is_finished(record.trial)
+        if record.ours.n_ended is not None and is_finished(record.trial)
     }
     end_order = sorted(places, key=places.__getitem__)
     _restore(oracle, {**state, "run_times": n_runs, "end_order": end_order}, trials)

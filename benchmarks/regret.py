@@ -16,6 +16,7 @@ from rich.table import Table
 from scipy import stats
 
 from benchmarks.measuring import environment, refuse, write_json
+from benchmarks.regret_peers import PEERS, Task, check_peers, choose_point
 from keras_leaky.study import Study, load
 from keras_leaky.tuning import train_all
 from recipes import datasets
@@ -24,6 +25,7 @@ from recipes.nets import Net
 ARM = "leaky_relu"
 TUNERS = ("halving", "random", "bayesian", "hyperband")
 FINALISTS = (1, 3, 5)
+BUDGET = "halving", 3  # tuner and finalists of the study whose seconds the peers get: the defaults
 N_IMAGES, BATCH_SIZE, TRIALS = 10_000, 128, 20
 CASES = {  # data, net, epochs
     "mlp": ("mnist", "mlp", 2),
@@ -41,7 +43,21 @@ class Options:
     For each search seed and tuner a study searches Leaky ReLU and ReLU and trains its five best
     points of each with three seeds. So the choice with 1, 3 and 5 finalists is known. Every chosen
     point is then trained with ten new seeds. Regret is the mean of the best point of all, less the
-    mean of the chosen one, in points of validation accuracy; n is searches times two arms.
+    mean of the chosen one, in points of validation accuracy; n is searches times arms.
+
+    The peers search Leaky ReLU alone. Each gets the seconds that the study with successive halving
+    and three finalists took for this arm and this search seed, and its best trial is its choice,
+    which is trained with the same ten seeds. The trial that runs when the seconds are over does
+    not count; only a first one is waited for, and the column of seconds shows it. Imports and the
+    loading of data take none of the seconds, compilations do, as in the study. The rows of arm
+    leaky_relu compare them with that study, if halving is among the tuners.
+
+    - hyperband-stock: KerasTuner's Hyperband and its own trials, up to 9 epochs, on the same net.
+    - optuna-median, optuna-halving: Optuna's TPE with MedianPruner or SuccessiveHalvingPruner on a
+      plain PyTorch loop of the same net, with as many epochs a trial as the study.
+
+    All search in this process, one after the other, with the threads that Keras's backend and
+    PyTorch take by default: on a CPU that others use too, OMP_NUM_THREADS=1 can be faster.
 
     Run the command again with the same folder to go on where it stopped.
     """
@@ -54,6 +70,8 @@ class Options:
     """Of mlp, cnn, cifar."""
     tuners: tuple[str, ...] = TUNERS
     """Of halving, random, bayesian, hyperband."""
+    peers: tuple[str, ...] = tuple(PEERS)
+    """Of hyperband-stock, optuna-median, optuna-halving; none where nothing follows."""
     searches: int = 10
     """Search seeds, from 1."""
     small: bool = False
@@ -90,6 +108,7 @@ def search(folder: Path, net: Net, parts: Any, tuner: str, seed: int, small: boo
         validation_data=parts.validation,
         epochs=n_epochs,
         batch_size=BATCH_SIZE,
+        workers=0,  # the seconds of trials in several processes would add up to more than passed
         verbose=0,
     )
 
@@ -122,8 +141,10 @@ def choices_of(outcome: Any, arm: str) -> dict[int, tuple[dict[str, Any], float]
     return found
 
 
-def judge(path: Path, net: Net, parts: Any, arm: str, points: list[dict[str, Any]]) -> None:
-    """Trains the points that `path` does not have from ten new seeds, and adds them to it."""
+def judge(
+    path: Path, net: Net, parts: Any, arm: str, points: list[dict[str, Any]], seeds: range
+) -> None:
+    """Trains the points that `path` does not have from new seeds, and adds them to it."""
     known = json.loads(path.read_text()) if path.exists() else {}
     study = Study(net, arms=[ARM], directory=path.with_suffix(".none"))  # which never runs
     for point in track(points, f"{path.stem}: judging"):
@@ -135,7 +156,7 @@ def judge(path: Path, net: Net, parts: Any, arm: str, points: list[dict[str, Any
             [point],
             *parts.train,
             validation_data=parts.validation,
-            seeds=JUDGES,
+            seeds=seeds,
             epochs=net.n_epochs,
             batch_size=BATCH_SIZE,
             verbose=0,
@@ -148,35 +169,61 @@ def name_of(point: dict[str, Any]) -> str:
     return hashlib.sha256(repr(sorted(point.items())).encode()).hexdigest()[:16]
 
 
+def seconds_for_peers(folder: Path, net: Net, parts: Any, seed: int, small: bool) -> float:
+    """That our study with this search seed took for the arm that the peers search."""
+    tuner, n_finalists = BUDGET
+    outcome = search(folder / f"{tuner}-{seed}", net, parts, tuner, seed, small)
+    _, seconds = choices_of(outcome, ARM)[n_finalists]
+    return min(seconds, 1.0) if small else seconds
+
+
 def measure(name: str, options: Options) -> list[dict[str, Any]]:
     """Rows of a case, one a tuner and number of finalists."""
     parts, net, _ = load_case(name, options)
+    folder = options.out / name
     chosen: list[tuple[str, int, str, dict[str, Any], float]] = []
-    runs = [(tuner, seed) for seed in range(1, options.searches + 1) for tuner in options.tuners]
+    searches = range(1, options.searches + 1)
+    runs = [(tuner, seed) for seed in searches for tuner in options.tuners]
     for tuner, seed in track(runs, f"{name}: searching"):
-        folder = options.out / name / f"{tuner}-{seed}"
-        outcome = search(folder, net, parts, tuner, seed, options.small)
+        outcome = search(folder / f"{tuner}-{seed}", net, parts, tuner, seed, options.small)
         for arm in outcome.arms:
             for n, (point, seconds) in choices_of(outcome, arm).items():
                 chosen.append((tuner, n, arm, point, seconds))
-    regrets: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    for seed in track(searches, f"{name}: peers") if options.peers else ():
+        seconds = seconds_for_peers(folder, net, parts, seed, options.small)
+        task = Task(net, parts, BATCH_SIZE, HYPERBAND_EPOCHS, seed, seconds)
+        for peer in options.peers:
+            found = choose_point(peer, folder / f"{peer}-{seed}.json", task)
+            chosen.append((peer, 1, ARM, *found))
+    regrets: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
     for arm in ("relu", ARM):
         path = options.out / f"{name}-{arm}.json"
         own = [row for row in chosen if row[2] == arm]
+        if not own:  # of ReLU, where peers are alone
+            continue
         unique = {name_of(point): point for _, _, _, point, _ in own}
-        judge(path, net, parts, arm, list(unique.values()))
+        seeds = JUDGES[:2] if options.small else JUDGES
+        judge(path, net, parts, arm, list(unique.values()), seeds)
         means = {key: np.mean(v) for key, v in json.loads(path.read_text()).items()}
         best = max(means[key] for key in unique)
         for tuner, n, _, point, seconds in own:
-            regrets[tuner, n].append((100 * float(best - means[name_of(point)]), seconds))
+            value = 100 * float(best - means[name_of(point)]), seconds
+            if tuner in TUNERS:
+                regrets["both", tuner, n].append(value)
+            # What the peers are compared with: one arm, and the study whose seconds they get.
+            if tuner in PEERS or (options.peers and (arm, tuner, n) == (ARM, *BUDGET)):
+                regrets[ARM, tuner, n].append(value)
     return [make_row(name, *key, values) for key, values in regrets.items()]
 
 
-def make_row(case: str, tuner: str, n_finalists: int, values: list[Any]) -> dict[str, Any]:
+def make_row(
+    case: str, arms: str, tuner: str, n_finalists: int, values: list[Any]
+) -> dict[str, Any]:
     regret, seconds = np.array(values).T
     half = float(stats.t.ppf(0.975, len(regret) - 1) * stats.sem(regret)) if len(regret) > 1 else 0
     return {
         "case": case,
+        "arms": arms,
         "tuner": tuner,
         "finalists": n_finalists,
         "n": len(regret),
@@ -194,6 +241,9 @@ def main(options: Options, console: Console) -> None:
     for tuner in options.tuners:
         if tuner not in TUNERS:
             refuse(f"`--tuners` must be of {', '.join(TUNERS)}. Received: {tuner}")
+    check_peers(options.peers)
+    if not options.tuners and not options.peers:
+        refuse("`--tuners` or `--peers` must name something to compare. Received: neither")
     options.out.mkdir(parents=True, exist_ok=True)
     console.print(environment(), highlight=False, soft_wrap=True)
     rows = []

@@ -58,6 +58,16 @@ def to_device(x, y):
 
 
 def make_net(case, alpha):
+    net = stack_layers(case, alpha)
+    for weight in net.parameters():  # as Keras starts: the curve compares accuracies
+        if weight.ndim > 1:
+            nn.init.xavier_uniform_(weight)
+        else:
+            nn.init.zeros_(weight)
+    return net
+
+
+def stack_layers(case, alpha):
     """As `search_cases.make_build`, with the activation after the pooling."""
     parts, n_channels = [], case.image_shape[-1]
     for filters in case.filters:
@@ -69,26 +79,22 @@ def make_net(case, alpha):
     for _ in range(case.n_hidden):
         parts += [nn.Linear(n_features, N_UNITS), nn.LeakyReLU(alpha)]
         n_features = N_UNITS
-    net = nn.Sequential(*parts, nn.Linear(n_features, N_CLASSES))
-    for weight in net.parameters():  # as Keras starts: the curve compares accuracies
-        if weight.ndim > 1:
-            nn.init.xavier_uniform_(weight)
-        else:
-            nn.init.zeros_(weight)
-    return net
+    return nn.Sequential(*parts, nn.Linear(n_features, N_CLASSES))
 
 
 def scale(x):
     return x.float() / 255
 
 
-def train_epoch(net, optimizer, x, y):
+def train_epoch(net, optimizer, x, y, batch_size=BATCH_SIZE, schedule=None):
     net.train()
-    for batch in torch.randperm(len(x), device=x.device).split(BATCH_SIZE):
+    for batch in torch.randperm(len(x), device=x.device).split(batch_size):
         loss = functional.cross_entropy(net(scale(x[batch])), y[batch])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        if schedule is not None:
+            schedule.step()
 
 
 @torch.no_grad()

@@ -169,32 +169,35 @@ def name_of(point: dict[str, Any]) -> str:
     return hashlib.sha256(repr(sorted(point.items())).encode()).hexdigest()[:16]
 
 
-def seconds_for_peers(folder: Path, net: Net, parts: Any, seed: int, small: bool) -> float:
-    """That our study with this search seed took for the arm that the peers search."""
+def ask_peer(
+    folder: Path, net: Net, parts: Any, peer: str, seed: int, small: bool
+) -> tuple[dict[str, float], float]:
+    """The point that a peer chooses in the seconds of our study, and its seconds."""
     tuner, n_finalists = BUDGET
     outcome = search(folder / f"{tuner}-{seed}", net, parts, tuner, seed, small)
     _, seconds = choices_of(outcome, ARM)[n_finalists]
-    return min(seconds, 1.0) if small else seconds
+    seconds = min(seconds, 1.0) if small else seconds
+    task = Task(net, parts, BATCH_SIZE, HYPERBAND_EPOCHS, seed, seconds)
+    return choose_point(peer, folder / f"{peer}-{seed}.json", task)
 
 
 def measure(name: str, options: Options) -> list[dict[str, Any]]:
-    """Rows of a case, one a tuner and number of finalists."""
+    """Rows of a case, one a tuner and number of finalists, then one a peer."""
     parts, net, _ = load_case(name, options)
     folder = options.out / name
     chosen: list[tuple[str, int, str, dict[str, Any], float]] = []
-    searches = range(1, options.searches + 1)
-    runs = [(tuner, seed) for seed in searches for tuner in options.tuners]
-    for tuner, seed in track(runs, f"{name}: searching"):
-        outcome = search(folder / f"{tuner}-{seed}", net, parts, tuner, seed, options.small)
+    # The peers beside the study whose seconds they get: the load of a machine changes in hours.
+    searches = (*options.tuners, *options.peers)
+    runs = [(who, seed) for seed in range(1, options.searches + 1) for who in searches]
+    for who, seed in track(runs, f"{name}: searching"):
+        if who in PEERS:
+            found = ask_peer(folder, net, parts, who, seed, options.small)
+            chosen.append((who, 1, ARM, *found))
+            continue
+        outcome = search(folder / f"{who}-{seed}", net, parts, who, seed, options.small)
         for arm in outcome.arms:
             for n, (point, seconds) in choices_of(outcome, arm).items():
-                chosen.append((tuner, n, arm, point, seconds))
-    for seed in track(searches, f"{name}: peers") if options.peers else ():
-        seconds = seconds_for_peers(folder, net, parts, seed, options.small)
-        task = Task(net, parts, BATCH_SIZE, HYPERBAND_EPOCHS, seed, seconds)
-        for peer in options.peers:
-            found = choose_point(peer, folder / f"{peer}-{seed}.json", task)
-            chosen.append((peer, 1, ARM, *found))
+                chosen.append((who, n, arm, point, seconds))
     regrets: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
     for arm in ("relu", ARM):
         path = options.out / f"{name}-{arm}.json"

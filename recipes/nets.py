@@ -57,6 +57,7 @@ class Net:
         optimizer: adam, or sgd with momentum 0.9.
         augment: Whether to shift the images at random, and flip those in color.
         precision: Name of a Keras dtype policy.
+        n_units: Of each hidden dense layer.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Net:
     optimizer: str = "adam"
     augment: bool = False
     precision: str = "float32"
+    n_units: int = HIDDEN_UNITS
 
     def __call__(self, hp: Any, rectifier: Any) -> keras.Model:
         inputs = keras.Input(self.image_shape, dtype="uint8", name="image")
@@ -146,7 +148,7 @@ class Net:
             return keras.layers.GlobalMaxPooling2D(dtype=dtype)(x)
         x = keras.layers.Flatten(dtype=dtype)(x)
         for _ in range(depth if kind == "mlp" else 1):
-            x = rectify(keras.layers.Dense(HIDDEN_UNITS, **weights())(x))
+            x = rectify(keras.layers.Dense(self.n_units, **weights())(x))
         return x
 
 

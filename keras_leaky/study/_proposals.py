@@ -10,6 +10,7 @@ import keras_tuner
 import numpy as np
 from scipy.stats import qmc
 
+from keras_leaky.study._estimates import SECONDS_A_PROGRAM, SECONDS_A_TRAINING
 from keras_leaky.study.errors import InputError
 from keras_leaky.tuning import (
     BayesianOptimizationOracle,
@@ -172,21 +173,32 @@ def make_tuner(
     return tuner
 
 
-def count_rungs(trials: int, epochs: int, n_steps: int | None, n_full: int) -> int:
+def count_rungs(
+    trials: int, epochs: int, n_steps: int | None, n_full: int, epoch_seconds: float | None
+) -> int:
     """How many rungs successive halving has.
 
     At most 3, and only so many that the shortest training has `MIN_STEPS` steps, or an epoch where
     the data do not tell how many steps that has. One, which trains all points in full, unless a
-    quarter of the work is saved.
+    quarter of the time is saved: a short training has to be built and saved too, and every rung is
+    a program to compile.
+
+    Args:
+        epoch_seconds: As estimated; None counts the training alone.
     """
     costs = {}
     for n_rungs in range(1, _MOST_RUNGS + 1):
         factor = _FACTOR ** (n_rungs - 1)
         is_long = (epochs if n_steps is None else n_steps * epochs / MIN_STEPS) >= factor
         if n_rungs == 1 or is_long:
-            costs[n_rungs] = sum(n * part for n, part in describe_rungs(trials, n_rungs, n_full))
+            rungs = describe_rungs(trials, n_rungs, n_full)
+            costs[n_rungs] = sum(n * part for n, part in rungs)
+            if epoch_seconds is not None:
+                costs[n_rungs] *= epochs * epoch_seconds
+                costs[n_rungs] += sum(n for n, _ in rungs) * SECONDS_A_TRAINING
+                costs[n_rungs] += n_rungs * SECONDS_A_PROGRAM
     cheapest = min(costs, key=lambda n_rungs: costs[n_rungs])
-    return cheapest if costs[cheapest] <= 0.75 * trials else 1
+    return cheapest if costs[cheapest] <= 0.75 * costs[1] else 1
 
 
 def describe_rungs(trials: int, n_rungs: int, n_full: int) -> list[tuple[int, float]]:

@@ -6,16 +6,12 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_leaky.study._estimates import SECONDS_A_TRAINING, estimate_epoch_seconds
 from keras_leaky.study._folder import StudyContent
 from keras_leaky.study._prepared import Prepared
 from keras_leaky.study.environment import count_threads
 from keras_leaky.tuning._lanes.workplace import Workplace
 
-# What the estimate rests on: an estimate from the net and the data, and not a measurement, is the
-# same in every run, and so are the bits of the results.
-_PRODUCTS_A_SECOND = 8e9  # of one core, forward and backward
-_SECONDS_A_STEP = 1e-3
-_SECONDS_A_TRAINING = 0.2
 _SECONDS_TO_START = 15
 _PROCESS_BYTES = 1.5e9
 
@@ -87,12 +83,11 @@ def _estimate_seconds(prepared: Prepared) -> float | None:
     n_steps = Workplace(prepared.data.fit_args, prepared.fit_kwargs).count_steps()
     if n_steps is None:
         return None
-    n_examples = n_steps * (prepared.fit_kwargs.get("batch_size") or 32)
     n_products = max(probe.n_products for probe in prepared.probes.values())
-    epoch = n_steps * _SECONDS_A_STEP
-    epoch += n_examples * n_products / (_PRODUCTS_A_SECOND * count_threads())
+    batch_size = prepared.fit_kwargs.get("batch_size") or 32
+    epoch = estimate_epoch_seconds(n_products, n_steps, batch_size, count_threads())
     n_runs, n_epochs = prepared.n_runs_and_epochs()
-    return n_epochs * epoch + n_runs * _SECONDS_A_TRAINING
+    return n_epochs * epoch + n_runs * SECONDS_A_TRAINING
 
 
 def _most_for_memory(prepared: Prepared) -> int:

@@ -21,6 +21,7 @@ from keras_leaky.study._checks import (
     digest_data,
     probe_arm,
 )
+from keras_leaky.study._estimates import estimate_epoch_seconds
 from keras_leaky.study._fingerprint import check_same, plain
 from keras_leaky.study._folder import StoredArm, StudyContent, StudyFolder
 from keras_leaky.study._prepared import Prepared
@@ -101,8 +102,8 @@ class Study:
         tuner: "halving" (points spread evenly, the same rates in all arms, trained with a ninth of
             the steps; the best of them with a third and then in full), "random" (all in full),
             "bayesian", "hyperband" or "grid"; or a function that returns a `keras_tuner.Oracle`,
-            called with `objective`, `max_trials` and `seed`. Where "halving" would leave too few
-            steps or points, as in short trainings, all points are trained in full.
+            called with `objective`, `max_trials` and `seed`. Where "halving" would save less than a
+            quarter of the time, as in trainings of a second, all points are trained in full.
         trials: int >= 1, of each arm. Defaults to 20. Leave it out with "hyperband".
         executions: int >= 1. Trainings of a trial, each with its own seed; the score is their mean.
         finalists: int >= 1. So many of an arm's best points are trained again with 3 seeds before
@@ -361,7 +362,7 @@ class Study:
         if sample_weight is not None:
             kwargs["sample_weight"] = sample_weight
         callbacks = keras.tree.flatten(callbacks or [])
-        n_rungs = self._count_rungs(Workplace(data.fit_args, kwargs))
+        n_rungs = self._count_rungs(Workplace(data.fit_args, kwargs), probes)
         content = self._describe(
             data, probes, kwargs, callbacks, {"grid": points, "n_rungs": n_rungs}, notes
         )
@@ -369,15 +370,20 @@ class Study:
             self, data, kwargs, callbacks, self.objective, probes, content, points, n_rungs, notes
         )
 
-    def _count_rungs(self, place: Workplace) -> int:
+    def _count_rungs(self, place: Workplace, probes: Mapping[str, Probe]) -> int:
         """Of successive halving. A study that is resumed keeps its number."""
         if self.tuner != "halving":
             return 1
         if self.is_resumed:
             return self.folder.read_study().fingerprint["n_rungs"]
         epochs = place.kwargs.get("epochs", 1)
-        n_full = max(self.finalists, MIN_FULL)
-        return count_rungs(self.trials, epochs, place.count_steps(), n_full)
+        n_steps, n_full = place.count_steps(), max(self.finalists, MIN_FULL)
+        seconds = None
+        if n_steps is not None:
+            n_products = max(probe.n_products for probe in probes.values())
+            batch_size = place.kwargs.get("batch_size") or 32
+            seconds = estimate_epoch_seconds(n_products, n_steps, batch_size)
+        return count_rungs(self.trials, epochs, n_steps, n_full, seconds)
 
     def _describe(
         self,

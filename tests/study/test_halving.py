@@ -20,6 +20,15 @@ def make_halving(directory, **kwargs):
     return make_study(directory, **{"trials": 20, "tuner": "halving", **kwargs})
 
 
+@pytest.fixture(autouse=True, scope="module")
+def slow_net():
+    """As if a step of the tiny net took a second, so that it is worth to train it briefly."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_leaky.study._estimates.SECONDS_A_STEP", 1.0)
+        patch.setattr("keras_leaky.study._workers._SECONDS_TO_START", float("inf"))
+        yield
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     path = tmp_path_factory.mktemp("halving")
@@ -145,7 +154,12 @@ def test_the_plan_says_what_each_rung_trains(tmp_path):
     ],
 )
 def test_how_many_rungs_there_are(trials, epochs, n_steps, n_rungs):
-    assert count_rungs(trials, epochs, n_steps, 5) == n_rungs
+    assert count_rungs(trials, epochs, n_steps, 5, None) == n_rungs
+
+
+@pytest.mark.parametrize(("epoch_seconds", "n_rungs"), [(0.1, 1), (1.0, 3)])
+def test_trainings_of_a_moment_are_not_made_shorter(epoch_seconds, n_rungs):
+    assert count_rungs(20, 2, 100, 5, epoch_seconds) == n_rungs
 
 
 def test_the_work_is_counted_in_full_epochs():

@@ -1,0 +1,267 @@
+"""Which learning rate does a slope want? Every slope at every rate, in nets of several depths."""
+
+import csv
+import gzip
+import io
+import itertools
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import tyro
+
+from keras_leaky import storage
+from keras_leaky.diagnostics import dead_units
+from keras_leaky.initializers import RectifierNormal
+from keras_leaky.layers import LeakyReLU, PReLU
+from keras_leaky.study import InputError
+from keras_leaky.tuning import train_all
+from recipes import datasets
+from recipes.nets import Net
+
+SLOPES = (-1.0, -0.5, 0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
+PRELU = "prelu"
+INITS = ("he", "own")  # He's gain for every slope, or the gain of the slope
+OPTIMIZERS = {"sgd": (1e-3, 10.0), "adam": (1e-5, 1e-1)}  # with the rates of the first pass
+NETS = {"mlp2": 100, "mlp8": 100, "mlp30": 32}  # hidden layers, and units of each
+SECOND_NETS = ("mlp2", "mlp8")
+N_RATES, STEP, N_NEAR = 12, 1.4, 7
+N_IMAGES, BATCH_SIZE, N_SAMPLE = 10_000, 128, 500
+COLUMNS = (
+    *("net", "optimizer", "init", "slope", "learning_rate", "seed", "val_loss", "val_accuracy"),
+    *("failure", "dead_fraction", "inactive_fraction"),
+)
+
+
+@dataclass
+class Options:
+    """Slopes and learning rates of Leaky ReLU, and PReLU, over the whole plane.
+
+    First pass: 12 rates over four decades, 2 seeds, one epoch. Second pass, for nets of 2 and 8
+    hidden layers: 7 rates 1.4 times apart around each best one, 8 paired seeds, 3 epochs. Every
+    training sees 10,000 images of MNIST, and its rate is the peak of a triangle over all steps.
+
+    The folder gets a table a group of trainings (PASS-NET-OPTIMIZER-INIT.csv.gz). Run the command
+    again with the same folder to go on where it stopped; `python -m recipes.atlas_map RUN` draws
+    the maps.
+    """
+
+    out: Path = Path("runs/atlas")
+    """Folder for the tables."""
+    data_dir: Path | None = None
+    """Folder with mnist.npz or cifar10.npz; without it, Keras's cache or a download."""
+    dataset: str = "mnist"
+    """mnist or cifar10."""
+    nets: tuple[str, ...] = tuple(NETS)
+    """Of mlp2, mlp8, mlp30."""
+    workers: int = 0
+    """Processes of one thread; 0 trains in this one. The last bits depend on it."""
+    quick: bool = False
+    """Few slopes, rates and images, in two minutes: does it run?"""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trainings that are kept in one file."""
+
+    stage: str  # first or second
+    net: str
+    optimizer: str
+    init: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.stage}-{self.net}-{self.optimizer}-{self.init}.csv.gz"
+
+
+@dataclass(frozen=True)
+class Rectifier:
+    """What a `Net` asks for: the layer of a slope, and its initializer."""
+
+    slope: Any
+    init: str
+
+    def __call__(self, **kwargs: Any) -> keras.layers.Layer:
+        return PReLU(**kwargs) if self.slope == PRELU else LeakyReLU(self.slope, **kwargs)
+
+    def initializer(self) -> keras.initializers.Initializer:
+        if self.init == "he":
+            return RectifierNormal("relu")
+        if self.slope == PRELU:
+            return RectifierNormal("prelu", 0.25)
+        return RectifierNormal("leaky_relu", self.slope)
+
+
+def build(net: Net, init: str, point: tuple[Any, float]) -> keras.Model:
+    """The model of a slope and a learning rate."""
+    hp = keras_tuner.HyperParameters()
+    hp.values["learning_rate"] = point[1]
+    return net(hp, Rectifier(point[0], init))
+
+
+@dataclass
+class Examine:
+    """Loss, accuracy and dead units of a trained model."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __call__(self, model: keras.Model) -> dict[str, float]:
+        loss, accuracy = model.evaluate(self.x, self.y, batch_size=1000, verbose=0)  # type: ignore[arg-type]
+        layers = [
+            one
+            for one in dead_units(model, self.x[:N_SAMPLE]).to_dict()["layers"]
+            if one["layer"].startswith("rectifier")
+        ]
+        n_units = sum(one["n_units"] for one in layers)
+        return {
+            "val_loss": loss,
+            "val_accuracy": accuracy,
+            "dead_fraction": sum(one["n_dead"] for one in layers) / n_units,
+            "inactive_fraction": sum(one["n_inactive"] for one in layers) / n_units,
+        }
+
+
+def run_group(
+    group: Group, points: Sequence[tuple[Any, float]], seeds: Sequence[int], parts: Any,
+    options: Options,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The rows of a group, from its file or from trainings."""
+    path = options.out / group.file_name
+    if path.exists():
+        return read_rows(path)
+    n_epochs = 1 if group.stage == "first" else 3
+    n_steps = -(-len(parts.x_train) // BATCH_SIZE)
+    net = Net(
+        group.net, parts.image_shape, parts.n_classes, n_steps, n_epochs,
+        learning_rate_range=(1e-9, 1e9), optimizer=group.optimizer, n_units=NETS[group.net],
+    )  # fmt: skip
+    print(f"{group.file_name}: {len(points)} points, {len(seeds)} seeds", flush=True)
+    trained = train_all(
+        partial(build, net, group.init),
+        points,
+        *parts.train,
+        seeds=seeds,
+        examine=Examine(*parts.validation),
+        workers=options.workers,
+        epochs=n_epochs,
+        batch_size=BATCH_SIZE,
+    )
+    own = {"net": group.net, "optimizer": group.optimizer, "init": group.init}
+    rows = [
+        {
+            **own,
+            "slope": one.point[0],
+            "learning_rate": one.point[1],
+            "seed": one.seed,
+            "failure": one.failure or "",
+            **(one.examined or {}),
+        }
+        for one in trained
+    ]
+    write_rows(path, rows)
+    return read_rows(path)
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    storage.write_whole(path, gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows with numbers in the place of texts; None for an empty cell."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    return [
+        {key: _value(key, cell) for key, cell in row.items()}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def _value(key: str, cell: str) -> Any:
+    if key in ("net", "optimizer", "init", "failure") or cell == PRELU:
+        return cell
+    return float(cell) if cell else None
+
+
+def best_rates(rows: Sequence[dict[str, Any]]) -> dict[Any, float]:
+    """The rate with the lowest mean validation loss of each slope, none where all diverge."""
+    losses: dict[Any, dict[float, list[float]]] = {}
+    for row in rows:
+        loss = row["val_loss"] if row["val_loss"] is not None else np.inf
+        losses.setdefault(row["slope"], {}).setdefault(row["learning_rate"], []).append(loss)
+    found = {}
+    for slope, by_rate in losses.items():
+        means = {rate: float(np.mean(values)) for rate, values in by_rate.items()}
+        rate = min(means, key=lambda rate: means[rate])
+        if np.isfinite(means[rate]):
+            found[slope] = rate
+    return found
+
+
+def check_folder(options: Options, source: str) -> None:
+    """Writes the settings of a new run; refuses the folder of another."""
+    path = options.out / "atlas.json"
+    now = {"dataset": options.dataset, "quick": options.quick, "source": source}
+    now["n_workers"] = min(options.workers, 1)  # any number of workers gives the same numbers
+    try:
+        before = storage.read_json(path)
+    except FileNotFoundError:
+        storage.write_json(path, now, readable=True)
+        return
+    except storage.DamagedFileError as error:
+        raise InputError(f"{error}. Start again in another folder.") from error
+    if before != now:
+        raise InputError(
+            f"`--out` must be a new folder, or that of the same run. Received: {options.out}, made "
+            f"with {before}, now {now}"
+        )
+
+
+def main(options: Options) -> None:
+    if options.quick:
+        slopes, n_rates, n_images, n_near = (0.0, 0.3, PRELU), 4, 1_000, 3
+        groups = [("mlp2", "sgd", "own")]
+        first_seeds, second_seeds = [1], [11, 12]
+    else:
+        slopes, n_rates, n_images, n_near = (*SLOPES, PRELU), N_RATES, N_IMAGES, N_NEAR
+        groups = list(itertools.product(options.nets, OPTIMIZERS, INITS))
+        first_seeds, second_seeds = [1, 2], list(range(11, 19))
+    unknown = [name for name in options.nets if name not in NETS]
+    if unknown:
+        raise InputError(f"`--nets` must be of {', '.join(NETS)}. Received: {unknown[0]}")
+    if options.dataset not in ("mnist", "cifar10"):
+        raise InputError(f"`--dataset` must be mnist or cifar10. Received: {options.dataset}")
+    images = datasets.load(options.dataset, "auto", options.data_dir)
+    parts = datasets.split(images, n_images)
+    options.out.mkdir(parents=True, exist_ok=True)
+    check_folder(options, images.source)
+    for name, optimizer, init in groups:
+        low, high = OPTIMIZERS[optimizer]
+        rates = np.geomspace(low, high, n_rates).tolist()
+        points: list[tuple[Any, float]] = [(slope, rate) for slope in slopes for rate in rates]
+        rows = run_group(Group("first", name, optimizer, init), points, first_seeds, parts, options)
+        if name not in SECOND_NETS:
+            continue
+        near = STEP ** (np.arange(n_near) - n_near // 2)
+        points = [
+            (slope, float(rate)) for slope, best in best_rates(rows).items() for rate in best * near
+        ]
+        run_group(Group("second", name, optimizer, init), points, second_seeds, parts, options)
+    print(f"Tables: {options.out}. Draw the maps: python -m recipes.atlas_map {options.out}")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Options))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -81,7 +81,7 @@ def fit_power(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     own = [row for row in found if row["slope"] != PRELU and np.isfinite(row["best_rate"])]
     x = np.log1p(np.square([row["slope"] for row in own]))
-    line = stats.linregress(x, np.log([row["best_rate"] for row in own]))
+    line: Any = stats.linregress(x, np.log([row["best_rate"] for row in own]))
     half = float(stats.t.ppf(0.975, len(own) - 2) * line.stderr)
     p = float(line.slope)
     return {"exponent": p, "ci95": [p - half, p + half], "n_slopes": len(own)}

@@ -41,7 +41,7 @@ class Options:
     """Regret of the chosen point: how much the best point known is better, on validation data.
 
     For each search seed and tuner a study searches Leaky ReLU and ReLU and trains its five best
-    points of each with three seeds. So the choice with 1, 3 and 5 finalists is known. Every chosen
+    points of each with two seeds. So the choice with 1, 3 and 5 finalists is known. Every chosen
     point is then trained with ten new seeds. Regret is the mean of the best point of all, less the
     mean of the chosen one, in points of validation accuracy; n is searches times arms.
 

@@ -20,7 +20,7 @@ from keras_leaky.tuning._lanes.training import TrainingWork
 from keras_leaky.tuning._lanes.worker_outcome import Finished
 
 _logger = logging.getLogger(__name__)
-N_FINALIST_SEEDS = 3
+N_FINALIST_SEEDS = 2
 
 
 class ArmRetraining:

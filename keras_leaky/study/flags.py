@@ -60,10 +60,10 @@ class StudyFlags:
     """What every study lets its user set.
 
     Attributes:
-        tuner: How the trials are chosen. halving tries all points with a ninth of the steps, the
-            best third of them with a third, and the best third of these in full. random tries all
-            in full. With hyperband most trials train for few epochs, and the best of them go on
-            for more.
+        tuner: How the trials are chosen. halving tries all points with few steps, the best third of
+            them with three times as many, and so on, at least 5 in full; where trainings are too
+            short for that it tries all in full, as random does. With hyperband most trials train
+            for few epochs, and the best of them go on for more.
         trials: Points of each arm that are tried, 20 by default. A grid takes the largest one that
             fits. Hyperband refuses this flag: its number of trials follows from the epochs.
         epochs: Epochs of a training; by default what suits the data (the dry run shows it). With

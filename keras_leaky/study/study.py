@@ -99,14 +99,15 @@ class Study:
             ReLU is the baseline of every study, whether it is named or not.
         objective: Metric that `fit` logs, on validation data: "val_accuracy", "val_mae", ... Or a
             `keras_tuner.Objective`, where the name does not tell the direction.
-        tuner: "halving" (points spread evenly, the same rates in all arms, trained with a ninth of
-            the steps; the best of them with a third and then in full), "random" (all in full),
-            "bayesian", "hyperband" or "grid"; or a function that returns a `keras_tuner.Oracle`,
-            called with `objective`, `max_trials` and `seed`. Where "halving" would save less than a
-            quarter of the time, as in trainings of a second, all points are trained in full.
+        tuner: "halving" (points spread evenly, the same rates in all arms, trained with few steps;
+            the best third of them with three times as many, and so on, at least 5 in full),
+            "random" (all in full), "bayesian", "hyperband" or "grid"; or a function that returns a
+            `keras_tuner.Oracle`, called with `objective`, `max_trials` and `seed`. Where "halving"
+            would save less than a quarter of the time, as in trainings of a second, all points are
+            trained in full.
         trials: int >= 1, of each arm. Defaults to 20. Leave it out with "hyperband".
         executions: int >= 1. Trainings of a trial, each with its own seed; the score is their mean.
-        finalists: int >= 1. So many of an arm's best points are trained again with 3 seeds before
+        finalists: int >= 1. So many of an arm's best points are trained again with 2 seeds before
             one is chosen; 1 takes the best trial as it is.
         seeds: int >= 1. Final retrainings of each arm. Fewer than 5 give no intervals.
         seed: int in [0, 2**32). Everything random derives from it.

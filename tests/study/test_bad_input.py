@@ -173,7 +173,7 @@ def test_a_few_rows_that_test_and_training_share_are_a_note(tmp_path):
 
 def test_a_plan_trains_and_writes_nothing(tmp_path):
     plan = make_study(tmp_path / "run", arms=["leaky_relu", "selu"]).plan(X, Y, **FIT)
-    assert plan.n_trainings == 3 * (3 + 2 * 3 + 2)
+    assert plan.n_trainings == 3 * (3 + 2 * 2 + 2)
     text = str(plan)
     assert "alpha 0.001 to 0.5 (log), learning_rate 0.001 to 0.1 (log)" in text
     assert "In all: 33 trainings, 66 epochs." in text

@@ -11,8 +11,8 @@ from keras_leaky.study._proposals import count_rungs, count_trials, describe_run
 from keras_leaky.study.importance import importance, to_optuna
 from tests.study.small_studies import FIT, TEST, X, Y, make_study, rows_without_times
 
-# 15 steps an epoch, so 135 in full and 15 in the first rung.
-FIT = {**FIT, "batch_size": 8, "epochs": 9}
+# 24 steps an epoch, so 216 in full and 24 in the first rung.
+FIT = {**FIT, "batch_size": 5, "epochs": 9}
 SIZES = [20, 7, 5]
 
 
@@ -137,18 +137,19 @@ def test_the_plan_says_what_each_rung_trains(tmp_path):
     plan = make_halving(tmp_path / "run").plan(X, Y, **FIT)
     assert "20 with 1/9 of the steps, 7 with 1/3 of the steps, 5 in full" in str(plan)
     n_search = 2 * sum(SIZES)
-    assert plan.n_trainings == n_search + 2 * (2 * 3 + 2)
+    assert plan.n_trainings == n_search + 2 * (2 * 2 + 2)
 
 
 @pytest.mark.parametrize(
     ("trials", "epochs", "n_steps", "n_rungs"),
     [
-        (20, 9, 15, 3),
-        (20, 9, 14, 2),
-        (20, 1, 44, 1),
+        (20, 9, 20, 3),
+        (20, 9, 19, 2),
+        (20, 1, 59, 1),
+        (20, 27, None, 4),
         (20, 9, None, 3),
         (20, 8, None, 2),
-        (50, 2, 68, 3),
+        (50, 2, 270, 4),
         (9, 9, 100, 1),  # saves too little
         (1, 9, 100, 1),
     ],

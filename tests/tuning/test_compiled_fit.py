@@ -110,9 +110,11 @@ def test_two_epochs_equal_fit(optimizer, middle):
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="of the JAX backend")
 @pytest.mark.parametrize("middle", ["plain", "batch norm", "augmented"])
-def test_one_call_an_epoch_equals_fit_as_well(middle, monkeypatch):
-    """As on a GPU; on a CPU it is a call a step."""
-    monkeypatch.setattr("keras_leaky.tuning._engine.epochs_jax.is_one_call", lambda: True)
+def test_a_call_a_step_equals_fit_as_well(middle, monkeypatch):
+    """As for convolutions that are slow in a loop on a CPU."""
+    monkeypatch.setattr(
+        "keras_leaky.tuning._engine.epochs_jax.is_fast_in_loop", lambda trace: False
+    )
     compare_with_fit(OPTIMIZERS["adam"], MIDDLES[middle])
 
 

@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 import keras
 import numpy as np
 
+from keras_leaky.tuning._engine.convolutions_jax import convolutions_for_loops
 from keras_leaky.tuning._engine.device_data import map_arrays, n_samples_of
 
 
@@ -85,13 +87,6 @@ def to_device(array: Any) -> Any:
     return jax.device_put(array)
 
 
-def is_one_call() -> bool:
-    """Whether an epoch is one call here: in a loop on a CPU XLA takes 10 times as long for a
-    convolution, and a call costs little.
-    """
-    return jax.default_backend() != "cpu"
-
-
 def _run(
     epoch: Callable[[Any, Any, np.ndarray, int], Any],
     variables: Sequence[Sequence[Any]],
@@ -118,13 +113,18 @@ def _compile_epoch(step: Callable[..., Any]) -> Callable[[Any, Any, np.ndarray, 
 
     compile_with_state = partial(jax.jit, donate_argnames="state")
     run_step_compiled, run_steps_compiled = map(compile_with_state, (run_step, run_steps))
+    is_one_call: bool | None = None
 
     def run_epoch(state: Any, data: Any, order: np.ndarray, batch_size: int) -> Any:
+        nonlocal is_one_call
         n_whole = len(order) // batch_size
         whole, rest = np.split(order.astype("int32"), [n_whole * batch_size])
         whole = whole.reshape(n_whole, batch_size)
-        if is_one_call() and n_whole:
-            state = run_steps_compiled(state, data, whole)
+        if is_one_call is None and n_whole:
+            is_one_call = is_fast_in_loop(lambda: jax.eval_shape(run_step, state, data, whole[0]))
+        if is_one_call and n_whole:
+            with _convolutions():
+                state = run_steps_compiled(state, data, whole)
         else:
             for numbers in whole:
                 state = run_step_compiled(state, data, numbers)
@@ -133,3 +133,20 @@ def _compile_epoch(step: Callable[..., Any]) -> Callable[[Any, Any, np.ndarray, 
         return state
 
     return run_epoch
+
+
+def is_fast_in_loop(trace: Callable[[], Any]) -> bool:
+    """Whether an epoch is one call, and not one a step.
+
+    On a CPU XLA takes 10 times as long for the convolutions in a loop, but for those that
+    `convolutions_for_loops` covers; and a call a step costs a small net half of its time.
+    """
+    if jax.default_backend() != "cpu":
+        return True
+    with convolutions_for_loops() as seen:
+        trace()
+    return not seen.is_other
+
+
+def _convolutions() -> Any:
+    return convolutions_for_loops() if jax.default_backend() == "cpu" else nullcontext()

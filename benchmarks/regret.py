@@ -28,7 +28,7 @@ FINALISTS = (1, 3, 5)
 BUDGET = "halving", 3  # tuner and finalists of the study whose seconds the peers get: the defaults
 N_IMAGES, BATCH_SIZE, TRIALS = 10_000, 128, 20
 CASES = {  # data, net, epochs
-    "mlp": ("mnist", "mlp", 2),
+    "mlp": ("mnist", "mlp", 10),
     "cnn": ("mnist", "cnn", 2),
     "cifar": ("cifar10", "cnn", 3),
 }
@@ -89,7 +89,7 @@ def load_case(name: str, options: Options) -> tuple[Any, Net, int]:
 
 def search(folder: Path, net: Net, parts: Any, tuner: str, seed: int, small: bool) -> Any:
     """The outcome of one study."""
-    n_epochs = HYPERBAND_EPOCHS if tuner == "hyperband" else net.n_epochs
+    n_epochs = max(HYPERBAND_EPOCHS, net.n_epochs) if tuner == "hyperband" else net.n_epochs
     net = Net(**{**vars(net), "n_epochs": n_epochs})
     study = Study(
         net,

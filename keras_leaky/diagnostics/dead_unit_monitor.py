@@ -99,7 +99,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._is_new:
             self._is_new = False
-            if epoch == 0:  # a training that is gone on with keeps its record
+            if epoch == 0:  # a training that is resumed keeps its record
                 self.reports, self.alphas = {}, {}
             self._measure(epoch)
 

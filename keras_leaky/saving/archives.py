@@ -1,4 +1,4 @@
-"""`.keras` archives that a stranger made: what the directory of the zip may say.
+"""`.keras` archives from an untrusted source: what the directory of the zip may say.
 
 It is looked at before anything is unpacked. Keras stores what it saves as it is, so a packed
 member comes of an archive that somebody packed again: `loading` unpacks that to a copy, piece by

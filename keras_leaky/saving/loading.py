@@ -51,10 +51,10 @@ def load_model(
     The file is only read: one that needs repair, or that somebody packed again, is copied to a
     temporary folder first.
 
-    A file may come from a stranger: before Keras reads it, its size is compared with what it
-    declares, and archives with paths, HDF5 files with links to other files, and, in safe mode,
-    configs that name functions other than those of models are refused. What that leaves open stands
-    in SECURITY.md of the repository: above all, a config can ask for layers of any size.
+    A file may come from an untrusted source. Before Keras reads it, its size is compared with the
+    size that it declares. Archives with paths are refused, and HDF5 files with links to other
+    files. In safe mode a config may name functions of models alone. SECURITY.md of the repository
+    says what remains: above all, a config can ask for layers of any size.
 
     Args:
         path: str or `os.PathLike`: a `.keras` or `.h5` file, by content, whatever its name. What

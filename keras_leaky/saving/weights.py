@@ -1,4 +1,4 @@
-"""HDF5 files that a stranger made: what their structure may say, looked at before a value is read.
+"""HDF5 files from an untrusted source: their structure is checked before a value is read.
 
 HDF5 can declare arrays of any size in no bytes, keep them in other files of the machine, and link
 to those. Keras writes none of that.

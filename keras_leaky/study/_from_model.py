@@ -81,7 +81,7 @@ def make_build(
         )
     if not model.compiled or model.get_compile_config() is None:
         raise InputError(
-            "`model` must be compiled: its optimizer, loss and metrics are those of the study. "
+            "`model` must be compiled: the study uses its optimizer, loss and metrics. "
             f"Received: {model.name!r}, which is not"
         )
     found = {activation_name(part) for layer in layers_of(model) for part in _parts_of(layer)}

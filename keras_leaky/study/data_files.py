@@ -1,6 +1,6 @@
 """DATA.npz: arrays of any shape and kind, checked, and the parts that it lacks split off.
 
-A file may come from a stranger: what it declares is checked before any of it is unpacked
+A file may come from an untrusted source: what it declares is checked before any of it is unpacked
 (`keras_leaky.study.npz`).
 """
 

@@ -81,8 +81,8 @@ class StudyFlags:
             trial, and a resumed run keeps its choice. trials.csv is the same for any N >= 1.
         scheduler: Run the trainings on the workers of a Dask cluster: tls://HOST:PORT of its
             scheduler. docs/cluster.md sets one up.
-        tls_ca_file: Certificate that those of the cluster are signed by. By default, as the next
-            two, from Dask's configuration.
+        tls_ca_file: Certificate that signed the certificates of the cluster. By default this flag
+            and the next two come from Dask's configuration.
         tls_cert: Certificate of this machine.
         tls_key: Key of that certificate.
         insecure: Let `--scheduler` be tcp:// on another machine: whoever can reach it can run code
@@ -313,7 +313,7 @@ def _read_options(path: Path, is_own: bool) -> dict[str, Any]:
     """The section "options" of a study.json.
 
     Args:
-        is_own: Of the run that is to be gone on with: with its program, and with what it took.
+        is_own: Of the run that is to be resumed: with its program, and with what it took.
             Else the user may have edited it since.
     """
     flag = "output" if is_own else "config"

@@ -1,4 +1,4 @@
-"""Reading an .npz that a stranger made: what it declares is checked before any of it is unpacked.
+"""Reading an .npz from an untrusted source: what it declares is checked before any of it is unpacked.
 
 A zip and the .npy files in it each say how large they are, and either can lie. So sizes are held
 against each other and against a bound first, memory is taken for what was accepted, and no more is
@@ -114,7 +114,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _list(members: dict[str, zipfile.ZipInfo]) -> str:
-    """Names for a message: few, short and printable, as a stranger chose them."""
+    """Names for a message: few, short and printable, as they may come from an untrusted source."""
     names = [ascii(name)[1:-1][:40] for name in list(members)[:10]]
     return ", ".join(names + ["..."] * (len(members) > 10)) or "none"
 

@@ -29,7 +29,7 @@ def check_graph(model: Any) -> None:
 def copy_model(
     model: Any, change: ChangeAt, seed: int | None = None
 ) -> tuple[Any, list[tuple[Any, Any]]]:
-    """`model` with every layer made anew from its config, as rewritten by `change`.
+    """`model` with every layer rebuilt from its config, as rewritten by `change`.
 
     Names, dtype policies and `trainable` are kept; a layer that is shared, even between nested
     models, stays shared. Weights are kept, or drawn from `seed` by the model's initializers. Then
@@ -130,7 +130,7 @@ class _Copier:
     def _copy_operation(
         self, operation: Any, inputs: Sequence[Any] | None = None, is_one_of_many: bool = False
     ) -> Any:
-        """A layer, or a function of `keras.ops` in the graph, made anew."""
+        """A layer, or a function of `keras.ops` in the graph, rebuilt."""
         if inputs is None:
             inputs = self._uses[id(operation)][1][0]
         node: Any = self._rewritten(operation, inputs)

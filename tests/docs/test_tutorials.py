@@ -1,20 +1,49 @@
-"""Every block of Python in a tutorial runs as it stands, one after the other."""
+"""Every block of Python in a tutorial or guide runs as it stands, one after the other."""
 
 import re
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
-TUTORIALS = sorted((Path(__file__).parents[2] / "docs" / "tutorials").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+GUIDES = sorted(path for path in (DOCS / "guides").glob("*.md") if "```python" in path.read_text())
+
+
+def run_blocks(path):
+    names: dict = {}
+    blocks = re.findall(r"^```python\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, path.name, "exec"), names)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_tutorial(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    blocks = re.findall(r"^```python\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, path.name, "exec"), names)
+    run_blocks(path)
     assert "Page: " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_guide(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    parts = [
+        (rng.integers(0, 256, (400, 28, 28)).astype("uint8"), rng.integers(0, 10, 400))
+        for _ in range(2)
+    ]
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: parts)  # a download
+    run_blocks(path)
+
+
+def test_links_lead_to_files():
+    pages = [DOCS.parent / "README.md", *DOCS.rglob("*.md")]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+            if "://" not in link and not link.startswith("mailto:"):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"

@@ -88,7 +88,7 @@ def take_back(oracle: keras_tuner.Oracle) -> None:
 
 
 def _restore(oracle: keras_tuner.Oracle, state: dict[str, Any], trials: dict[str, Trial]) -> None:
-    """Sets the state of `oracle`, with what follows from the trials made anew."""
+    """Sets the state of `oracle`, and rebuilds what follows from the trials."""
     names = _in_order(trials)
     trials = {
         name: trials[name]

@@ -48,7 +48,7 @@ def folder_lock(folder: str | os.PathLike[str]) -> Iterator[None]:
     try:
         made = make_folders(folder)
         if path.is_symlink() or path.is_dir():
-            raise DamagedFileError(path, "it is no file")
+            raise DamagedFileError(path, "it is no file. Delete it if no other process is at work")
         holder = _read_holder(path)  # before filelock 4, to ask for a lock empties its file
         # A new object for every use: one that is held already would count up and say yes.
         lock = filelock.FileLock(path, thread_local=False)

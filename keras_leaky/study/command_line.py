@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_leaky import is_command_line
+from keras_leaky.storage import DamagedFileError
 from keras_leaky.study.errors import InputError, StudyFailedError
 
 if TYPE_CHECKING:  # at run time they would bring in Keras, or tyro, which takes a moment
@@ -178,7 +179,7 @@ def exit_code(work: Callable[[], None]) -> int:
     except KeyboardInterrupt as error:
         _say("\nInterrupted.", error)
         return EXIT_INTERRUPTED
-    except InputError as error:
+    except (InputError, DamagedFileError) as error:
         _say(f"error: {_sentence(error)}", error)
         return EXIT_WRONG_INPUT
     except Exception as error:

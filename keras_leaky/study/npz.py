@@ -1,4 +1,4 @@
-"""Reading an .npz from an untrusted source: what it declares is checked before any of it is unpacked.
+"""Reading an .npz from an untrusted source: it is checked before any of it is unpacked.
 
 A zip and the .npy files in it each say how large they are, and either can lie. So sizes are held
 against each other and against a bound first, memory is taken for what was accepted, and no more is

@@ -3,6 +3,7 @@
 import pytest
 
 from keras_leaky.study import load
+from keras_leaky.study.command_line import exit_code
 from tests.study.small_studies import FIT, TEST, X, Y, make_study, rows_without_times
 
 
@@ -25,6 +26,20 @@ def damage(path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize("place", [".lock", "search/relu/.lock"])
+def test_a_link_in_the_place_of_a_lock_is_one_sentence(folder, capsys, place):
+    lock = folder / place
+    lock.unlink(missing_ok=True)
+    lock.symlink_to("nowhere")
+    code = exit_code(lambda: make_study(folder, trials=2).run(X, Y, test_data=TEST, **FIT))
+    assert code == 2
+    told = capsys.readouterr().err.strip()
+    assert told.startswith(f"error: {lock} is damaged: it is no file. Delete it")
+    assert "\n" not in told
+    lock.unlink()
+    assert exit_code(lambda: make_study(folder, trials=2).run(X, Y, test_data=TEST, **FIT)) == 0
 
 
 @pytest.mark.parametrize("how", ["damaged", pytest.param("deleted", marks=pytest.mark.soak)])

@@ -114,7 +114,7 @@ def test_data_and_arguments_that_are_wrong(tmp_path, x, y, changed, message):
         ({"seeds": 2.0}, "`seeds` must be an int of at least 1"),
         ({"executions": True}, "`executions` must be an int of at least 1"),
         ({"seed": -1}, r"`seed` must be an int in \[0, 2\*\*32\)"),
-        ({"tuner": "best"}, "`tuner` must be one of random, bayesian, hyperband, grid"),
+        ({"tuner": "best"}, "`tuner` must be one of halving, random, bayesian, hyperband, grid"),
         ({"tuner": "hyperband"}, "`trials` must be left out with hyperband"),
     ],
 )
@@ -176,5 +176,5 @@ def test_a_plan_trains_and_writes_nothing(tmp_path):
     assert plan.n_trainings == 3 * (3 + 2 * 2 + 2)
     text = str(plan)
     assert "alpha 0.001 to 0.5 (log), learning_rate 0.001 to 0.1 (log)" in text
-    assert "In all: 33 trainings, 66 epochs." in text
+    assert "In all: 27 trainings, 54 epochs." in text
     assert not (tmp_path / "run").exists()

@@ -108,6 +108,7 @@ def test_it_is_resumed_and_does_not_depend_on_workers(finished, tmp_path, monkey
     assert rows_without_times(outcome.retrainings) == rows_without_times(finished.retrainings)
 
 
+@pytest.mark.soak  # tests/tuning/test_successive_halving.py has the same for the tuner
 def test_the_number_of_workers_changes_nothing(tmp_path):
     found = [
         make_halving(tmp_path / str(n), finalists=1, seeds=1).run(X, Y, workers=n, **FIT)
@@ -116,6 +117,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
     assert rows_without_times(found[0].trials) == rows_without_times(found[1].trials)
 
 
+@pytest.mark.soak  # as above
 def test_more_points_join_the_first_rung(finished, tmp_path):
     make_halving(tmp_path / "run", seeds=1).run(X, Y, **FIT)
     before = load(tmp_path / "run")

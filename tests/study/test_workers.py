@@ -70,6 +70,13 @@ def test_what_needs_this_process_stays(tmp_path, cheap_start, given, reason):
     assert reason is None or why == reason
 
 
+def test_the_choice_of_a_study_that_began_is_kept(tmp_path):
+    make_study(tmp_path / "run", trials=1, finalists=1, seeds=1).run(X, Y, workers=1, **FIT)
+    study = make_study(tmp_path / "run", trials=1, finalists=1, seeds=2)
+    assert choose_workers([study.prepare(X, Y, **RUN)], None) == (1, "as the study began")
+
+
+@pytest.mark.soak
 def test_a_study_that_is_resumed_keeps_its_choice(tmp_path, cheap_start, monkeypatch, capsys):
     chosen = make_study(tmp_path / "chosen").run(X, Y, test_data=TEST, **RUN)
     assert "Trains in 2 worker processes: about " in capsys.readouterr().out

@@ -23,9 +23,9 @@ def best_rate(rates: np.ndarray, losses: np.ndarray) -> float:
 
     Args:
         rates: Of shape (n,).
-        losses: Means over seeds, of shape (n,); those that are not finite are left out.
+        losses: Means over seeds, of shape (n,); those without a logarithm are left out.
     """
-    x, is_known = np.log(rates), np.isfinite(losses)
+    x, is_known = np.log(rates), np.isfinite(losses) & (losses > 0)
     if is_known.sum() < 3:
         return float("nan")
     x, y = x[is_known], np.log(losses[is_known])

@@ -57,16 +57,20 @@ def summarize(rows: Sequence[dict[str, Any]], seed: int = 0) -> list[dict[str, A
             best_rate(rates, losses[:, rng.integers(len(seeds), size=len(seeds))].mean(1))
             for _ in range(N_BOOTSTRAP)
         ]
-        low, high = np.nanquantile(draws, [0.025, 0.975])
-        best = best_rate(rates, losses.mean(1))
+        best, ci95, is_sharp = best_rate(rates, losses.mean(1)), None, False
+        # A parabola that opens downwards in some draws leaves no interval.
+        if np.isfinite([best, *draws]).all():
+            low, high = np.quantile(draws, [0.025, 0.975])
+            ci95 = [float(low), float(high)]
+            is_sharp = bool(high / best <= MAX_FACTOR and best / low <= MAX_FACTOR)
         means = accuracies.mean(1)
         good = rates[means >= means.max() - NEAR_BEST]
         found.append(
             {
                 "slope": slope,
-                "best_rate": best,
-                "ci95": [float(low), float(high)],
-                "is_sharp": bool(high / best <= MAX_FACTOR and best / low <= MAX_FACTOR),
+                "best_rate": best if np.isfinite(best) else None,
+                "ci95": ci95,
+                "is_sharp": is_sharp,
                 "n": len(seeds),
                 "good_rates": [float(good.min()), float(good.max())],
                 "accuracy": float(means.max()),
@@ -79,7 +83,9 @@ def fit_power(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The exponent p of best rate ~ (1 + slope^2)^p over the fixed slopes, with its interval."""
     from scipy import stats
 
-    own = [row for row in found if row["slope"] != PRELU and np.isfinite(row["best_rate"])]
+    own = [row for row in found if row["slope"] != PRELU and row["best_rate"] is not None]
+    if len(own) < 3:
+        return {"exponent": None, "ci95": None, "n_slopes": len(own)}
     x = np.log1p(np.square([row["slope"] for row in own]))
     line: Any = stats.linregress(x, np.log([row["best_rate"] for row in own]))
     half = float(stats.t.ppf(0.975, len(own) - 2) * line.stderr)
@@ -114,6 +120,12 @@ def draw(folder: Path, name: str, rows: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
+def _told(value: float | None, ci95: Sequence[float] | None) -> str:
+    if value is None:
+        return "not known"
+    return f"{value:.3g}" + (f" ({ci95[0]:.3g} to {ci95[1]:.3g})" if ci95 else " (no interval)")
+
+
 def main(run: tyro.conf.Positional[Path]) -> None:
     """Draws the maps of a run of `recipes.atlas`, and writes summary.json.
 
@@ -131,14 +143,12 @@ def main(run: tyro.conf.Positional[Path]) -> None:
             own = {"net": net, "optimizer": optimizer, "init": init}
             summary.append({**own, "rates": found, "power": fit_power(found)})
             for row in found:
-                low, high = row["ci95"]
                 print(
-                    f"{name} slope {row['slope']}: best rate {row['best_rate']:.3g} "
-                    f"({low:.3g} to {high:.3g}, n = {row['n']})"
+                    f"{name} slope {row['slope']}: best rate {_told(row['best_rate'], row['ci95'])}, "
+                    f"n = {row['n']}"
                 )
             power = summary[-1]["power"]
-            low, high = power["ci95"]
-            print(f"{name}: rate ~ (1 + slope^2)^{power['exponent']:.2f} ({low:.2f} to {high:.2f})")
+            print(f"{name}: rate ~ (1 + slope^2)^p, p = {_told(power['exponent'], power['ci95'])}")
     if not summary:
         print("No second pass yet.", file=sys.stderr)
     storage.write_whole(run / "summary.json", (json.dumps(summary, indent=1) + "\n").encode())

@@ -143,10 +143,8 @@ def main(run: tyro.conf.Positional[Path]) -> None:
             own = {"net": net, "optimizer": optimizer, "init": init}
             summary.append({**own, "rates": found, "power": fit_power(found)})
             for row in found:
-                print(
-                    f"{name} slope {row['slope']}: best rate {_told(row['best_rate'], row['ci95'])}, "
-                    f"n = {row['n']}"
-                )
+                told = _told(row["best_rate"], row["ci95"])
+                print(f"{name} slope {row['slope']}: best rate {told}, n = {row['n']}")
             power = summary[-1]["power"]
             print(f"{name}: rate ~ (1 + slope^2)^p, p = {_told(power['exponent'], power['ci95'])}")
     if not summary:

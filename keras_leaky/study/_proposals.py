@@ -24,7 +24,7 @@ TUNERS = ("halving", "random", "bayesian", "hyperband", "grid")
 DEFAULT_TRIALS = 20
 N_INITIAL = 6  # points of a Bayesian search that are the same in all arms
 _FACTOR = 3  # of Hyperband and of successive halving
-_MOST_RUNGS = 4
+_MOST_RUNGS = 3  # trainings of a 27th of the steps preferred rates that are too high in full
 MIN_FULL = 5  # points that successive halving trains in full: the page tells which are good
 # Below this many steps a training says little of a longer one.
 MIN_STEPS = 20
@@ -178,7 +178,7 @@ def count_rungs(
 ) -> int:
     """How many rungs successive halving has.
 
-    At most 4, and only so many that the shortest training has `MIN_STEPS` steps, or an epoch where
+    At most 3, and only so many that the shortest training has `MIN_STEPS` steps, or an epoch where
     the data do not tell how many steps that has. One, which trains all points in full, unless a
     quarter of the time is saved: a short training has to be built and saved too, and every rung is
     a program to compile.

@@ -148,10 +148,10 @@ def test_the_plan_says_what_each_rung_trains(tmp_path):
         (20, 9, 20, 3),
         (20, 9, 19, 2),
         (20, 1, 59, 1),
-        (20, 27, None, 4),
+        (20, 27, None, 3),
         (20, 9, None, 3),
         (20, 8, None, 2),
-        (50, 2, 270, 4),
+        (50, 2, 270, 3),
         (9, 9, 100, 1),  # saves too little
         (1, 9, 100, 1),
     ],

@@ -221,8 +221,8 @@ def check_folder(options: Options, source: str) -> None:
         raise InputError(f"{error}. Start again in another folder.") from error
     if before != now:
         raise InputError(
-            f"`--out` must be a new folder, or that of the same run. Received: {options.out}, made "
-            f"with {before}, now {now}"
+            "`--out` must be a new folder, or the folder of the same run. Received: "
+            f"{options.out}, made with {before}, now {now}"
         )
 
 

@@ -7,9 +7,10 @@ import keras_tuner
 
 from keras_leaky.study._checks import FitData, Probe
 from keras_leaky.study._folder import StudyContent
-from keras_leaky.study._proposals import MIN_FULL, Grid, count_trials, describe_rungs
+from keras_leaky.study._proposals import Grid, count_full, count_trials, describe_rungs
 from keras_leaky.study._retraining import N_FINALIST_SEEDS
 from keras_leaky.study.arms import Arm
+from keras_leaky.study.wording import describe_fraction
 
 if TYPE_CHECKING:
     from keras_leaky.study.study import Study
@@ -46,7 +47,7 @@ class Prepared:
     @property
     def n_full(self) -> int:
         """Points of an arm that successive halving trains in full."""
-        return max(self.study.finalists, MIN_FULL)
+        return count_full(self.study.finalists)
 
     def n_trials_and_epochs(self, arm: Arm) -> tuple[int, float]:
         """Trainings of an arm's search, and how many full epochs they are."""
@@ -65,10 +66,7 @@ class Prepared:
         if self.n_rungs == 1:
             return str(self.n_trials_and_epochs(arm)[0])
         rungs = describe_rungs(self.study.trials, self.n_rungs, self.n_full)
-        return ", ".join(
-            f"{size} in full" if part == 1 else f"{size} with 1/{1 / part:.0f} of the steps"
-            for size, part in rungs
-        )
+        return ", ".join(f"{size} {describe_fraction(part)}" for size, part in rungs)
 
     def n_runs_and_epochs(self) -> tuple[int, float]:
         """Trainings of all arms, and how many full epochs they are."""

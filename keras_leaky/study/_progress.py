@@ -14,6 +14,8 @@ from rich.progress import Progress as Bar
 
 from keras_leaky.study.arms import Arm
 from keras_leaky.study.rows import RetrainingRow
+from keras_leaky.study.wording import describe_fraction
+from keras_leaky.tuning.successive_halving import FRACTION
 
 MAX_LANES_SHOWN = 8
 
@@ -160,8 +162,8 @@ class Progress:
         best = self._best.get(name)
         found = "" if best is None else f"  best {best:.4f}"
         point = format_point(trial.hyperparameters.values)
-        fraction = trial.hyperparameters.values.get("tuner/fraction", 1)
-        part = f"  1/{1 / fraction:.0f} of the steps" if fraction < 1 else ""
+        fraction = trial.hyperparameters.values.get(FRACTION, 1)
+        part = f"  {describe_fraction(fraction).removeprefix('with ')}" if fraction < 1 else ""
         self._say(f"{arm.name} {trial.trial_id}  {point}{part}  {outcome}  {note}{found}")
 
     def _say_retraining(self, arm: Arm, row: RetrainingRow, note: str) -> None:

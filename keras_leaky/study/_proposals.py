@@ -173,6 +173,11 @@ def make_tuner(
     return tuner
 
 
+def count_full(finalists: int) -> int:
+    """Points of an arm that successive halving trains in full."""
+    return max(finalists, MIN_FULL)
+
+
 def count_rungs(
     trials: int, epochs: int, n_steps: int | None, n_full: int, epoch_seconds: float | None
 ) -> int:

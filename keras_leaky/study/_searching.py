@@ -11,13 +11,12 @@ import keras_tuner
 from keras_leaky.study._progress import Progress
 from keras_leaky.study.arms import Arm
 from keras_leaky.study.rows import TrialRow
+from keras_leaky.study.wording import describe_fraction
 from keras_leaky.tuning import TrialRecord
 from keras_leaky.tuning._lanes.scheduler import Job
 from keras_leaky.tuning._lanes.search import TrialSource
 from keras_leaky.tuning._lanes.worker_outcome import Finished
-
-# What SuccessiveHalvingOracle adds to the values of a trial.
-RUNG, FRACTION, PARENT = "tuner/rung", "tuner/fraction", "tuner/parent"
+from keras_leaky.tuning.successive_halving import FRACTION, PARENT, RUNG
 
 
 @dataclass
@@ -195,8 +194,8 @@ def _describe_rank(
     rivals = [one for one in records if one.hyperparameters[RUNG] == rung]
     scores = [one.score for one in rivals if one.score is not None]
     rank = 1 + sum(objective.better_than(score, record.score) for score in scores)
-    fraction = record.hyperparameters[FRACTION]
-    return f"number {rank} of {len(rivals)} with 1/{1 / fraction:.0f} of the steps"
+    part = describe_fraction(record.hyperparameters[FRACTION])
+    return f"number {rank} of {len(rivals)} {part}"
 
 
 def _make_row(

@@ -80,12 +80,10 @@ def _reason_to_stay(studies: Sequence[Prepared]) -> str:
 
 def _estimate_seconds(prepared: Prepared) -> float | None:
     """Seconds of all trainings in this process; None if the data do not tell."""
-    n_steps = Workplace(prepared.data.fit_args, prepared.fit_kwargs).count_steps()
-    if n_steps is None:
+    place = Workplace(prepared.data.fit_args, prepared.fit_kwargs)
+    epoch = estimate_epoch_seconds(prepared.probes, place, count_threads())
+    if epoch is None:
         return None
-    n_products = max(probe.n_products for probe in prepared.probes.values())
-    batch_size = prepared.fit_kwargs.get("batch_size") or 32
-    epoch = estimate_epoch_seconds(n_products, n_steps, batch_size, count_threads())
     n_runs, n_epochs = prepared.n_runs_and_epochs()
     return n_epochs * epoch + n_runs * SECONDS_A_TRAINING
 

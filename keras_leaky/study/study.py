@@ -25,7 +25,7 @@ from keras_leaky.study._estimates import estimate_epoch_seconds
 from keras_leaky.study._fingerprint import check_same, plain
 from keras_leaky.study._folder import StoredArm, StudyContent, StudyFolder
 from keras_leaky.study._prepared import Prepared
-from keras_leaky.study._proposals import MIN_FULL, check_tuner, count_rungs, grid_size
+from keras_leaky.study._proposals import check_tuner, count_full, count_rungs, grid_size
 from keras_leaky.study._running import print_outcome, run_together
 from keras_leaky.study._seeds import FINAL, SEARCH, derive_seed
 from keras_leaky.study.arms import Arm, ArmModel, color_arms, read_arms
@@ -378,12 +378,8 @@ class Study:
         if self.is_resumed:
             return self.folder.read_study().fingerprint["n_rungs"]
         epochs = place.kwargs.get("epochs", 1)
-        n_steps, n_full = place.count_steps(), max(self.finalists, MIN_FULL)
-        seconds = None
-        if n_steps is not None:
-            n_products = max(probe.n_products for probe in probes.values())
-            batch_size = place.kwargs.get("batch_size") or 32
-            seconds = estimate_epoch_seconds(n_products, n_steps, batch_size)
+        seconds = estimate_epoch_seconds(probes, place)
+        n_steps, n_full = place.count_steps(), count_full(self.finalists)
         return count_rungs(self.trials, epochs, n_steps, n_full, seconds)
 
     def _describe(

@@ -133,3 +133,8 @@ def alpha_title(arm: ArmOutcome) -> str:
     """What alpha is in an arm, for people."""
     known = arm.rectifier is not None and arm.rectifier in TABLE
     return (entry_of(arm.rectifier).alpha_title if known else "") or "alpha"
+
+
+def describe_fraction(fraction: float) -> str:
+    """Which part of the steps a training of successive halving has."""
+    return "in full" if fraction == 1 else f"with 1/{1 / fraction:.0f} of the steps"

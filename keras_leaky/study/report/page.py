@@ -17,7 +17,7 @@ from keras_leaky.study.report.style import color_classes, file_style, page_style
 from keras_leaky.study.report.table import arm_cells, format_fraction, format_value
 from keras_leaky.study.report.view import MAX_TOLD, Picture, View, space_scale
 from keras_leaky.study.statistics import MIN_SEEDS
-from keras_leaky.study.wording import capitalize, list_names, metric_title
+from keras_leaky.study.wording import capitalize, describe_fraction, list_names, metric_title
 
 _MAX_FAILURES = 100  # rows; trials.csv has them all
 _MAX_LAYER_PICTURES = 4
@@ -305,8 +305,7 @@ def _rungs_note(outcome: Outcome) -> str:
     told = []
     for fraction in sorted(set(fractions)):
         n = sum(reached >= fraction for reached in fractions)
-        told.append("in full" if fraction == 1 else f"with 1/{1 / fraction:.0f} of the steps")
-        told[-1] = f"{n} {told[-1]}"
+        told.append(f"{n} {describe_fraction(fraction)}")
     return (
         "Successive halving trained the points of an arm briefly, and the best of them longer: "
         f"{', '.join(told)}. Open: a point that was left out, at the score of its short training, "

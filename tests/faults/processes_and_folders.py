@@ -73,23 +73,34 @@ def stopped_studies(folder, signals=None):
         yield make_row(name, codes, problems, differences(path, expected))
 
 
-def interrupted_starts(folder, moments=(0.01, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 4, 6)):
-    """Ctrl-C so many seconds after the start: nothing is left behind, or a study that resumes."""
-    for moment in moments:
-        path = folder / f"after-{moment}"
-        command = Command(*FLAGS, f"--output={path}", folder=folder)
-        command.wait_for(lambda c=command, m=moment: c.seconds >= m, pause=0.001)
-        command.process.send_signal(signal.SIGINT)
-        ended = command.end()
-        # Until Python has called anything of ours, it says itself that it was interrupted. Until
-        # the command line has been imported, the signal ends it without a word.
-        is_ours = moment >= 1
-        problems = [] if not is_ours or ended.code == 130 else [f"exit code {ended.code}"]
-        if is_ours and ended.has_traceback:
-            problems.append(ended.error)
-        if path.exists() and not (path / "study.json").exists():
-            problems.append(f"left behind: {[*path.glob('*')]}")
-        yield make_row(f"Ctrl-C after {moment} s", [ended.code], problems)
+def interrupted_starts(folder, early=(0.01, 0.03, 0.05, 0.1, 0.2, 0.5), late=(0, 1, 2, 4)):
+    """Ctrl-C at a moment of the start: nothing is left behind, or a study that resumes.
+
+    Args:
+        folder: A folder for the runs.
+        early: Seconds after the start. Until Python has called anything of ours, it says itself
+            that it was interrupted. Until the command line has been imported, the signal ends it
+            without a word.
+        late: Seconds after it has begun to load TensorFlow, when the end is ours to tell.
+    """
+    for is_late, moments in ((False, early), (True, late)):
+        for moment in moments:
+            event = "the import of TensorFlow" if is_late else "the start"
+            name = f"Ctrl-C {moment} s after {event}"
+            path = folder / f"{'late' if is_late else 'early'}-{moment}"
+            command = Command(*FLAGS, f"--output={path}", folder=folder)
+            if is_late:
+                command.wait_for(command.has_begun_to_load_tensorflow, pause=0.001)
+            end = command.seconds + moment if is_late else moment
+            command.wait_for(lambda c=command, e=end: c.seconds >= e, pause=0.001)
+            command.process.send_signal(signal.SIGINT)
+            ended = command.end()
+            problems = [] if not is_late or ended.code == 130 else [f"exit code {ended.code}"]
+            if is_late and ended.has_traceback:
+                problems.append(ended.error)
+            if path.exists() and not (path / "study.json").exists():
+                problems.append(f"left behind: {[*path.glob('*')]}")
+            yield make_row(name, [ended.code], problems)
 
 
 def unusable_folders(folder):

@@ -112,6 +112,10 @@ class Command:
     def is_running(self):
         return self.process.poll() is None
 
+    def has_begun_to_load_tensorflow(self):
+        """Whether its libraries are in the process, long before the import is over."""
+        return "/tensorflow/" in Path(f"/proc/{self.process.pid}/maps").read_text()
+
     def wait_for(self, condition, seconds=300, pause=0.02):
         """Waits until `condition()` holds or the process has ended; whether it holds."""
         end = time.monotonic() + seconds

@@ -35,4 +35,4 @@ def test_folders_that_cannot_be_used(tmp_path):
 
 
 def test_ctrl_c_at_the_start(tmp_path):
-    assert check(interrupted_starts(tmp_path, moments=(0.05, 2)))[1] == [130]
+    assert check(interrupted_starts(tmp_path, early=[0.05], late=[0.2]))[1] == [130]

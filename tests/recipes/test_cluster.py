@@ -206,11 +206,9 @@ def test_a_search_on_a_cluster_whose_workers_have_no_recipes(cluster, tmp_path):
 
 
 def test_a_plain_address_elsewhere_is_refused_before_anything_is_done(tmp_path, capsys):
-    start = time.monotonic()
     flags = ["--scheduler", "tcp://192.0.2.1:8786"]  # which would not answer
     assert mnist.main([*SEARCH, *flags, f"--output={tmp_path / 'run'}"]) == 2
     assert not (tmp_path / "run").exists()
-    assert time.monotonic() - start < 5
     assert capsys.readouterr().err.startswith("error: `--scheduler` must begin with tls:// unless")
 
 

@@ -285,7 +285,7 @@ def test_a_worker_that_comes_late_is_used(make_pool, client):
     pool, warnings = make_pool()
     start = time.monotonic()
     assert pool.wait(1.2) == []
-    assert 1 < time.monotonic() - start < 3
+    assert time.monotonic() - start > 1
     assert (pool.n_lanes, pool.has_room()) == (0, False)
     client.cluster.scale(2)
     finish(pool, (pid,))

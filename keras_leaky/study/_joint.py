@@ -35,10 +35,12 @@ def run_studies(
     Args:
         studies: By the name of the net, as it stands on the page. The directory of each must be
             `directory` / NAME of one folder.
-        x, y, **kwargs: As for `Study.run`.
+        x: As for `Study.run`.
+        y: As for `Study.run`.
         directory: Folder of the page, report.html.
         title: Of the page.
         verbose: 1 for a progress display and the verdicts, 0 for silence.
+        **kwargs: As for `Study.run`.
 
     Returns:
         The `Outcome` of each, by name.

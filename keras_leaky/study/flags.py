@@ -80,7 +80,7 @@ class StudyFlags:
             time. 0 runs them in this process with all threads. auto chooses before the first
             trial, and a resumed run keeps its choice. trials.csv is the same for any N >= 1.
         scheduler: Run the trainings on the workers of a Dask cluster: tls://HOST:PORT of its
-            scheduler. docs/cluster.md sets one up.
+            scheduler. docs/guides/cluster.md sets one up.
         tls_ca_file: Certificate that signed the certificates of the cluster. By default this flag
             and the next two come from Dask's configuration.
         tls_cert: Certificate of this machine.

@@ -254,7 +254,9 @@ class Study:
         """Checks everything that `run` checks, and trains and writes nothing.
 
         Args:
-            x, y, **kwargs: As for `run`.
+            x: As for `run`.
+            y: As for `run`.
+            **kwargs: As for `run`.
         """
         kwargs = {k: v for k, v in kwargs.items() if k not in _OF_RUN}
         prepared = self.prepare(x, y, **kwargs)
@@ -291,7 +293,8 @@ class Study:
         Interrupt it at any time: what has finished is kept, and `run` goes on from there.
 
         Args:
-            x, y: As for `keras.Model.fit`: arrays, `tf.data`, PyDataset, several inputs.
+            x: As for `keras.Model.fit`: arrays, `tf.data`, PyDataset, several inputs.
+            y: As for `keras.Model.fit`; left out where `x` holds it.
             workers: So many processes of one thread on this machine; 0 trains in this process.
                 "auto" estimates the time from the net and the data, starts a process a core where
                 that pays, and says so. A study that is resumed keeps its choice.

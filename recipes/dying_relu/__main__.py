@@ -189,12 +189,12 @@ def make_config(flags: DyingFlags, sizes: budget.Budget, arrays: "Arrays") -> di
 
 @contextlib.contextmanager
 def _ways_on(path: Path) -> Iterator[None]:
-    """Tells how to go on with a run that ends early."""
+    """Tells how to resume a run that ended early."""
     try:
         yield
     except BaseException as error:
         error.add_note(
-            "Finished parts are kept. Go on with:\n"
+            "Finished parts are kept. Resume with:\n"
             f"  {PROGRAM} --output {shlex.quote(str(path))} --resume"
         )
         raise

@@ -224,7 +224,7 @@ def test_a_search_whose_scheduler_is_killed_can_be_resumed(cluster, tmp_path):
     _, errors = child.communicate()
     error, n_kept, command = errors.splitlines()[-3:]
     assert error.startswith(f"error: The Dask scheduler at {cluster.address} cannot be reached: ")
-    assert "Finished trainings are kept. Go on with:" in n_kept
+    assert "Finished trainings are kept. Resume with:" in n_kept
     assert "Traceback" not in errors
     before = rows(path)[0]
     assert len(before) >= 3

@@ -58,11 +58,11 @@ def test_flags_name_every_rectifier_with_an_alpha_to_search():
         ("--data digits --data-dir /tmp", "not read from a folder"),
         ("--resume", "`--resume` needs `--output RUN`"),
         ("--overwrite", "`--overwrite` needs `--output RUN`"),
-        ("--resume --overwrite --output b", "there is no b/study.json to read"),
+        ("--resume --overwrite --output b", "b/study.json cannot be read"),
         ("--config a.json --resume --output b", "leave `--config` out"),
-        ("--config /nowhere/study.json", "there is no /nowhere/study.json"),
+        ("--config /nowhere/study.json", "/nowhere/study.json cannot be read"),
         ("--output /dev/null/a", "`--output` must be a folder"),
-        ("--insecure", "`--insecure` goes with `--scheduler ADDRESS`"),
+        ("--insecure", "`--insecure` needs `--scheduler ADDRESS`"),
     ],
 )
 def test_wrong_flags_are_refused_by_name(flags, message):
@@ -229,7 +229,7 @@ def test_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "run").mkdir()
     write_run(tmp_path / "run", MnistFlags())
     output = ["--output", str(tmp_path / "run")]
-    with pytest.raises(InputError, match=r"which holds a run\. Go on with it by `--resume`"):
+    with pytest.raises(InputError, match=r"which holds a run\. Resume it with `--resume`"):
         parse(*output)
     assert parse(*output, "--overwrite").overwrite
     assert parse("--output", str(tmp_path / "new" / "run")).output == tmp_path / "new" / "run"

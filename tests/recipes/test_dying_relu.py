@@ -234,7 +234,7 @@ def test_overwrite_replaces_a_run_of_this_recipe_and_nothing_else(run, tmp_path,
 
     before = (run / "report.html").read_bytes()
     assert main([*QUICK, "--output", str(run)]) == 2
-    assert "replace it by `--overwrite`" in capsys.readouterr().err
+    assert "replace it with `--overwrite`" in capsys.readouterr().err
     assert (run / "report.html").read_bytes() == before
 
 

@@ -160,7 +160,7 @@ def test_a_search_goes_on_where_a_worker_is_cut_off(cluster, tmp_path):
         address = kill_a_busy_worker(client)
     _, errors = child.communicate(timeout=300)
     assert child.returncode == 0, errors
-    assert f"worker {address} was killed; it is tried again." in errors
+    assert f"worker {address} was killed; the trial is retried." in errors
     kept, reasons = rows(tmp_path / "cluster")
     assert kept == rows(tmp_path / "alone")[0]
     assert sorted(set(reasons)) == ["", f"worker {address} was killed"]

@@ -152,7 +152,7 @@ def test_config_may_be_edited_and_a_run_to_resume_may_not(tmp_path):
     path = write_run(tmp_path, MnistFlags(trials=7))
     path.write_text(path.read_text().replace('"trials": 7', '"trials": 8'))
     assert parse("--config", str(path)).trials == 8
-    with pytest.raises(InputError, match=r"study\.json is damaged: its SHA-256 is not the one"):
+    with pytest.raises(InputError, match=r"study\.json is damaged: its SHA-256 does not match"):
         parse("--resume", "--output", str(tmp_path))
 
 

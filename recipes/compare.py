@@ -25,8 +25,8 @@ class _Compared:
         activations: Arms to compare with relu, which is always included. NAME=ALPHA fixes alpha. A
             name alone searches alpha too, with as many trials as the other arms have for their
             learning rate. rrelu draws slopes from 1/8 to 1/3. celu with alpha 1 is elu.
-        depths: Depths of the nets. For mlp, the number of hidden layers of 100 units, by default 2
-            8. For cnn and vgg, the number of convolutions at each resolution, by default 1 2.
+        depths: Depths of the nets. mlp: number of hidden layers of 100 units, 2 and 8 by default.
+            cnn and vgg: number of convolutions at each resolution, 1 and 2 by default.
         batch_norm: Train nets without batch normalization, with it, or both.
     """
 

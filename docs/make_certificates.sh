@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes an authority and certificates that it signs, for a Dask cluster (docs/cluster.md).
+# Makes an authority and certificates that it signs, for a Dask cluster (docs/guides/cluster.md).
 #
 #   sh docs/make_certificates.sh DIR [NAME ...]
 #

@@ -1,8 +1,5 @@
 """Which learning rate does a slope want? Every slope at every rate, in nets of several depths."""
 
-import csv
-import gzip
-import io
 import itertools
 import sys
 from collections.abc import Sequence
@@ -24,6 +21,7 @@ from keras_leaky.study import InputError
 from keras_leaky.tuning import train_all
 from recipes import datasets
 from recipes.nets import Net
+from recipes.tables import read_rows, write_rows
 
 SLOPES = (-1.0, -0.5, 0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 PRELU = "prelu"
@@ -32,6 +30,7 @@ OPTIMIZERS = {"sgd": (1e-3, 10.0), "adam": (1e-5, 1e-1)}  # with the rates of th
 NETS = {"mlp2": 100, "mlp8": 100, "mlp30": 32}  # hidden layers, and units of each
 SECOND_NETS = ("mlp2", "mlp8")
 N_RATES, STEP, N_NEAR = 12, 1.4, 7
+TEXTS = ("net", "optimizer", "init", "failure")
 N_IMAGES, BATCH_SIZE, N_SAMPLE = 10_000, 128, 500
 COLUMNS = (
     *("net", "optimizer", "init", "slope", "learning_rate", "seed", "val_loss", "val_accuracy"),
@@ -135,7 +134,7 @@ def run_group(
     """The rows of a group, from its file or from trainings."""
     path = options.out / group.file_name
     if path.exists():
-        return read_rows(path)
+        return read_rows(path, TEXTS)
     n_epochs = 1 if group.stage == "first" else 3
     n_steps = -(-len(parts.x_train) // BATCH_SIZE)
     net = Net(
@@ -165,31 +164,8 @@ def run_group(
         }
         for one in trained
     ]
-    write_rows(path, rows)
-    return read_rows(path)
-
-
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    storage.write_whole(path, gzip.compress(text.getvalue().encode(), mtime=0))
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows with numbers instead of texts; None for an empty cell."""
-    text = gzip.decompress(path.read_bytes()).decode()
-    return [
-        {key: _value(key, cell) for key, cell in row.items()}
-        for row in csv.DictReader(io.StringIO(text))
-    ]
-
-
-def _value(key: str, cell: str) -> Any:
-    if key in ("net", "optimizer", "init", "failure") or cell == PRELU:
-        return cell
-    return float(cell) if cell else None
+    write_rows(path, COLUMNS, rows)
+    return read_rows(path, TEXTS)
 
 
 def best_rates(rows: Sequence[dict[str, Any]]) -> dict[Any, float]:

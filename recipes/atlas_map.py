@@ -11,7 +11,8 @@ import tyro
 
 from keras_leaky import storage
 from keras_leaky.study import InputError
-from recipes.atlas import PRELU, SECOND_NETS, read_rows
+from recipes.atlas import PRELU, SECOND_NETS, TEXTS
+from recipes.tables import read_rows
 
 N_BOOTSTRAP = 2_000
 MAX_FACTOR = 1.25  # either way, of an interval of a best rate
@@ -135,11 +136,11 @@ def main(run: tyro.conf.Positional[Path]) -> None:
     summary = []
     for path in sorted(run.glob("first-*.csv.gz")):
         name = path.name.removeprefix("first-").removesuffix(".csv.gz")
-        print(f"Map: {draw(run, name, read_rows(path))}")
+        print(f"Map: {draw(run, name, read_rows(path, TEXTS))}")
         net, optimizer, init = name.split("-")
         second = run / f"second-{name}.csv.gz"
         if net in SECOND_NETS and second.exists():
-            found = summarize(read_rows(second))
+            found = summarize(read_rows(second, TEXTS))
             own = {"net": net, "optimizer": optimizer, "init": init}
             summary.append({**own, "rates": found, "power": fit_power(found)})
             for row in found:

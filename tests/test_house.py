@@ -62,7 +62,10 @@ PUBLIC_MODULES = {
     "keras_leaky.study.statistics",
 }
 # Modules of the recipes that others may import.
-SHARED_RECIPES = {"atlas", "datasets", "download", "dying_relu", "flags", "image_search", "nets"}
+SHARED_RECIPES = {
+    *("atlas", "datasets", "download", "dying_relu", "flags", "image_search", "nets", "survival"),
+    "tables",
+}
 # What of other parts that is private the study may import.
 PRIVATE_FOR_STUDY = {("tuning", "_lanes"), ("layers", "_nested")}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.

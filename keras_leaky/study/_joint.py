@@ -35,10 +35,12 @@ def run_studies(
     Args:
         studies: Studies by the name of their net. The directory of each must lie in one folder,
             under this name.
-        x, y, **kwargs: As for `Study.run`.
+        x: As for `Study.run`.
+        y: As for `Study.run`.
         directory: Folder of the page, report.html.
         title: Title of the page.
         verbose: 1 for a progress display and the verdicts, 0 for silence.
+        **kwargs: As for `Study.run`.
 
     Returns:
         The `Outcome` of each net, by name.

@@ -80,7 +80,7 @@ class StudyFlags:
             time. 0 runs them in this process with all threads. auto decides before the first trial,
             and a resumed run keeps the decision. trials.csv is the same for any N >= 1.
         scheduler: Run the trainings on the workers of a Dask cluster. Give tls://HOST:PORT of its
-            scheduler. docs/cluster.md shows how to set one up.
+            scheduler. docs/guides/cluster.md shows how to set one up.
         tls_ca_file: Certificate that signed the certificates of the cluster. This flag and the next
             two default to Dask's configuration.
         tls_cert: Certificate of this machine.

@@ -137,7 +137,7 @@ class Rows(list):
         return [flatten_row(row) for row in self]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """The results of a study.
 
@@ -182,6 +182,14 @@ class Outcome:
     seconds: float
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line: the rows would fill pages of a notebook."""
+        state = "" if self.is_finished else ", not finished"
+        return (
+            f"<Outcome {str(self.directory)!r}: arms {', '.join(self.arms)}; {len(self.trials)} "
+            f"trials, {len(self.retrainings)} retrainings{state}. {self.verdict}>"
+        )
 
     def of_chosen_points(self) -> "Outcome":
         """The outcome without final retrainings of points that are no longer the chosen ones."""

@@ -49,7 +49,7 @@ def check_scheduler(flags: "StudyFlags") -> None:
         raise InputError(
             f"`--scheduler` must begin with tls:// unless it is on this machine: over {address} "
             "anybody in between can run code on every worker and on this machine. Set up "
-            "certificates (docs/cluster.md), or give `--insecure` if you trust the network."
+            "certificates (docs/guides/cluster.md), or give `--insecure` if you trust the network."
         )
 
 
@@ -88,7 +88,8 @@ def _security(flags: "StudyFlags") -> Any:
     if not (security.tls_ca_file and security.tls_client_cert):
         raise InputError(
             "A tls:// address needs `--tls-ca-file`, `--tls-cert` and `--tls-key`, or the same "
-            "settings in Dask's configuration; docs/cluster.md shows how to make certificates."
+            "settings in Dask's configuration; docs/guides/cluster.md shows how to make "
+            "certificates."
         )
     try:
         security.get_connection_args("client")

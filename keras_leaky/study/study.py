@@ -256,7 +256,9 @@ class Study:
         """Checks everything that `run` checks, without training or writing.
 
         Args:
-            x, y, **kwargs: As for `run`.
+            x: As for `run`.
+            y: As for `run`.
+            **kwargs: As for `run`.
         """
         kwargs = {k: v for k, v in kwargs.items() if k not in _OF_RUN}
         prepared = self.prepare(x, y, **kwargs)
@@ -294,7 +296,8 @@ class Study:
         the study.
 
         Args:
-            x, y: As for `keras.Model.fit`: arrays, `tf.data`, PyDataset, several inputs.
+            x: As for `keras.Model.fit`: arrays, `tf.data`, PyDataset, several inputs.
+            y: As for `keras.Model.fit`; leave it out if `x` holds it.
             workers: Number of processes of one thread each on this machine; 0 trains in this
                 process. "auto" estimates the time from the net and the data, starts one process per
                 core if that pays, and says so. A resumed study keeps its choice.

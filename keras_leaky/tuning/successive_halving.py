@@ -35,8 +35,12 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
         n_rungs: int >= 1. The first rung has `factor ** (1 - n_rungs)` of the steps of `fit`, the
             last rung all of them. 1 is a random search.
         n_full: int >= 1. Every rung keeps at least this many points, if there are so many.
-        seed, hyperparameters, tune_new_entries, allow_new_entries, max_retries_per_trial,
-            max_consecutive_failed_trials: As for every oracle of KerasTuner.
+        seed: As for every oracle of KerasTuner, like the arguments that follow.
+        hyperparameters: As for every oracle.
+        tune_new_entries: As for every oracle.
+        allow_new_entries: As for every oracle.
+        max_retries_per_trial: As for every oracle.
+        max_consecutive_failed_trials: As for every oracle.
 
     Raises:
         ValueError: If an argument is out of range, or a resumed project has another `factor` or
@@ -157,10 +161,19 @@ class SuccessiveHalving(ReusingTuner):
     """`ReusingTuner` with a `SuccessiveHalvingOracle`.
 
     Args:
-        hypermodel, **kwargs: As for `ReusingTuner`.
-        objective, max_trials, factor, n_rungs, n_full, seed, hyperparameters, tune_new_entries,
-            allow_new_entries, max_retries_per_trial, max_consecutive_failed_trials: As for
-            `SuccessiveHalvingOracle`.
+        hypermodel: As for `ReusingTuner`.
+        objective: As for `SuccessiveHalvingOracle`, like all others before `**kwargs`.
+        max_trials: As for the oracle.
+        factor: As for the oracle.
+        n_rungs: As for the oracle.
+        n_full: As for the oracle.
+        seed: As for the oracle.
+        hyperparameters: As for the oracle.
+        tune_new_entries: As for the oracle.
+        allow_new_entries: As for the oracle.
+        max_retries_per_trial: As for the oracle.
+        max_consecutive_failed_trials: As for the oracle.
+        **kwargs: As for `ReusingTuner`.
 
     Example:
 

@@ -54,10 +54,16 @@ class Ended:
 
     @property
     def sentence(self):
-        """The one sentence that it printed about its end, None if it printed anything else."""
-        first, *rest = self.error.split("\n")
+        """The one sentence that it printed about its end, None if it printed anything else.
+
+        Warnings, such as of other damaged files, may stand before it.
+        """
+        lines = self.error.split("\n")
+        first = next((i for i, line in enumerate(lines) if line.startswith("error: ")), 0)
+        sentence, *rest = lines[first:]
         is_all = not rest or (len(rest) == 2 and _KEPT.match(rest[0]))
-        return first if is_all and _SENTENCE.fullmatch(first) else None
+        is_one = is_all and not self.has_traceback and _SENTENCE.fullmatch(sentence)
+        return sentence if is_one else None
 
     @property
     def way_on(self):

@@ -7,6 +7,7 @@ import pytest
 
 from keras_leaky.study import InputError
 from recipes import atlas, atlas_map
+from recipes.tables import read_rows
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +27,12 @@ def run(tmp_path_factory):
 
 @pytest.mark.slow
 def test_tables_hold_every_training(run, capsys):
-    rows = atlas.read_rows(run.out / "first-mlp2-sgd-own.csv.gz")
+    rows = read_rows(run.out / "first-mlp2-sgd-own.csv.gz", atlas.TEXTS)
     assert len(rows) == 3 * 4
     assert {row["slope"] for row in rows} == {0.0, 0.3, "prelu"}
     assert all((row["val_loss"] is None) == bool(row["failure"]) for row in rows)
     assert max(row["val_accuracy"] or 0.0 for row in rows) > 0.5
-    second = atlas.read_rows(run.out / "second-mlp2-sgd-own.csv.gz")
+    second = read_rows(run.out / "second-mlp2-sgd-own.csv.gz", atlas.TEXTS)
     assert len(second) == 3 * 3 * 2
     before = (run.out / "first-mlp2-sgd-own.csv.gz").read_bytes()
     atlas.main(run)  # nothing is trained again

@@ -1,4 +1,4 @@
-"""Scheduler and workers as processes of their own, with TLS, as docs/cluster.md starts them."""
+"""Scheduler and workers as processes, with TLS, as docs/guides/cluster.md starts them."""
 
 import os
 import shlex

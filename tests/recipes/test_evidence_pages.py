@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,3 +91,20 @@ def test_the_tables_of_cifar10_are_in_their_pages():
     ):
         assert text in page
         assert not text or text.endswith(points.strip("+-"))
+
+
+def test_the_first_picture_is_drawn_from_the_tables(tmp_path):
+    import importlib.util
+
+    path = ROOT / "docs/draw_where_a_leak_helps.py"
+    spec: Any = importlib.util.spec_from_file_location("draw_where_a_leak_helps", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.read()
+    assert len(found) == 6
+    assert all(list(slopes) == ["0.01", "0.1", "0.3"] for slopes in found.values())
+    assert found["MNIST, MLP, 8 layers, batch norm"]["0.1"] == (0.11, 0.07, 0.16)
+    assert found["CIFAR-10, 24 epochs, batch norm"]["0.3"] == (-0.55, -0.66, -0.45)
+    assert found["CIFAR-10, 3 epochs"]["0.3"] == (2.07, 1.62, 2.55)
+    module.draw(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000

@@ -121,7 +121,7 @@ def test_a_file_that_was_edited_is_read_where_that_is_asked_for(tmp_path):
 
 @READABLE
 def test_the_checksum_is_that_of_all_before_it(readable, tmp_path):
-    """As docs/run_folder.md says."""
+    """As docs/guides/run_folder.md says."""
     path = tmp_path / "file"
     write_json(path, {"b": (1, 2.5), "c": {3: None}, "a": "ä"}, readable)
     text = path.read_text()

@@ -1,4 +1,4 @@
-"""Certificates for TLS, made as docs/cluster.md says, and the options that name them."""
+"""Certificates for TLS, made as docs/guides/cluster.md says, and the options that name them."""
 
 import subprocess
 from pathlib import Path

@@ -131,6 +131,8 @@ def test_load_gives_the_outcome_back(finished):
     assert loaded.differences == outcome.differences
     assert list(loaded.trials) == list(outcome.trials)
     assert len(loaded.trials.to_pandas()) == 9
+    assert loaded.verdict in repr(loaded)
+    assert len(repr(loaded)) < 500
     with pytest.raises(InputError, match=r"holds no study: there is no study\.json"):
         load(study.directory.parent)
 

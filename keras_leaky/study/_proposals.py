@@ -58,7 +58,7 @@ class Spread:
         return hp.values
 
     def _fraction(self, name: str, index: int) -> float:
-        """Where in its range the value lies, in [0, 1)."""
+        """The place of the value in its range, in [0, 1)."""
         if name not in self._dimensions:  # `build` asks for it only under a condition
             return float(np.random.default_rng([self._seed, index, *name.encode()]).random())
         if index >= len(self._points):
@@ -139,7 +139,7 @@ def make_tuner(
         kind: One of `TUNERS`, or a function that returns an oracle.
         folder: Folder of the arm's project.
         trials, executions, epochs, seed: Settings of the study; `epochs` is for Hyperband.
-        n_rungs, n_full: Of successive halving.
+        n_rungs, n_full: Settings of successive halving.
     """
     shared: dict[str, Any] = {"objective": objective, "seed": seed}
     place: dict[str, Any] = {
@@ -223,8 +223,8 @@ def count_trials(
     """How many trainings a search will have, and how many full epochs they are.
 
     Args:
-        points: Of the grid; None for another tuner.
-        n_rungs, n_full: Of successive halving.
+        points: Points of the grid; None for another tuner.
+        n_rungs, n_full: Settings of successive halving.
     """
     if kind == "halving":
         rungs = describe_rungs(trials, n_rungs, n_full)

@@ -24,9 +24,9 @@ class SmallNet:
     Attributes:
         kind: Interpretation of the inputs: vectors, images, ...
         shape: Shape of one example.
-        mean, std: Of the inputs, per feature or channel.
+        mean, std: Mean and std of the inputs, per feature or channel.
         n_outputs: Number of classes, or of target numbers per example.
-        target_mean, target_std: Of real targets; None for classes.
+        target_mean, target_std: Mean and std of real targets; None for classes.
     """
 
     kind: str

@@ -120,7 +120,7 @@ class Panel:
         height: Total height, in pixels at a width of 440.
         x: Horizontal scale; None leaves it out.
         y: Vertical scale. None where rows are labelled by `text`.
-        x_label, y_label: What the axes show.
+        x_label, y_label: Labels of the axes.
         left: Room for the labels of the vertical axis.
         legend: Class, shape and text of each mark to explain, above the axes.
     """

@@ -60,7 +60,7 @@ class Walk:
         left_out: Function of an object: the names of its attributes that are left out.
 
     Attributes:
-        tokens: What was written down: hashable, in the order of the walk.
+        tokens: The notes of the walk: hashable, in order.
         has_users_code: Whether a function or class comes from none of the known libraries.
     """
 

@@ -93,7 +93,7 @@ _Tracker = type(_PROBE._tracker)
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-    """What a compiled program depends on. Equal for models that can run in one.
+    """The structure of a model. It is equal for models that can run in one compiled program.
 
     Attributes:
         tokens: Everything that can be reached from the model, its optimizer, losses and metrics,

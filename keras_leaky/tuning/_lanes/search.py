@@ -125,7 +125,7 @@ class TrialSource:
         return self._is_stopped
 
     def log_of(self, trial_id: str) -> TrialLog:
-        """How the trainings of a trial went, as the file of the trial has it."""
+        """The course of a trial's trainings, for the file of the trial."""
         return self._tuner._project.log_of(trial_id)
 
     @property

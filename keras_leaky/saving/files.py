@@ -21,7 +21,7 @@ _KEYS = {"class_name", "config"}
 # An embedding can stand in a config number by number, as its initializer. As Python objects 61 MB
 # of short numbers take 0.7 GB, 57 MB of short texts 0.9 GB, and a million small dicts 0.2 GB.
 _MAX_CONFIG, _MAX_CONTAINERS, _MAX_METADATA = 64 << 20, 1_000_000, 1 << 20
-_TOO_LARGE = "its config has more than 64 MB, or more than a million lists and dicts"
+_TOO_LARGE = "its config has more than 64 MB or more than a million lists and dicts"
 # Errors of zipfile and zlib for a damaged archive, and of h5py for an HDF5 file.
 _BROKEN_ZIP = (
     OSError, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError, struct.error,

@@ -1,4 +1,4 @@
-"""Leaky ReLU, PReLU and ELU for Keras 3, and initializers that know the slope.
+"""Leaky ReLU, PReLU and ELU for Keras 3, and initializers that take the slope into account.
 
 Importing this package registers every class with Keras, so that `keras.models.load_model`
 finds them without `custom_objects`.
@@ -57,7 +57,7 @@ def __dir__() -> list[str]:
 
 
 def import_parts() -> None:
-    """Imports all that importing the package registers with Keras. Only a command line waits."""
+    """Imports all modules that register classes with Keras. Only a command line calls it later."""
     for name in _NAMES:
         globals()[name] = __getattr__(name)
 

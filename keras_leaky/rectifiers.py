@@ -1,4 +1,4 @@
-"""The table of rectifiers: everything that the rest of the pack knows of each.
+"""The table of rectifiers: everything that the rest of the pack knows about each.
 
 Gains, structure keys, diagnostics, surgery, tuners, recipes and benchmarks ask the table. So a new
 rectifier is a function in `keras_leaky.ops`, a layer in `keras_leaky.layers` and an entry here.
@@ -26,7 +26,7 @@ __all__ = [
     "unregister",
 ]
 
-# A number, the two ends of a range as JSON keeps them, or None where there is nothing to choose.
+# A number, the two ends of a range as JSON stores them, or None if there is nothing to choose.
 Alpha = float | list[float] | None
 # Class name and config of a layer of Keras.
 Twin = tuple[str, dict[str, Any]]
@@ -39,33 +39,33 @@ class Entry:
     """One rectifier: a function with a bend at 0 whose derivative is above 0 where x > 0.
 
     Attributes:
-        name: As the arguments called `activation` take it.
-        title: As people write it.
-        layer: Its class: ours, for relu Keras's.
-        function: Called with a tensor, then the numbers that `arguments` names, then `training`:
-            what the layer computes. Of `keras_leaky.ops`, for relu of Keras.
+        name: Name for arguments called `activation`.
+        title: Name for people to read.
+        layer: Class of the layer: ours, for relu Keras's.
+        function: The function that the layer computes, from `keras_leaky.ops`, for relu from Keras.
+            It takes a tensor, then the numbers that `arguments` names, then `training`.
         parameters: Arguments of `layer` that make up its alpha: none, one, or the ends of a range.
-        arguments: Attributes of a layer that hold the numbers `function` takes. Of the ends of a
-            range from which slopes are drawn, the upper one.
-        alpha_title: What alpha is, for people. Empty where there is none.
+        arguments: Attributes of a layer that hold the numbers `function` takes. For a range from
+            which slopes are drawn, the upper end.
+        alpha_title: Meaning of alpha in words. Empty if there is no alpha.
         default: The alpha of `layer()`.
-        is_valid: Whether a number (NaN for what is none), a list of two numbers, or None can be its
+        is_valid: Whether a number (NaN for a non-number), a list of two numbers, or None is a valid
             alpha.
-        invariant: The same in words: "alpha must be ...".
-        sides: Function `(alpha, backward)`: the roots of E[f(z)^2; z > 0] and E[f(z)^2; z <= 0],
-            z ~ N(0, 1); of f' in the place of f if `backward`. The gain follows from them.
-        to_keras: Function `(config, input_shape)` of a layer's config, and the shape it was built
-            for or None: the layer of Keras with the same outputs in inference. None if there is
-            none.
+        invariant: The rule in words: "alpha must be ...".
+        sides: Function `(alpha, backward)`: the roots of E[f(z)^2; z > 0] and E[f(z)^2; z <= 0], z
+            ~ N(0, 1); with f' instead of f if `backward`. The gain follows from them.
+        to_keras: Function `(config, input_shape)` to Keras's layer with the same outputs in
+            inference. It takes a layer's config and the shape it was built for, or None. None if
+            Keras has no such layer.
         can_die: Whether units can stay without a gradient, because the derivative of the negative
-            side is 0 or vanishes. Where they cannot, that side is straight, `arguments` are its
+            side is 0 or vanishes. If units cannot die, that side is straight, `arguments` are its
             slopes, and a unit dies only if such a slope is 0.
-        color: In plots.
-        keras_function: Keras's function of the same values as `function` with its defaults, by
-            name. None if there is none.
-        alpha_range: What a search tries by default. None where alpha is not one number.
-        alpha_scale: On which scale.
-        is_random: Whether `layer` draws, and takes a `seed`.
+        color: Color in plots.
+        keras_function: Name of Keras's function with the same values as `function` with its
+            defaults; None if there is none.
+        alpha_range: Default search range; None if alpha is not one number.
+        alpha_scale: Scale of the search.
+        is_random: Whether `layer` draws random numbers, and takes a `seed`.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Entry:
         return layer, function
 
     def resolve_alpha(self, alpha: Any) -> Alpha:
-        """`alpha` checked and as JSON keeps it; None stands for the default.
+        """Returns `alpha`, checked and as a JSON value; None stands for the default.
 
         Raises:
             ValueError: If it does not suit the rectifier.
@@ -119,7 +119,7 @@ class Entry:
         """A new layer.
 
         Args:
-            alpha: As `resolve_alpha` takes it.
+            alpha: As for `resolve_alpha`.
             **kwargs: Further arguments of the layer.
         """
         return self.layer(**self.config_of(alpha), **kwargs)
@@ -131,12 +131,12 @@ class Entry:
         return dict(zip(self.parameters, values, strict=True))
 
     def read_arguments(self, layer: Any) -> tuple[Any, ...]:
-        """What `function` takes after the tensor to compute as a layer does."""
+        """The arguments of `function` after the tensor, to compute the same as a layer."""
         return tuple(getattr(layer, name) for name in self.arguments)
 
 
 def _real_number(value: Any) -> float:
-    """`value` as a Python float, or NaN where it is not a real number: range checks refuse NaN."""
+    """`value` as a Python float, or NaN if it is not a real number: range checks refuse NaN."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return float(value) if is_number else math.nan
 
@@ -197,7 +197,7 @@ def _twin_of_leaky_relu(config: Mapping[str, Any], input_shape: Any) -> Twin | N
 def _twin_of_prelu(config: Mapping[str, Any], input_shape: Any) -> Twin | None:
     if input_shape is None:
         raise ValueError(
-            f"PReLU {config['name']!r} must be built: call `model` on data before `to_keras`"
+            f"PReLU {config['name']!r} must be built: call the model on data before `to_keras`"
         )
     # Keras's takes ints from 1, or None.
     rank, axes = len(input_shape), config["shared_axes"]
@@ -296,7 +296,7 @@ _ENTRIES = (
         can_die=True,
         color="#55b98a",
         keras_function="celu",
-        # From nearly ReLU to nearly the identity: alpha is the width of the bend too.
+        # From nearly ReLU to nearly the identity: alpha is also the width of the bend.
         alpha_range=(0.1, 4.0),
     ),
     Entry(
@@ -342,7 +342,7 @@ TABLE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
 
 
 def entry_of(activation: Any) -> Entry:
-    """The entry of that name.
+    """The entry with this name.
 
     Raises:
         ValueError: If there is none.
@@ -364,37 +364,39 @@ def find_entry(thing: Any) -> Entry | None:
 
 
 def register(entry: Entry) -> None:
-    """Adds a rectifier, from then on known wherever the seven built in are.
+    """Adds a rectifier, which is then known everywhere like the seven built-in ones.
 
-    A model with it can be trained in a used program with another alpha, if the layer is a
+    Models with another alpha share a compiled program if the layer is a
     `keras_leaky.layers.slope.FixedRectifier` that keeps its `parameters` by `keep_slope`. A worker
-    process does not know of it unless what it unpickles imports the module that registers it.
+    process only knows the rectifier if an unpickled object imports the module that registers it.
 
     Raises:
-        ValueError: If its name or its layer is in the table.
+        ValueError: If its name or its layer is in the table already.
     """
     taken = {other.layer for other in TABLE.values()}
     if entry.name in TABLE or entry.layer in taken:
         raise ValueError(
-            "`entry` must have a name and a layer that are not in the table: `unregister` the one "
-            f"that is. Received: name={entry.name!r}, layer={entry.layer.__name__}"
+            "`entry` must have a name and a layer that are not in the table: `unregister` the old "
+            f"entry first. Received: name={entry.name!r}, layer={entry.layer.__name__}"
         )
     TABLE[entry.name] = entry
 
 
 def unregister(name: str) -> None:
-    """Takes a rectifier that was registered away again.
+    """Removes a registered rectifier.
 
     Raises:
-        ValueError: If the table has none of that name that was registered.
+        ValueError: If no rectifier with this name was registered.
     """
     if entry_of(name) in _ENTRIES:
-        raise ValueError(f"`name` must be that of a registered rectifier. Received: name={name!r}")
+        raise ValueError(
+            f"`name` must be the name of a registered rectifier. Received: name={name!r}"
+        )
     del TABLE[name]
 
 
 # The class of Keras's layer or operation -> the activation it applies, both in lower case letters
-# only. PReLU is a layer alone.
+# only. PReLU exists only as a layer.
 _OF_KERAS = {name.replace("_", ""): name for name in (*dir(keras.activations), "prelu")}
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
@@ -403,9 +405,9 @@ ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 def activation_name(thing: Any) -> str | None:
     """Name of the activation that a layer, an operation or a function applies, or None.
 
-    `thing` is the object itself or its serialized form. "linear" is no activation. A ReLU with a
-    slope is a "leaky_relu", and one with a cap of 6 a "relu6"; one with another cap, or with a
-    threshold, is a function that no name tells.
+    `thing` is the object itself or its serialized form. "linear" does not count as an activation. A
+    ReLU with a slope is a "leaky_relu", and a ReLU with a cap of 6 a "relu6". A ReLU with another
+    cap, or with a threshold, has no name.
     """
     if isinstance(thing, keras.Operation):  # layers are operations too
         return _name_of_operation(thing)

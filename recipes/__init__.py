@@ -1,4 +1,4 @@
-"""Recipes: what a user runs from a checkout, one thin main a file."""
+"""Recipes that a user runs from a checkout, one thin main per file."""
 
 import signal
 import sys

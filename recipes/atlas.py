@@ -40,15 +40,15 @@ COLUMNS = (
 
 @dataclass
 class Options:
-    """Slopes and learning rates of Leaky ReLU, and PReLU, over the whole plane.
+    """Leaky ReLU and PReLU: validation accuracy for every slope at every learning rate.
 
     First pass: 12 rates over four decades, 2 seeds, one epoch. Second pass, for nets of 2 and 8
     hidden layers: 7 rates 1.4 times apart around each best one, 8 paired seeds, 3 epochs. Every
     training sees 10,000 images of MNIST, and its rate is the peak of a triangle over all steps.
 
-    The folder gets a table a group of trainings (PASS-NET-OPTIMIZER-INIT.csv.gz). Run the command
-    again with the same folder to go on where it stopped; `python -m recipes.atlas_map RUN` draws
-    the maps.
+    The folder gets one table per group of trainings (PASS-NET-OPTIMIZER-INIT.csv.gz). Run the
+    command again with the same folder to resume it. `python -m recipes.atlas_map RUN` draws the
+    maps.
     """
 
     out: Path = Path("runs/atlas")
@@ -58,11 +58,11 @@ class Options:
     dataset: str = "mnist"
     """mnist or cifar10."""
     nets: tuple[str, ...] = tuple(NETS)
-    """Of mlp2, mlp8, mlp30."""
+    """Nets to train, of mlp2, mlp8 and mlp30."""
     workers: int = 0
-    """Processes of one thread; 0 trains in this one. The last bits depend on it."""
+    """Worker processes of one thread; 0 trains in this process. The last bits depend on it."""
     quick: bool = False
-    """Few slopes, rates and images, in two minutes: does it run?"""
+    """Try the machinery with few slopes, rates and images, in two minutes."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Rectifier:
-    """What a `Net` asks for: the layer of a slope, and its initializer."""
+    """The rectifier that a `Net` expects: the layer of a slope, and its initializer."""
 
     slope: Any
     init: str
@@ -184,7 +184,7 @@ def best_rates(rows: Sequence[dict[str, Any]]) -> dict[Any, float]:
 
 
 def check_folder(options: Options, source: str) -> None:
-    """Writes the settings of a new run; refuses the folder of another."""
+    """Writes the settings of a new run; refuses the folder of a different run."""
     path = options.out / "atlas.json"
     now = {"dataset": options.dataset, "quick": options.quick, "source": source}
     now["n_workers"] = min(options.workers, 1)  # any number of workers gives the same numbers
@@ -198,7 +198,7 @@ def check_folder(options: Options, source: str) -> None:
     if before != now:
         raise InputError(
             "`--out` must be a new folder, or the folder of the same run. Received: "
-            f"{options.out}, made with {before}, now {now}"
+            f"{options.out}, made with {before}, but this run has {now}"
         )
 
 

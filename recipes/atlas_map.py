@@ -20,11 +20,11 @@ NEAR_BEST = 0.002  # of accuracy
 
 
 def best_rate(rates: np.ndarray, losses: np.ndarray) -> float:
-    """Where a parabola in the log rate through losses has its least; NaN where it opens downwards.
+    """The minimum of a parabola in the log rate through losses; NaN if it opens downwards.
 
     Args:
         rates: Of shape (n,).
-        losses: Means over seeds, of shape (n,); those without a logarithm are left out.
+        losses: Means over seeds, of shape (n,); losses without a logarithm are left out.
     """
     x, is_known = np.log(rates), np.isfinite(losses) & (losses > 0)
     if is_known.sum() < 3:
@@ -38,10 +38,10 @@ def best_rate(rates: np.ndarray, losses: np.ndarray) -> float:
 
 
 def summarize(rows: Sequence[dict[str, Any]], seed: int = 0) -> list[dict[str, Any]]:
-    """A row a slope: the best rate with its interval, and the rates that are as good.
+    """One row per slope: the best rate with its interval, and the rates that are as good.
 
     Args:
-        rows: Of one net, optimizer and initialization, of the second pass.
+        rows: Rows of the second pass, for one net, optimizer and initialization.
     """
     rng, found = np.random.default_rng(seed), []
     for slope in dict.fromkeys(row["slope"] for row in rows):
@@ -123,7 +123,7 @@ def draw(folder: Path, name: str, rows: Sequence[dict[str, Any]]) -> Path:
 
 def _told(value: float | None, ci95: Sequence[float] | None) -> str:
     if value is None:
-        return "not known"
+        return "unknown"
     return f"{value:.3g}" + (f" ({ci95[0]:.3g} to {ci95[1]:.3g})" if ci95 else " (no interval)")
 
 
@@ -131,7 +131,7 @@ def main(run: tyro.conf.Positional[Path]) -> None:
     """Draws the maps of a run of `recipes.atlas`, and writes summary.json.
 
     Args:
-        run: Its folder.
+        run: The folder of the run.
     """
     summary = []
     for path in sorted(run.glob("first-*.csv.gz")):

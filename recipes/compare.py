@@ -18,16 +18,16 @@ MAX_DEPTH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class _Compared:
-    """What is compared, and in which nets.
+    """The flags for the arms and the nets.
 
     Attributes:
         dataset: The images.
-        activations: Arms to compare with relu, which is always among them. NAME=ALPHA keeps alpha;
-            a name alone searches it, with as many trials as the others have for their learning rate
-            alone. rrelu draws slopes from 1/8 to 1/3. celu with alpha 1 is elu.
-        depths: Depths of the nets. mlp: hidden layers of 100 units, 2 8 by default. cnn and vgg:
-            convolutions at each resolution, 1 2 by default.
-        batch_norm: Nets without batch normalization, with it, or both.
+        activations: Arms to compare with relu, which is always included. NAME=ALPHA fixes alpha. A
+            name alone searches alpha too, with as many trials as the other arms have for their
+            learning rate. rrelu draws slopes from 1/8 to 1/3. celu with alpha 1 is elu.
+        depths: Depths of the nets. mlp: number of hidden layers of 100 units, 2 and 8 by default.
+            cnn and vgg: number of convolutions at each resolution, 1 and 2 by default.
+        batch_norm: Train nets without batch normalization, with it, or both.
     """
 
     dataset: Literal["mnist", "cifar10"]
@@ -44,9 +44,9 @@ class _Compared:
 class CompareFlags(ImageFlags, _Compared):
     """Which activation is best, each at its own best learning rate? Compared with ReLU.
 
-    Searches the learning rate of every activation in every net under the same number of trials and
-    with the same proposals, trains the best point of each again with several seeds, evaluates it
-    once on the held-out test split, and writes a page with pictures and a verdict.
+    Searches the learning rate of every activation in every net, with the same number of trials and
+    the same proposals. Retrains the best point of each with several seeds. Evaluates it once on the
+    held-out test split. Writes a page with pictures and a verdict.
 
     Example: python -m recipes.compare --dataset mnist --output runs/compare
 
@@ -54,8 +54,8 @@ class CompareFlags(ImageFlags, _Compared):
         trials: Trials of each arm in each net, 6 by default.
         model: mlp has hidden layers of 100 units, cnn is a small convolutional net for a CPU, vgg a
             wider one for a GPU. auto takes mlp for mnist and cnn for cifar10.
-        data: auto takes the data set, or for mnist scikit-learn's 1,797 digits where it cannot be
-            had. synthetic takes made-up images, to try the machinery.
+        data: auto takes the data set; for mnist it takes scikit-learn's 1,797 digits if MNIST
+            cannot be loaded. synthetic takes made-up images, to try the machinery.
     """
 
     program: ClassVar[str] = "python -m recipes.compare"
@@ -66,7 +66,7 @@ class CompareFlags(ImageFlags, _Compared):
 
     @classmethod
     def find_study(cls, folder: Path) -> Path | None:
-        """Of one of the nets, each of which has a folder of its own."""
+        """The study.json of one of the nets, each of which has its own folder."""
         return next(iter(sorted(folder.glob("*/study.json"))), None)
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""The images: where they come from, what is checked, and how they are split."""
+"""The images: their sources, their checks and their splits."""
 
 import hashlib
 import os
@@ -23,15 +23,15 @@ _MAX_TITLE = 200  # characters
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a recipe can load: images, classes, file, default epochs, and its name for a person."""
+    """A data set of the recipes: images, classes, file, default epochs, and title."""
 
     name: str
     title: str
     image_shape: tuple[int, ...]
     n_classes: int
     n_epochs: int
-    keras_file: str  # what Keras leaves in its cache; its absence means a download
-    fingerprint: str  # of its content, by which it is known
+    keras_file: str  # Keras's name in its cache; without it Keras downloads
+    fingerprint: str  # digest of the content, which identifies the data set
 
 
 DATASETS = {
@@ -63,10 +63,10 @@ class Arrays:
     x_test: np.ndarray
     y_test: np.ndarray
     kind: str  # the --data that gives exactly these
-    title: str  # what a figure made from them has to be called
+    title: str  # the name of the data under a figure made from them
     source: str
     n_epochs: int
-    warning: str | None = None  # said loudly: the answer is not about the data set asked for
+    warning: str | None = None  # shown prominently: the answer is not about the requested data set
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def load(name: str, data: str = "auto", data_dir: Path | None = None) -> Arrays:
     """Loads the images that `--data` and `--data-dir` ask for.
 
     Args:
-        name: Of the data set: mnist, cifar10 or cifar100.
+        name: Name of the data set: mnist, cifar10 or cifar100.
 
     Raises:
-        InputError: The file is absent or wrong, or the data set cannot be had without one.
+        InputError: The file is missing or wrong, or the data set cannot be loaded without one.
     """
     dataset = DATASETS[name]
     if data == "synthetic":
@@ -145,7 +145,7 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
     except OSError as error:
         raise InputError(f"`--data-dir` cannot be read: {error}") from error
     if not is_file:
-        what = "where that is no regular file" if is_there else "which has no such file"
+        what = "where it is not a regular file" if is_there else "which has no such file"
         raise InputError(
             f"`--data-dir` must hold {path.name}. Received: --data-dir {folder}, {what}."
         )
@@ -162,8 +162,8 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
     if given is None and fingerprint(dataset.name, *images) != dataset.fingerprint:
         title = f"the images in {path.name} (not {dataset.title})"
         warning = (
-            f"{path} does not hold {dataset.title}: its pixels are others. These results are for "
-            "what it holds. An array `source`, a string, would name it."
+            f"{path} does not hold {dataset.title}: its pixels differ. These results are for the "
+            "images in the file. You can name them with a string array `source`."
         )
     kind, source = dataset.name, f"{title}, from {path}"
     return Arrays(*images, kind, title, source, dataset.n_epochs, warning)
@@ -172,10 +172,10 @@ def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
 def fingerprint(
     name: str, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
 ) -> str:
-    """By what a known data set is told from others.
+    """A digest that tells a known data set from others.
 
-    Of MNIST a SHA-256 of all images and labels. Of CIFAR, whose arrays were not at hand when this
-    was written, sums of the training pixels: that does not see labels that were changed.
+    For MNIST, a SHA-256 of all images and labels. For CIFAR, sums of the training pixels, because
+    its arrays were not available when this was written: changed labels go unnoticed.
     """
     if name != "mnist":
         return " ".join(str(total) for total in x_train.sum(axis=(0, 1, 2), dtype=np.int64))
@@ -223,7 +223,7 @@ def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
 
 
 def _synthetic(dataset: Dataset) -> Arrays:
-    """A random pattern a class under strong noise: learnable, and about nothing."""
+    """One random pattern per class under strong noise: learnable, and without meaning."""
     rng = np.random.default_rng(SPLIT_SEED)
     patterns = rng.integers(64, 192, (dataset.n_classes, *dataset.image_shape))
 
@@ -244,12 +244,12 @@ def _synthetic(dataset: Dataset) -> Arrays:
 
 
 def split(arrays: Arrays, train_limit: int | None) -> Split:
-    """Holds validation images out of the training images, stratified, always the same ones.
+    """Holds out stratified validation images from the training images, the same in every run.
 
     Digits keep 20 % for validation, as they do for the test split.
 
     Raises:
-        InputError: `train_limit` takes or leaves less than one image a class.
+        InputError: `train_limit` takes or leaves less than one image per class.
     """
     # 0.25 of the 80 % that the digits' test split leaves is 20 % of all of them.
     fraction = 0.25 if arrays.kind == "digits" else VALIDATION_FRACTION
@@ -261,7 +261,7 @@ def split(arrays: Arrays, train_limit: int | None) -> Split:
         if not n_classes <= train_limit <= n_train - n_classes:
             raise InputError(
                 f"`--train-limit` must take and leave at least {n_classes} of the {n_train} "
-                f"training images, one a class. Received: --train-limit {train_limit}"
+                f"training images, one per class. Received: --train-limit {train_limit}"
             )
         x_train, _, y_train, _ = _stratified(x_train, y_train, train_size=train_limit)
         if len(np.unique(y_train)) < n_classes:
@@ -286,11 +286,11 @@ def _require(path: Path, holds: Any, name: str, rule: str, received: object) -> 
 
 
 def _check_headers(path: Path, image_shape: tuple[int, ...], headers: dict[str, Header]) -> None:
-    """Refuses, before it is unpacked, what is of another shape or dtype.
+    """Refuses arrays of another shape or dtype, before they are unpacked.
 
     Raises:
         InputError: Names the array, the rule and what was received.
-        ValueError: The same of `source`, which is no image.
+        ValueError: `source` is not a short string.
     """
     expected = ", ".join(map(str, image_shape))
     for part in ("train", "test"):
@@ -314,7 +314,7 @@ def _check_headers(path: Path, image_shape: tuple[int, ...], headers: dict[str, 
 
 
 def _check_values(path: Path, part: str, x: np.ndarray, y: np.ndarray, n_classes: int) -> None:
-    """Refuses values that are no pixels and no labels, and too few images of a class.
+    """Refuses values that are not pixels or labels, and classes with too few images.
 
     Raises:
         InputError: Names the array, the rule and what was received.
@@ -323,17 +323,17 @@ def _check_values(path: Path, part: str, x: np.ndarray, y: np.ndarray, n_classes
     _require(path, x.max() > 1, f"x_{part}", rule, f"values up to {x.max()}")
     labels, counts = np.unique(y, return_counts=True)
     least = 20 if part == "train" else 1  # so that validation gets its share of each
-    rule = f"hold the labels 0 to {n_classes - 1}, at least {least} images each"
+    rule = f"hold the labels 0 to {n_classes - 1}, with at least {least} images each"
     complete = np.array_equal(labels, np.arange(n_classes)) and counts.min() >= least
     received = dict(zip(labels[:20].tolist(), counts[:20].tolist(), strict=True))
     _require(path, complete, f"y_{part}", rule, received)
 
 
 def _read_title(path: Path, source: np.ndarray) -> str:
-    """What the file calls its data, which goes to terminals and pages.
+    """The file's title of its data, which is shown in terminals and on pages.
 
     Raises:
-        InputError: It has line breaks or control characters in it, or nothing.
+        InputError: It is empty, or has line breaks or control characters.
     """
     title = source.item()
     _require(path, title and title.isprintable(), "source", "be printable", ascii(title))

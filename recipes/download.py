@@ -1,4 +1,4 @@
-"""A download by Keras that is given up when nothing arrives.
+"""A download by Keras that stops when nothing arrives.
 
 Keras downloads with `urlretrieve` and no time limit, and a name look-up cannot be interrupted in
 the same process. So a child process downloads into Keras's cache; its progress bar, which Keras
@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 STALL_SECONDS = 10.0
-_IMPORT_SECONDS = 120.0  # until the child has imported Keras; says nothing about the network
+_IMPORT_SECONDS = 120.0  # limit for importing Keras in the child; not about the network
 _READY = b"ready\n"
 _COMPLETE = re.compile(rb"(?<!\d)(\d+)/\1(?!\d)")  # Keras's progress bar at its end: n/n
 
@@ -23,7 +23,7 @@ class DownloadError(Exception):
 
 
 def download_to_cache(name: str, stall_seconds: float = STALL_SECONDS) -> None:
-    """Has Keras download the data set `name` (as in `keras.datasets`) into its cache.
+    """Lets Keras download the data set `name` (as in `keras.datasets`) into its cache.
 
     Raises:
         DownloadError: No byte arrived for `stall_seconds`, or the download failed.
@@ -55,7 +55,7 @@ def download_to_cache(name: str, stall_seconds: float = STALL_SECONDS) -> None:
                 limit = None if complete else stall_seconds if ready else _IMPORT_SECONDS
                 events = selector.select(limit)
                 if not events:
-                    what = "no byte arrived" if ready else "importing Keras was not done"
+                    what = "no byte arrived" if ready else "importing Keras did not finish"
                     raise DownloadError(f"{what} for {limit:g} seconds")
                 for key, _ in events:
                     chunk = os.read(key.fd, 65536)

@@ -13,17 +13,18 @@ MAX_RATE = 1e6  # far beyond use: where numbers overflow it is too late to say s
 
 @dataclass(frozen=True)
 class ImageFlags(StudyFlags):
-    """What every recipe on images lets its user set.
+    """The flags of every recipe on images.
 
     Attributes:
-        learning_rate_range: Learning rates to search, on a log scale.
+        learning_rate_range: Range of learning rates to search, on a log scale.
         optimizer: adam, or sgd with momentum 0.9.
         train_limit: Use only this many training images, stratified. Validation and test images
             stay the same.
         augment: Shift the training images by up to 2 pixels, and flip those of CIFAR. auto does so
             with the vgg nets, which train for longer.
-        precision: Keras dtype policy. auto takes mixed_bfloat16 where the machine multiplies it
-            natively and it is faster for this net, and float32 elsewhere and with --scheduler.
+        precision: Keras dtype policy. auto takes mixed_bfloat16 if the machine multiplies it
+            natively and it is faster for this net. Otherwise, and with --scheduler, auto takes
+            float32.
         data_dir: Folder that holds mnist.npz, cifar10.npz or cifar100.npz with the arrays x_train,
             y_train, x_test, y_test. Without it, Keras's cache or a download.
     """
@@ -50,18 +51,18 @@ class ImageFlags(StudyFlags):
             require(self.data not in ("digits", "synthetic"), "data_dir", rule, self.data_dir)
 
     def augments(self, model: str) -> bool:
-        """Whether the images of a net are shifted and flipped."""
+        """Whether the training images are shifted and flipped."""
         return self.augment == "yes" or (self.augment == "auto" and model.startswith("vgg"))
 
 
 @dataclass(frozen=True)
 class _Searched:
-    """What is searched.
+    """The flags for the activation and its range.
 
     Attributes:
-        activation: The rectifier to search. ReLU is searched beside it under the same budget.
-        alpha_range: Alpha to search. leaky_relu: the negative slope, 0.001 0.5 by default, log
-            scale. prelu: the initial slope, 0.01 0.5, log. elu: the saturation value, 0.1 2,
+        activation: The rectifier to search. ReLU is searched too, under the same budget.
+        alpha_range: Range of alpha to search. leaky_relu: the negative slope, 0.001 0.5 by default,
+            log scale. prelu: the initial slope, 0.01 0.5, log. elu: the saturation value, 0.1 2,
             linear. celu: the saturation value, 0.1 4, log. relu has none.
     """
 
@@ -77,7 +78,7 @@ class SearchFlags(ImageFlags, _Searched):
 
     Attributes:
         model: mlp has two hidden layers of 100 units, cnn is a small convolutional net for a CPU,
-            vgg a full one of six convolutions for a GPU. cnn_bn and vgg_bn have batch
+            vgg is a larger net of six convolutions for a GPU. cnn_bn and vgg_bn have batch
             normalization, which hides much of what a rectifier does.
     """
 
@@ -89,5 +90,5 @@ class SearchFlags(ImageFlags, _Searched):
             rule = "left out: relu has no alpha"
             require(self.activation != "relu", "alpha_range", rule, self.alpha_range)
             low, high = self.alpha_range
-            # What else its rectifier asks of alpha, `Arm` tells.
+            # `Arm` checks the rectifier's other rules for alpha.
             require(low < high < math.inf, "alpha_range", "LOW < HIGH", f"{low} {high}")

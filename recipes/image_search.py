@@ -1,4 +1,4 @@
-"""What mnist, cifar10 and cifar100 do, from the images to the page. A start for one of your own."""
+"""The search of mnist, cifar10 and cifar100, from images to page. Copy it for your own recipe."""
 
 from keras_leaky.study import About, Arm, Outcome, Study
 from keras_leaky.study.command_line import run_study
@@ -14,7 +14,7 @@ def search(dataset: str, flags: SearchFlags) -> Outcome | None:
     images = datasets.load(dataset, flags.data, flags.data_dir)
     data = datasets.split(images, flags.train_limit)
 
-    # What is compared: the activation that was asked for, beside ReLU, which is always there.
+    # The arms: the activation that was asked for. ReLU is always compared too.
     arms = [] if flags.activation == "relu" else [Arm(flags.activation, flags.alpha_range)]
 
     # The net: a function of KerasTuner's `hp` and of the arm's rectifier.

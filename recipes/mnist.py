@@ -12,14 +12,14 @@ from recipes.flags import SearchFlags
 class MnistFlags(SearchFlags):
     """Which alpha, which learning rate, and does it help? Searched on MNIST.
 
-    Searches the activation's alpha and the learning rate, searches ReLU's learning rate under the
-    same budget, trains the best points of both again with new seeds, evaluates them once on the
-    held-out test split, and writes a page with pictures and a verdict.
+    Searches the activation's alpha and the learning rate, and ReLU's learning rate under the same
+    budget. Retrains the best points of both with new seeds. Evaluates them once on the held-out
+    test split. Writes a page with pictures and a verdict.
 
     Example: python -m recipes.mnist --activation leaky_relu --trials 20 --output runs/mnist
 
     Attributes:
-        data: auto takes MNIST, or scikit-learn's 1,797 digits where MNIST cannot be had. synthetic
+        data: auto takes MNIST, or scikit-learn's 1,797 digits if MNIST cannot be loaded. synthetic
             takes made-up images, to try the machinery.
     """
 

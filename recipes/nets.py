@@ -10,7 +10,7 @@ from keras_leaky.tuning import ScaledSchedule
 
 HIDDEN_UNITS = 100
 SHIFT_PIXELS = 2
-DEPTHS = {"mlp": 2, "cnn": 1, "vgg": 2}  # of a net whose name does not say it
+DEPTHS = {"mlp": 2, "cnn": 1, "vgg": 2}  # depth of a net whose name has no number
 
 
 class Triangle(keras.optimizers.schedules.LearningRateSchedule):
@@ -47,17 +47,17 @@ class Net:
     tune both at once.
 
     Attributes:
-        name: mlp, cnn or vgg, then its depth unless it is that of `DEPTHS`, then _bn for batch
-            normalization, such as mlp8_bn. The depth of an mlp is the number of hidden layers,
-            that of the others of convolutions at each resolution.
-        image_shape, n_classes: Of the data.
+        name: mlp, cnn or vgg, then the depth if it is not the default in `DEPTHS`, then _bn for
+            batch normalization, such as mlp8_bn. The depth of an mlp is its number of hidden
+            layers. The depth of the others is the number of convolutions at each resolution.
+        image_shape, n_classes: Shape of an image, and number of classes, in the data.
         n_steps, n_epochs: Steps of an epoch, and epochs of a training, for the learning rate: the
             searched one is the peak of a triangle over the whole training.
         learning_rate_range: Searched on a log scale.
         optimizer: adam, or sgd with momentum 0.9.
         augment: Whether to shift the images at random, and flip those in color.
         precision: Name of a Keras dtype policy.
-        n_units: Of each hidden dense layer.
+        n_units: Units of each hidden dense layer.
     """
 
     name: str
@@ -133,7 +133,7 @@ class Net:
             if norm:
                 # Keras's 0.99 would still remember the start after a short training.
                 x = keras.layers.BatchNormalization(momentum=0.9, dtype=dtype)(x)
-            n_rectifiers += 1  # the same name whatever the activation, for dead_units.csv
+            n_rectifiers += 1  # the same name for every activation, for dead_units.csv
             return rectifier(name=f"rectifier_{n_rectifiers}", dtype=dtype)(x)
 
         for filters in _filters(kind, n_colors=x.shape[-1]):

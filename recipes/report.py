@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _draw_dying(run: Path) -> Path:
-    from recipes.dying_relu.page import draw_again  # it waits for Keras
+    from recipes.dying_relu.page import draw_again  # it imports Keras
 
     return draw_again(run)
 

@@ -182,7 +182,7 @@ def test_what_is_in_the_table_is_not_replaced(toy):
             change = {"name": "other", **change}
         with pytest.raises(ValueError, match="`entry` must have a name and a layer that are not"):
             register(dataclasses.replace(toy, **change))
-    with pytest.raises(ValueError, match="`name` must be that of a registered rectifier"):
+    with pytest.raises(ValueError, match="`name` must be the name of a registered rectifier"):
         unregister("elu")
     with pytest.raises(ValueError, match=r"`activation` must be one of relu, .*, bent\. Received"):
         unregister("other")
@@ -283,7 +283,9 @@ def test_gate_surgery(entry):
         assert back.get_layer("first").kernel_initializer.scale == pytest.approx(had, rel=1e-8)
         rectifier = new.get_layer("rectifier")
         if entry.to_keras(rectifier.get_config(), (None, 8)) is None:
-            with pytest.raises(ValueError, match="`model` must hold only what Keras has a twin of"):
+            with pytest.raises(
+                ValueError, match="`model` must hold only objects with a counterpart in Keras"
+            ):
                 keras_leaky.to_keras(new)
             continue
         twin = keras_leaky.to_keras(new)
@@ -372,7 +374,7 @@ def test_the_function_of_a_registered_rectifier_is_known_as_well(toy):
     assert (units.kind, units.is_dead.tolist()) == ("bent", [True, False, False])
     new = keras_leaky.replace_activations(net, {"bent": "relu"}, initializers="keep")
     assert new.layers[0].activation is keras.activations.relu
-    with pytest.raises(ValueError, match=r"Keras has a twin of\. Received: toys>bent of layer"):
+    with pytest.raises(ValueError, match=r"counterpart in Keras\. Received: toys>bent of layer"):
         keras_leaky.to_keras(net)
     with_twin = dataclasses.replace(toy, keras_function="tanh")
     unregister("bent")

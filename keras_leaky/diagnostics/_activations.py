@@ -1,4 +1,4 @@
-"""Where a model applies an activation."""
+"""The places where a model applies an activation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ class Site:
         activation: The layer, the operation of a functional model, or the function.
         kind: Its name, such as "relu".
         host: The layer that has it as its `activation`; None if it stands in the model by itself.
-        source: The layer whose units it activates, None where a forward pass has to show it.
+        source: The layer whose units it activates; None if only a forward pass shows it.
     """
 
     activation: Any
@@ -45,7 +45,7 @@ class Site:
 
     @property
     def _entry(self) -> Entry | None:
-        """Of the layer, if it is one of this package or was registered: not of Keras's layers."""
+        """The entry of a layer of this package, or a registered one; None for Keras's layers."""
         entry = TABLE.get(self.kind)
         if entry is None or entry.is_of_keras or not isinstance(self.applied, entry.layer):
             return None
@@ -88,7 +88,7 @@ class Site:
     def derivative(self, apply, x: Any) -> Any:
         """The derivative at `x`, by automatic differentiation, up to a factor in [1, 2).
 
-        As training computes it.
+        It is the derivative that training computes.
 
         Args:
             apply: The activation, as a function of a tensor.
@@ -122,7 +122,7 @@ def parts_of(model):
 
 
 def find_activations(parts):
-    """Every `Site` among the parts of a model. Softmax and the like are none."""
+    """Every `Site` among the parts of a model. Softmax and similar functions do not count."""
     sites = []
     for part in parts:
         kind = _kind_of(part)
@@ -137,19 +137,19 @@ def find_activations(parts):
 
 
 def _has_activation(part):
-    """Whether `activation` is an attribute of the part itself: that of an LSTM is its cell's."""
+    """Whether `activation` is an attribute of the part itself: for an LSTM, it is the cell's."""
     is_property = isinstance(getattr(type(part), "activation", None), property)
     return not is_property and callable(getattr(part, "activation", None))
 
 
 def _is_composite(layer):
-    """Whether weights are in layers of it, so that it may apply its activation to several."""
+    """Whether inner layers hold weights, so that its activation may apply to several of them."""
     others = [part for part in layers_of(layer) if part not in (layer, layer.activation)]
     return any(part.weights for part in others)
 
 
 def _kind_of(thing):
-    """Name of the activation that `thing` is, or None."""
+    """Name of the activation `thing`, or None."""
     # Keras has two classes of that name: the layer, and what its function is in a functional model.
     if type(thing).__name__ == "ReLU" and hasattr(thing, "negative_slope"):
         is_relu6 = thing.max_value == 6 and not thing.threshold

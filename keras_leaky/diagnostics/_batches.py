@@ -1,4 +1,4 @@
-"""The sample that units are judged by, batch after batch."""
+"""The sample on which units are measured, batch after batch."""
 
 from operator import itemgetter
 from typing import Any
@@ -11,8 +11,8 @@ def batches(data, batch_size):
     """Yields the inputs of the model, a batch at a time.
 
     Args:
-        data: As `dead_units` takes it.
-        batch_size: Samples of a batch where `data` are arrays.
+        data: As for `dead_units`.
+        batch_size: Samples per batch, if `data` are arrays.
     """
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise ValueError(
@@ -43,7 +43,7 @@ def _slices(arrays, batch_size):
     if len(lengths) > 1 or None in lengths:
         shapes = ", ".join(str(tuple(a.shape)) for a in leaves)
         raise ValueError(
-            "`data` must be arrays with the samples as their first axis, all of one length. "
+            "`data` must be arrays of the same length, with the samples along the first axis. "
             f"Received: arrays of shape {shapes}"
         )
     for start in range(0, lengths.pop(), batch_size):
@@ -54,7 +54,7 @@ def _slices(arrays, batch_size):
 def _given_batches(data):
     """The inputs of every batch of a data set: of `(x, y)` and `(x, y, sample_weight)` the `x`."""
     pairs = (tuple, list) if _is_data_loader(data) else tuple
-    if isinstance(data, keras.utils.PyDataset):  # goes on without end when it is iterated over
+    if isinstance(data, keras.utils.PyDataset):  # iterates without end
         if data.num_batches is None:
             raise ValueError(f"`data` must be finite. Received: data={data!r}")
         found = (data[i] for i in range(data.num_batches))

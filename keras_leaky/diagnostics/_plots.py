@@ -14,7 +14,7 @@ _STATES = {
 
 
 def draw_report(report):
-    """Left the shares of units in each state, right the active fraction of every unit."""
+    """Left: the fraction of units in each state. Right: the active fraction of every unit."""
     layers = report.layers
     figure = Figure(figsize=(9, 1.6 + 0.5 * len(layers)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -51,10 +51,10 @@ def draw_report(report):
     left.invert_yaxis()
     left.set_xlim(0, 1)
     left.xaxis.set_major_formatter(PercentFormatter(1))
-    left.set_xlabel("share of units")
+    left.set_xlabel("fraction of units")
     right.set_xlim(-0.02, 1.02)
     right.xaxis.set_major_formatter(PercentFormatter(1))
-    right.set_xlabel("active fraction: one dot a unit, sorted")
+    right.set_xlabel("active fraction: one dot per unit, sorted")
     right.grid(alpha=0.25)
     figure.suptitle(f"Units on {report.n_samples:,} samples", x=0.01, ha="left")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=4)
@@ -66,7 +66,7 @@ def _share(units, state):
 
 
 def _states(units):
-    """The state of every unit: the worst, where several hold."""
+    """The state of every unit: the worst one, if several hold."""
     states = np.full(units.n_units, "at times active", dtype=object)
     states[units.is_always_on.ravel()] = "always on"
     states[units.is_inactive.ravel()] = "inactive, not dead"

@@ -1,4 +1,4 @@
-"""What is counted of the units of an activation, batch after batch."""
+"""Counts of the units of an activation, batch after batch."""
 
 from typing import Any
 
@@ -42,8 +42,8 @@ class Tally:
             shape = (x.shape[axis],)
         if self._shape not in (None, shape):
             raise ValueError(
-                f"The units of layer {self.site.name!r} must be the same in every batch; leave "
-                f"`per_element` out where the size of images varies. Received: {self._shape} and "
+                f"The units of layer {self.site.name!r} must be the same in every batch. Leave "
+                f"`per_element` out if the size of images varies. Received: {self._shape} and "
                 f"{shape}"
             )
         self._shape = shape
@@ -70,7 +70,7 @@ class Tally:
                     self._gets_gradient |= _count(dx != 0, others) > 0
 
     def finish(self, name, tau):
-        """The `LayerUnits` of what was counted, called `name`."""
+        """The counts as `LayerUnits`, called `name`."""
         mean = self._magnitude / self._n_values
         total = mean.mean()
         with np.errstate(invalid="ignore"):  # of a layer that overflows some are NaN

@@ -1,4 +1,4 @@
-"""Seeing what goes into the activations of a model, and what comes out.
+"""Watching the inputs and outputs of a model's activations.
 
 For the time of a forward pass `call` of the parts and `activation` of their hosts are wrapped, on
 the instances and past Keras's attribute tracking. That reaches nested models, wrappers, shared
@@ -23,8 +23,8 @@ class Origin:
         layer: The last layer with weights that it has come through, or that merged tensors; None
             for an input of the model.
         axis: Axis of its features or channels.
-        is_guess: Whether it came through code between layers, so that `layer` is just the one that
-            was called last.
+        is_guess: Whether it came through code between layers, so that `layer` is only the layer
+            that was called last.
     """
 
     layer: Any = None

@@ -19,35 +19,35 @@ if TYPE_CHECKING:  # importing the pack does not import matplotlib
 class DeadUnitMonitor(keras.callbacks.Callback):
     """Counts dead units before the training and after epochs, and keeps the slopes of PReLU.
 
-    `dead_fraction` and `inactive_fraction`, over the units of all activations, and the same of each
-    layer (`dead_fraction/dense`) go into the logs of the epoch. So `CSVLogger`, `TensorBoard` and
+    The epoch's logs get `dead_fraction` and `inactive_fraction`, over the units of all activations,
+    and both fractions of each layer (`dead_fraction/dense`). So `CSVLogger`, `TensorBoard` and
     `EarlyStopping(monitor="dead_fraction", mode="min")` see them if they come after this callback
-    in the list. Between two measurements the logs repeat the last one. What is not a number,
-    because the model has diverged, is NaN there. `dead_units` defines the terms.
+    in the list. Between two measurements the logs repeat the last one. If the model has diverged,
+    the fractions are NaN. `dead_units` defines the terms.
 
-    A measurement is a forward pass over `data`: with a thousand images 2 to 5 % of an epoch of
-    MNIST (`python -m benchmarks.dead_units`). There are no hooks for batches, so that a training by
-    `keras_leaky.tuning` stays compiled.
+    A measurement is a forward pass over `data`. With a thousand images it takes 2 to 5 % of an
+    epoch of MNIST (`python -m benchmarks.dead_units`). There are no hooks for batches, so that a
+    training by `keras_leaky.tuning` stays compiled.
 
     Args:
-        data: The sample, as `dead_units` takes it, but no iterator or generator: it is read at
-            every measurement. A thousand validation samples tell fractions apart and cost little.
+        data: The sample, as for `dead_units`, but not an iterator or generator: it is read at every
+            measurement. A thousand validation samples are precise enough and cost little.
         every: Epochs from one measurement to the next, at least 1. Defaults to 1.
-        batch_size: As in `dead_units`. Larger ones cost less time and more memory: take less for
-            images that are large. Defaults to 1000.
-        per_layer: Whether the logs hold the fractions of each layer too. A net of 50 activations
-            has 100 of them: False leaves the two totals, and `reports` still has all. Defaults to
-            True.
+        batch_size: As in `dead_units`. Larger batches take less time and more memory: use smaller
+            ones for large images. Defaults to 1000.
+        per_layer: Whether the logs also hold the fractions of each layer. A net of 50 activations
+            has 100 of them. False logs only the two totals, and `reports` still has all. Defaults
+            to True.
 
     Attributes:
-        reports: Dict from the number of finished epochs to a `DeadUnitReport`, or None where the
-            model had diverged; 0 is before the training. A `fit` with `initial_epoch` adds to it.
+        reports: Dict from the number of finished epochs to a `DeadUnitReport`, or None if the model
+            had diverged; 0 is before the training. A `fit` with `initial_epoch` adds to it.
         alphas: Dict from the same numbers to a dict from the name of every PReLU to its `alpha`.
 
     Raises:
-        ValueError: If `every` is no whole number of at least 1, `data` is an iterator, or
-            `per_layer` is neither True nor False; and when the training begins, for what
-            `dead_units` refuses.
+        ValueError: If `every` is not a whole number of at least 1, `data` is an iterator, or
+            `per_layer` is neither True nor False. When the training begins, also for data and
+            models that `dead_units` refuses.
 
     Example:
 
@@ -75,8 +75,8 @@ class DeadUnitMonitor(keras.callbacks.Callback):
             raise ValueError(f"`every` must be a whole number of at least 1. Received: {every=}")
         if isinstance(data, Iterator):
             raise ValueError(
-                "`data` must be something that can be read at every measurement, not an iterator. "
-                f"Received: {data=}"
+                "`data` must be readable at every measurement, so not an iterator. Received: "
+                f"{data=}"
             )
         if not isinstance(per_layer, bool):
             raise ValueError(f"`per_layer` must be True or False. Received: {per_layer=}")
@@ -99,7 +99,7 @@ class DeadUnitMonitor(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._is_new:
             self._is_new = False
-            if epoch == 0:  # a training that is resumed keeps its record
+            if epoch == 0:  # a resumed training keeps its record
                 self.reports, self.alphas = {}, {}
             self._measure(epoch)
 

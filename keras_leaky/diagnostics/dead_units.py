@@ -1,4 +1,4 @@
-"""Which units of a model are dead."""
+"""Finding the dead units of a model."""
 
 import contextlib
 import numbers
@@ -27,52 +27,51 @@ def dead_units(
     per_element: bool = False,
     tau: float = 0.025,
 ) -> DeadUnitReport:
-    """Finds the dead units of a model, and tells how active the others are.
+    """Finds the dead units of a model, and measures how active the others are.
 
-    The model is shown a sample, in inference mode, and the inputs of its activations are looked at:
-    of layers (`ReLU`, `LeakyReLU`, `Activation`), of functions of `keras.ops` and
-    `keras.activations` in functional models, and of the argument `activation` of any layer; in
-    nested models, wrappers and subclassed models as well. Softmax is left out, and so is what a
-    layer of your own computes without an activation layer or an attribute `activation`.
+    The model runs on a sample in inference mode, and the inputs of its activations are measured.
+    Activations are layers (`ReLU`, `LeakyReLU`, `Activation`), functions of `keras.ops` and
+    `keras.activations` in functional models, and the argument `activation` of any layer. Nested
+    models, wrappers and subclassed models are covered. Softmax is left out. So are activations that
+    your own layer computes without an activation layer or an attribute `activation`.
 
-    - *unit*: a feature of a dense layer or a channel of a convolution, at all its positions. A
-      layer that is used several times has its units once, active where they are in any use.
+    - *unit*: a feature of a dense layer or a channel of a convolution, at all its positions. The
+      units of a layer that is used several times count once, active if they are in any use.
     - *pre-activation*: the number that the activation is applied to.
     - *active*: a pre-activation that is positive; for a rectifier with a threshold, above it.
-    - *active fraction*: the share of active ones among the pre-activations of a unit.
+    - *active fraction*: the fraction of a unit's pre-activations that are active.
     - *inactive*: no pre-activation in the sample is active.
     - *dead*: the derivative of the activation is 0 at every pre-activation in the sample, so the
-      unit gets no gradient. It makes no difference on which side: a ReLU6 whose inputs are all
-      above 6 is active and dead. Nor does it matter why: an exponential unit is dead where its
-      derivative has become 0 in the precision that is computed in. A leaky unit may be inactive,
-      but is not dead.
+      unit gets no gradient. The side does not matter: a ReLU6 whose inputs are all above 6 is
+      active and dead. Nor does the reason: an exponential unit is dead if its derivative is 0 in
+      the precision of the computation. A leaky unit may be inactive, but is not dead.
     - *always on*: all pre-activations are active. A unit of a rectifier without a cap is linear.
-    - *dormant*: the mean magnitude of the output is at most `tau` times the mean of that over the
-      layer (Sokar et al.).
+    - *dormant*: the mean magnitude of the output is at most `tau` times the layer's mean of these
+      magnitudes (Sokar et al.).
 
-    What is inactive in a sample may be active elsewhere: printing the report says how often.
+    A unit that is inactive on a sample may be active elsewhere: the printed report says how often.
 
-    Derivatives come from the backend's automatic differentiation, also those of your own functions.
-    They are the ones of training, at the pre-activations of inference. Below about 1e-38 the
-    hardware may take numbers of float32 and bfloat16 for 0.
+    Derivatives come from the backend's automatic differentiation, also for your own functions. They
+    are the derivatives of training, at the pre-activations of inference. The hardware may treat
+    float32 and bfloat16 numbers below about 1e-38 as 0.
 
     Args:
-        model: `keras.Model`. It is left as it is.
+        model: `keras.Model`. It is not changed.
         data: The sample, as the model takes it: an array, a list or dict of arrays for several
             inputs, or an iterable of batches (`tf.data.Dataset`, `keras.utils.PyDataset`), each
             `x`, `(x, y)` or `(x, y, sample_weight)`.
-        batch_size: Samples at a time where `data` are arrays, at least 1. It changes memory and
-            time, not the counts. Defaults to 256.
-        per_element: Whether every element of an activation's input is a unit of its own, such as
-            each pixel of a channel. Defaults to False.
+        batch_size: Samples per batch if `data` are arrays, at least 1. It changes memory and time,
+            not the counts. Defaults to 256.
+        per_element: Whether every element of an activation's input is its own unit, such as each
+            pixel of a channel. Defaults to False.
         tau: Threshold of dormant units, in [0, 1). Defaults to 0.025.
 
     Returns:
         `DeadUnitReport`.
 
     Raises:
-        ValueError: If an argument is of another kind or out of range; if `data` are empty or of
-            several lengths; if the model has no activation.
+        ValueError: If an argument has the wrong type or is out of range; if `data` are empty or
+            have different lengths; if the model has no activation.
         NanPreActivation: If a pre-activation is NaN. It is a ValueError.
 
     Example:
@@ -106,8 +105,8 @@ def dead_units(
     def record(site, origin, x, y, apply):
         if _is_traced(x):
             warnings.warn(
-                f"Layer {site.name!r} runs in a compiled loop, so its units are left out. "
-                "`unroll=True` shows them.",
+                f"Layer {site.name!r} runs in a compiled loop, so its units are left out. Pass "
+                "`unroll=True` to the layer to count them.",
                 stacklevel=2,
             )
         elif tuple(x.shape) == tuple(y.shape):  # else it is not elementwise
@@ -151,7 +150,7 @@ def _has_fixed_batch(model):
 
 @contextlib.contextmanager
 def _states_kept(parts):
-    """Gives recurrent layers that are stateful their states back."""
+    """Restores the states of stateful recurrent layers."""
     layers = [part for part in parts if isinstance(part, keras.layers.RNN) and part.stateful]
     variables: Any = [v for layer in layers for v in keras.tree.flatten(layer.states)]
     before = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
@@ -168,7 +167,7 @@ def _is_traced(x):
 
 
 def _unique_names(tallies):
-    """The names of the layers; of one that activates the units of several, with theirs."""
+    """The names of the layers; a layer that activates the units of several gets their names too."""
     names = []
     for tally in tallies:
         name = tally.site.name

@@ -1,4 +1,4 @@
-"""What `dead_units` found."""
+"""The results of `dead_units`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ _COLUMNS = ("dead", "inactive", "always_on", "dormant")
 class LayerUnits:
     """The units of one activation.
 
-    Arrays have one entry a unit: shape (n_units,), or with `per_element` that of the layer's output
-    without batch.
+    Arrays have one entry per unit: shape (n_units,), or with `per_element` the shape of the layer's
+    output without batch.
 
     Attributes:
-        layer: Name of the layer that has the activation, or that is one.
+        layer: Name of the layer that has the activation, or of the activation layer.
         kind: Name of the activation.
-        n_values: Pre-activations of a unit in the sample; those of a channel are at many positions.
-        active_fraction: Share of active ones among them, in [0, 1].
+        n_values: Pre-activations of a unit in the sample; a channel has one at each position.
+        active_fraction: Fraction of them that are active, in [0, 1].
         is_dead: Whether the derivative is 0 at all of them, so that the unit gets no gradient.
-        relative_output: Mean magnitude of its output over the mean of that in the layer, at
+        relative_output: Mean magnitude of the unit's output, divided by the mean over the layer; at
             least 0.
         tau: A unit with a `relative_output` of at most this is dormant.
     """
@@ -70,13 +70,13 @@ class LayerUnits:
 
 @dataclass(frozen=True)
 class DeadUnitReport:
-    """What `dead_units` returns: print it, `plot` it, or take `to_dict()`.
+    """The result of `dead_units`: print it, `plot` it, or take `to_dict()`.
 
     `report["dense"]` is the `LayerUnits` of the layer called "dense". Iterating over the report
-    gives those of all layers, and `len(report)` is how many there are.
+    gives the `LayerUnits` of all layers, and `len(report)` is their number.
 
     Attributes:
-        n_samples: Samples that the model was shown.
+        n_samples: Number of samples that the model was shown.
         layers: `LayerUnits`, in the order in which the model applies the activations.
     """
 
@@ -106,29 +106,29 @@ class DeadUnitReport:
 
     @property
     def dead_fraction(self) -> float:
-        """Share of dead units among the units of all layers."""
+        """Fraction of dead units among the units of all layers."""
         return self._count("dead") / self.n_units
 
     @property
     def inactive_fraction(self) -> float:
-        """Share of inactive units among the units of all layers."""
+        """Fraction of inactive units among the units of all layers."""
         return self._count("inactive") / self.n_units
 
     @property
     def missed_fraction(self) -> float:
-        """What a unit may be active on although it was not on any sample.
+        """Fraction of all samples on which an inactive unit may still be active.
 
-        It is the upper bound, at 95 %, of the share of samples with an active pre-activation,
-        where 0 of `n_samples` had one: 1 - 0.05 ** (1 / n_samples), about 3 / n_samples.
+        It is the 95 % upper bound of the fraction of samples with an active pre-activation, if 0 of
+        `n_samples` had one: 1 - 0.05 ** (1 / n_samples), about 3 / n_samples.
         """
         return 1 - 0.05 ** (1 / self.n_samples)
 
     def to_dict(self) -> dict[str, Any]:
-        """The counts as JSON takes them, with the active fraction of every unit."""
+        """The counts as JSON values, with the active fraction of every unit."""
         return {"n_samples": self.n_samples, "layers": [units.to_dict() for units in self.layers]}
 
     def plot(self) -> "Figure":
-        """A `matplotlib.figure.Figure`: the shares of units, and the active fraction of each."""
+        """A `matplotlib.figure.Figure`: the fractions of units, and the active fraction of each."""
         from keras_leaky.diagnostics._plots import draw_report
 
         return draw_report(self)
@@ -148,11 +148,11 @@ class DeadUnitReport:
         rows.append(["all", "", f"{self.n_units:,}", *counts, ""])
         legend = f"""
 dead: the derivative is 0 at every pre-activation, so the unit gets no gradient
-inactive: no active pre-activation in {self.n_samples:,} samples, which allows (95 %) that up to
-    {self.missed_fraction:.2%} of all samples have one
+inactive: no active pre-activation in {self.n_samples:,} samples; with 95 % confidence,
+    at most {self.missed_fraction:.2%} of all samples have one
 always on: all pre-activations are active
 dormant: mean |output| of at most {self.layers[0].tau:g} of the layer's mean (ReDo)
-active fraction: share of pre-activations that are positive, or above the threshold of the
+active fraction: fraction of pre-activations that are positive, or above the threshold of the
     activation; smallest .. median .. largest of the units
 """
         return "\n".join([*_align(rows), legend])

@@ -1,4 +1,4 @@
-"""Initializers that know the activation and its slope, or that there is one."""
+"""Initializers that fit the activation and its slope."""
 
 from keras_leaky.initializers.gain import gain
 from keras_leaky.initializers.lsuv import lsuv

@@ -1,4 +1,4 @@
-"""By how much a layer's weights must grow to make up for its activation."""
+"""The gain of an activation: the factor on a layer's weights that compensates for it."""
 
 import math
 from typing import Literal
@@ -18,11 +18,11 @@ def gain(
     ```
 
     Weights of standard deviation `gain / sqrt(fan)` keep the second moment of the pre-activations
-    from layer to layer (forward, fan-in) or that of the gradients (backward, fan-out). For the
-    piecewise linear activations that is exact at any scale and both gains are equal. The
-    exponential ones are not homogeneous: their gain holds where pre-activations have variance 1.
-    The one of RReLU is that of training, its slope uniform on [lower, upper]. The value of `f'` at
-    0 does not matter, as z is 0 with probability 0.
+    from layer to layer (forward, fan-in) or of the gradients (backward, fan-out). For the piecewise
+    linear activations that is exact at any scale and both gains are equal. The exponential
+    activations are not homogeneous: their gain holds for pre-activations of variance 1. The gain of
+    RReLU is for training, with a slope uniform on [lower, upper]. The value of `f'` at 0 does not
+    matter, because z is 0 with probability 0.
 
     Args:
         activation: `"relu"`, `"leaky_relu"`, `"prelu"`, `"elu"`, `"celu"`, `"selu"` or `"rrelu"`.

@@ -1,4 +1,4 @@
-"""Layer-sequential unit variance: weights scaled to what the data make of them."""
+"""Layer-sequential unit variance: weights scaled by the outputs on data."""
 
 import contextlib
 import functools
@@ -25,7 +25,7 @@ _LAYERS = (
     keras.layers.SeparableConv1D,
     keras.layers.SeparableConv2D,
 )
-# They call what they hold in a loop or with weights of their own making.
+# They call inner layers in a loop, or with weights that they compute.
 _LEFT_ALONE = (keras.layers.Wrapper, keras.layers.RNN)
 
 
@@ -45,39 +45,39 @@ def lsuv(
         kernel <- kernel / sqrt(variance)         variance = Var(W x + b) over batch and units
     ```
 
-    The variance is that of the layer's output before its activation, over all that is in it:
-    samples, positions, units. Layers come in the order in which the model calls them, so each sees
-    inputs that are scaled already, whatever activations lie between. One forward pass does it all,
-    in inference mode (no dropout, batch normalization with its moving statistics). Where biases are
-    0, as they are from the start in Keras, one scaling is exact.
+    The variance is taken of the layer's output before its activation, over all samples, positions
+    and units. Layers come in the order in which the model calls them, so each sees scaled inputs,
+    whatever activations lie between. All layers need one forward pass, in inference mode (no
+    dropout, batch normalization with its moving statistics). With biases of 0, Keras's default, one
+    scaling is exact.
 
-    Initialized are Dense and all convolutions (transposed, depthwise and separable ones too, the
-    last by their pointwise kernel), in nested and subclassed models and in layers of the user's. A
-    shared layer has variance 1 at its first call. Biases, layers that are not trainable or adapted
-    by LoRA, and what is in wrappers (TimeDistributed, Bidirectional, SpectralNormalization) or
-    recurrent layers stay as they are. Orthonormal is as in `keras.initializers.Orthogonal`: the
-    kernel as a matrix whose columns are the last axis, with orthonormal columns or, where these are
-    more, rows. A Dense layer of fan_in >= units gets weights of standard deviation
-    scale / sqrt(fan_in).
+    `lsuv` initializes Dense and all convolutions: also transposed, depthwise and separable ones (by
+    their pointwise kernel), in nested and subclassed models and in your own layers. A shared layer
+    has variance 1 at its first call. Not changed are biases, layers that are not trainable or
+    adapted by LoRA, and layers in wrappers (TimeDistributed, Bidirectional, SpectralNormalization)
+    or recurrent layers. Orthonormal means as in `keras.initializers.Orthogonal`: the kernel is a
+    matrix whose columns are the last axis, with orthonormal columns, or rows if there are more
+    columns than rows. A Dense layer of fan_in >= units gets weights of standard deviation scale /
+    sqrt(fan_in).
 
     Args:
-        model: Built `keras.Model`. Changed in place; if anything fails, not at all.
-        x: One batch as the model takes it, without labels: an array, or a list or dict of them. A
-            few hundred samples make a good estimate.
+        model: Built `keras.Model`. It is changed in place, or not at all if anything fails.
+        x: One batch as the model takes it, without labels: an array, or a list or dict of arrays. A
+            few hundred samples give a good estimate.
         tolerance: How far from 1 a variance may stay, in (0, 1). Defaults to 0.01.
-        t_max: How often a layer is scaled at most, an int of at least 1. Defaults to 10.
-        seed: Int, `keras.random.SeedGenerator` or None, of the orthonormal matrices. Defaults to
-            None: some int.
+        t_max: Maximum number of scalings of a layer, an int of at least 1. Defaults to 10.
+        seed: Seed of the orthonormal matrices: int, `keras.random.SeedGenerator` or None. Defaults
+            to None, a random int.
 
     Returns:
-        List of a dict for every layer, in the order of their calls: `layer`, its name; `variance`,
-        reached; `scale`, what its orthonormal kernel was multiplied by; `n_iterations`.
+        List of one dict per layer, in the order of their calls: `layer`, its name; `variance`, the
+        reached one; `scale`, the factor on its orthonormal kernel; `n_iterations`.
 
     Raises:
-        ValueError: If `model` is no built model or has none of these layers, `x` is empty or not
-            finite, `tolerance` or `t_max` is out of range; if a layer's variance is 0 or not
-            finite, or not within the tolerance after `t_max` iterations, as with biases whose
-            own variance is near or above 1.
+        ValueError: If `model` is not a built model or has none of these layers, `x` is empty or not
+            finite, or `tolerance` or `t_max` is out of range. If a layer's variance is 0 or not
+            finite, or not within the tolerance after `t_max` iterations, as with biases whose own
+            variance is near or above 1.
 
     Example:
 
@@ -191,8 +191,8 @@ def _initialize(
             variance = _variance(call())
         if not 0 < variance < math.inf:
             raise ValueError(
-                f"Layer {layer.name!r} must have a finite variance above 0 on `x`; it is 0 where "
-                f"all its inputs are. Received: variance={variance}"
+                f"Layer {layer.name!r} must have a finite variance above 0 on `x`. It is 0 if all "
+                f"inputs of the layer are 0. Received: variance={variance}"
             )
         if abs(variance - 1) <= tolerance:
             break
@@ -218,7 +218,7 @@ def _variance(outputs: Any) -> float:
 
 @contextlib.contextmanager
 def _before_first_call(layer: Any, run: Callable[[Any, Callable[[], Any]], None]) -> Iterator[None]:
-    """Inside, `run(layer, call)` comes before the first call of the layer, `call()` being that."""
+    """Inside, `run(layer, call)` replaces the first call of the layer, which is `call()`."""
     original = layer.call
     is_first = True
 
@@ -235,7 +235,7 @@ def _before_first_call(layer: Any, run: Callable[[Any, Callable[[], Any]], None]
 
 @contextlib.contextmanager
 def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
-    """Another attribute for a while, past Keras's attribute tracking."""
+    """Replaces an attribute for a while, past Keras's attribute tracking."""
     own = vars(layer)
     before = {name: own[name]} if name in own else {}
     own[name] = value

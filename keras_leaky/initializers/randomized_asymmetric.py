@@ -15,7 +15,7 @@ _SIGMA = math.sqrt(1 + 8 / (9 * math.pi)) - math.sqrt(8 / (9 * math.pi))
 
 @keras.saving.register_keras_serializable(package="keras_leaky")
 class RandomizedAsymmetric(keras.initializers.VarianceScaling):
-    """Normal weights with one positive weight a unit: against nets that are dead from the start.
+    """Normal weights with one positive entry per unit, against nets that are dead from the start.
 
     ```
     one entry of each unit    Beta(2, 1) on [0, 1]: density 2p, mean 2/3, second moment 1/2
@@ -27,27 +27,27 @@ class RandomizedAsymmetric(keras.initializers.VarianceScaling):
     asymmetric is drawn uniformly, unit by unit. Without a bias it is one of the n = fan_in weights.
     Whatever its place, an entry has mean 2 / (3 n) and second moment (sigma^2 + 1/2) / n, so a
     standard deviation of sqrt((sigma^2 + 1/2) / n - 4 / (9 n^2)); nothing is truncated. Fan-in is
-    that of Keras: the kernel's elements for each unit, as in Dense and the convolutions (grouped
-    ones too), whose units lie on the kernel's last axis. Depthwise, transposed and recurrent
-    kernels are laid out otherwise and not meant.
+    defined as in Keras: the kernel's elements for each unit, as in Dense and the convolutions (also
+    grouped), whose units lie on the kernel's last axis. Do not use it for depthwise, transposed and
+    recurrent kernels, which have another layout.
 
-    sigma is where the bound on the second moment stops growing: for an input x with second moment
+    With this sigma, the bound on the second moment stops growing: for an input x with second moment
     q = |x|^2 / fan_in, the output relu(z) of a unit has `E[relu(z)^2] <= q + 1 / fan_in`.
 
-    Made for deep and narrow ReLU nets, many of which are dead from the start. In wide ones
-    gradients fade: in 50 layers of 128 units their second moment falls to 1e-9 of that of the last
-    layer (docs/draw_signal_through_depth.py).
+    It is made for deep and narrow ReLU nets, many of which are dead from the start. In wide nets
+    gradients fade: in 50 layers of 128 units their second moment falls to 1e-9 of its value in the
+    last layer (docs/draw_signal_through_depth.py).
 
     The asymmetric entry may be the bias, so kernel and bias must agree on it. With `fan_in` given,
-    one initializer serves as both: it draws a bias where the shape has one axis.
+    one initializer serves as both: it draws a bias if the shape has one axis.
     `randomized_asymmetric` makes the two arguments of a layer.
 
     Args:
-        fan_in: None for a layer without bias, whose kernel's shape tells it; an int of at least 1
-            for a layer with one. Defaults to None.
-        seed: Int, `keras.random.SeedGenerator` or None. As in every Keras initializer, an int
-            draws the same numbers at every call. With `fan_in` the others become an int at once,
-            so that kernel and bias agree. Defaults to None: some int.
+        fan_in: None for a layer without bias: the kernel's shape tells the fan-in. An int of at
+            least 1 for a layer with bias. Defaults to None.
+        seed: Int, `keras.random.SeedGenerator` or None. As in every Keras initializer, an int draws
+            the same numbers at every call. With `fan_in`, the other kinds become an int at once, so
+            that kernel and bias agree. Defaults to None, a random int.
 
     Raises:
         ValueError: If `fan_in` is not None or an int of at least 1; when called, if it is not the
@@ -100,8 +100,8 @@ class RandomizedAsymmetric(keras.initializers.VarianceScaling):
             fan_in = math.prod(shape[:-1])
             if self.fan_in not in (None, fan_in):
                 raise ValueError(
-                    f"`fan_in` must be {fan_in}, that of a kernel of shape {shape}. "
-                    f"Received: fan_in={self.fan_in}"
+                    f"`fan_in` must be {fan_in} for a kernel of shape {shape}. Received: "
+                    f"fan_in={self.fan_in}"
                 )
             return fan_in
         if self.fan_in is None:
@@ -129,14 +129,15 @@ def randomized_asymmetric(
     Args:
         fan_in: Int of at least 1: the weights of one unit. For Dense the size of the input's last
             axis, for a convolution the kernel's height x width x input channels (a group's).
-        seed: Int, `keras.random.SeedGenerator` or None. Layers of one shape need different ints or
-            one generator, else they start from the same numbers. Defaults to None: some int.
+        seed: Int, `keras.random.SeedGenerator` or None. Layers of the same shape need different
+            ints or a shared generator; otherwise they start from the same numbers. Defaults to
+            None, a random int.
 
     Returns:
-        Dict of `kernel_initializer` and `bias_initializer`, to be splatted into the layer.
+        Dict of `kernel_initializer` and `bias_initializer`, to pass to the layer by `**`.
 
     Raises:
-        ValueError: If `fan_in` is no int of at least 1.
+        ValueError: If `fan_in` is not an int of at least 1.
 
     Example:
 

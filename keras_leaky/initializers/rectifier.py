@@ -9,7 +9,7 @@ from keras_leaky.rectifiers import entry_of
 
 
 class _Rectifier(keras.initializers.VarianceScaling):
-    """What the normal and the uniform family share: all but the distribution."""
+    """The common part of the normal and the uniform family: all but the distribution."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class RectifierNormal(_Rectifier):
     fan, direction     = fan-in, forward    or    fan-out, backward
     ```
 
-    The distribution is the normal one cut off at two standard deviations, widened so that the
-    standard deviation given here is the one after truncation. With "relu" the draws are, bit for
-    bit, those of `keras.initializers.HeNormal`; any other activation gets the same draws times a
-    ratio of gains. So plain He in a Leaky ReLU net of L layers makes the second moment grow by
-    (1 + alpha^2)^L, and this keeps it.
+    The distribution is normal, cut off at two standard deviations, and widened so that the standard
+    deviation above holds after truncation. With "relu" the draws equal
+    `keras.initializers.HeNormal` bit for bit. Any other activation gets the same draws times a
+    ratio of gains. In a Leaky ReLU net of L layers, plain He makes the second moment grow by (1 +
+    alpha^2)^L; this initializer keeps it constant.
 
     Args:
         activation: The activation that feeds on these weights, as in `gain`. Defaults to
@@ -97,9 +97,9 @@ class RectifierUniform(_Rectifier):
     fan, direction     = fan-in, forward    or    fan-out, backward
     ```
 
-    The distribution is uniform on [-limit, limit], limit = sqrt(3) * standard deviation; nothing
-    is truncated. With "relu" the draws are, bit for bit, those of `keras.initializers.HeUniform`;
-    any other activation gets the same draws times a ratio of gains.
+    The distribution is uniform on [-limit, limit], limit = sqrt(3) * standard deviation; nothing is
+    truncated. With "relu" the draws equal `keras.initializers.HeUniform` bit for bit. Any other
+    activation gets the same draws times a ratio of gains.
 
     Args:
         activation: The activation that feeds on these weights, as in `gain`. Defaults to

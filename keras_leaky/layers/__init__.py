@@ -1,4 +1,4 @@
-"""Activation layers, one a file."""
+"""Activation layers, one per file."""
 
 from keras_leaky.layers.celu import CELU
 from keras_leaky.layers.elu import ELU

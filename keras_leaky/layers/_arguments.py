@@ -8,7 +8,7 @@ import numpy as np
 
 
 def as_number(value: Any) -> float:
-    """`value` as a Python float, or NaN where it is not one real number.
+    """`value` as a Python float, or NaN if it is not one real number.
 
     Comparisons with NaN are false, so a range check written in the accepting form refuses
     booleans, strings, None and NaN alike.
@@ -26,7 +26,7 @@ def as_number(value: Any) -> float:
 
 
 def _value_of_array(config):
-    """What a config that stands for an array holds, or None.
+    """The value of a config that stands for an array, or None.
 
     Keras 2 wrote any array as `{"type": "ndarray", "value": 0.3}`, and until 2.0.5 the slope of
     LeakyReLU was one (https://github.com/keras-team/keras/pull/7010). Since 2.12 an array is

@@ -1,10 +1,10 @@
-"""Which axis of a tensor holds its features or channels."""
+"""The axis of a tensor that holds its features or channels."""
 
 from typing import Any
 
 
 def channel_axis(layer: Any) -> int | None:
-    """The axis of features or channels in what a layer returns, None if it does not say."""
+    """The axis of features or channels in a layer's output; None if the layer does not say."""
     if getattr(layer, "data_format", None) == "channels_first":
         return 1
     if getattr(layer, "data_format", None) == "channels_last":

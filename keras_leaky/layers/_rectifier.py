@@ -1,4 +1,4 @@
-"""What all layers of the pack have in common."""
+"""The common base of all layers of the pack."""
 
 import math
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ _LARGEST = {"float16": 65504.0, "bfloat16": 3.38e38, "float32": 3.4e38}
 
 
 class Rectifier(keras.layers.Layer):
-    """Abstract base of the layers: what they are made with, they keep."""
+    """Abstract base of the layers, whose arguments are fixed."""
 
     # The arguments that are attributes too, and for each what to do instead of assigning it.
     _fixed_arguments: ClassVar[dict[str, str]] = {}
@@ -32,8 +32,8 @@ class Rectifier(keras.layers.Layer):
         ):
             raise AttributeError(
                 f"`{name}` of layer {self.name!r} is fixed when the layer is made: assigning it "
-                f"would change what is saved, and not what is computed. Received: {name}={value!r}."
-                f" {self._fixed_arguments[name]}"
+                f"would change the saved config, but not the outputs. Received: {name}={value!r}. "
+                f"{self._fixed_arguments[name]}"
             )
         super().__setattr__(name, value)
 
@@ -46,9 +46,9 @@ class Rectifier(keras.layers.Layer):
         largest = _LARGEST.get(self.compute_dtype, math.inf)
         if abs(value) > largest:
             raise ValueError(
-                f"`{name}` of layer {self.name!r} must lie within +-{largest:g}, beyond which "
-                f"{self.compute_dtype}, in which it computes, has no finite numbers. "
-                f"Received: {name}={value!r}"
+                f"`{name}` of layer {self.name!r} must lie within +-{largest:g}: the layer "
+                f"computes in {self.compute_dtype}, which has no larger finite numbers. Received: "
+                f"{name}={value!r}"
             )
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -21,10 +21,10 @@ class CELU(FixedRectifier):
     f'(x) = 1   where x > 0,    exp(x / alpha)                 where x <= 0
     ```
 
-    At 0 the value is 0 and the derivative 1, whatever `alpha`: that is what it is made for. Small
-    negative inputs are not lost, as in `ELU`, whose exception for an `alpha` of 1 holds here too.
+    At 0 the value is 0 and the derivative 1 for any `alpha`, which is the purpose of CELU. Small
+    negative inputs are not lost, as in `ELU`; its exception for an `alpha` of 1 holds here too.
 
-    For the backward pass, the layer keeps its input, and so the derivative is exact.
+    The layer keeps its input for the backward pass, so the derivative is exact.
 
     `alpha` is minus the saturation value and the width of the bend: no output lies below `-alpha`,
     and towards 0 the function approaches ReLU, for large values the identity. With 1 it is ELU.
@@ -33,7 +33,7 @@ class CELU(FixedRectifier):
 
     Args:
         alpha: Finite real number in (0, inf). Defaults to 1.0.
-        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
         Any. Integers are cast to the compute dtype; a mask passes through.
@@ -73,8 +73,9 @@ class CELU(FixedRectifier):
         self.check_finite_in_compute_dtype("alpha", self.alpha)
         if self.alpha < _SMALLEST and self.compute_dtype != "float64":
             raise ValueError(
-                f"`alpha` of layer {self.name!r} must be at least {_SMALLEST:g}: it is computed in "
-                f"float32, where a smaller one counts as 0. Received: alpha={alpha!r}"
+                f"`alpha` of layer {self.name!r} must be at least {_SMALLEST:g}: the layer "
+                "computes in float32, where a smaller number counts as 0. Received: "
+                f"alpha={alpha!r}"
             )
         self._slope = self.keep_slope("alpha", self.alpha)
 

@@ -21,21 +21,20 @@ class ELU(FixedRectifier):
 
     At 0 the value is 0 and the derivative `alpha`: continuous there only with `alpha` = 1. Small
     negative inputs are not lost: `elu(-1e-8)` is -1e-8, where `keras.layers.ELU` gives 0. One
-    exception: a TensorFlow graph that does not train, and what is exported from it, uses the
-    runtime's own kernel for an `alpha` of 1, with an absolute error of at most eps.
+    exception: for an `alpha` of 1, a TensorFlow graph that does not train, and its exports, use the
+    runtime's own kernel, with an absolute error of at most eps.
 
-    For the backward pass, training on TensorFlow keeps the output in float32 and float64, which
-    the next layer keeps anyway. The derivative then has an absolute error of at most
-    2 eps * `alpha`, as that of `keras.layers.ELU`. In half precision the input is kept, and the
-    derivative is exact.
+    For the backward pass, training on TensorFlow keeps the output in float32 and float64, which the
+    next layer keeps anyway. The derivative then has an absolute error of at most 2 eps * `alpha`,
+    as in `keras.layers.ELU`. In half precision the input is kept, and the derivative is exact.
 
     `alpha` is minus the saturation value: no output lies below `-alpha`. 0 is ReLU. Large values
-    push the mean output below 0 and make the derivative jump from `alpha` to 1 at 0. A unit that is
-    far below 0 gets as good as no gradient: ELU saturates where Leaky ReLU does not.
+    push the mean output below 0 and make the derivative jump from `alpha` to 1 at 0. A unit far
+    below 0 gets almost no gradient: ELU saturates, Leaky ReLU does not.
 
     Args:
         alpha: Finite real number in [0, inf). Defaults to 1.0.
-        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
         Any. Integers are cast to the compute dtype; a mask passes through.

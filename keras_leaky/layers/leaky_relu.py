@@ -23,17 +23,17 @@ class LeakyReLU(FixedRectifier):
 
     At 0 the value is 0 and the derivative `negative_slope`, on every backend.
 
-    `negative_slope` is how much of the gradient an inactive unit still gets. 0 is ReLU, whose
-    inactive units get none and may die; 1 is the identity, a net of which is linear; -1 is the
-    absolute value. Above 1 and below 0 are allowed, and useful values lie in (0, 0.5).
+    `negative_slope` is the fraction of the gradient that an inactive unit still gets. 0 is ReLU,
+    whose inactive units get none and may die. 1 is the identity, with which a net is linear. -1 is
+    the absolute value. Values above 1 and below 0 are allowed; useful values lie in (0, 0.5).
 
-    `keras.layers.LeakyReLU` differs: its default is 0.3, it refuses a negative slope, it lets NaN
-    and True in, and on JAX its derivative at 0 is 1.
+    `keras.layers.LeakyReLU` differs: its default is 0.3, it refuses a negative slope, it accepts
+    NaN and True, and on JAX its derivative at 0 is 1.
 
     Args:
         negative_slope: Finite real number in (-inf, inf). Defaults to 0.01. `alpha`, its name in
-            Keras 2 files, is understood too.
-        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+            Keras 2 files, is accepted too.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
         Any. Integers are cast to the compute dtype; a mask passes through.
@@ -68,8 +68,8 @@ class LeakyReLU(FixedRectifier):
         super().__init__(**kwargs)
         if alpha is not _DEFAULT and negative_slope is not _DEFAULT:
             raise ValueError(
-                f"Layer {self.name!r} must get `negative_slope` or `alpha`, which are one thing. "
-                f"Received: negative_slope={negative_slope!r}, alpha={alpha!r}"
+                f"Layer {self.name!r} must get `negative_slope` or `alpha`, not both: they mean "
+                f"the same. Received: negative_slope={negative_slope!r}, alpha={alpha!r}"
             )
         negative_slope = negative_slope if alpha is _DEFAULT else alpha
         self.negative_slope = as_number(negative_slope)

@@ -26,11 +26,11 @@ class PReLU(Rectifier):
 
     At 0 the value is 0 and the derivative `alpha`.
 
-    `alpha` is unbounded unless `alpha_constraint` says otherwise, and `shared_axes` says which
-    elements have one in common. By default that is one a channel as in He et al., and the layer
-    works at any height and width. With channels first, pass the spatial axes as ints.
+    `alpha` is unbounded unless you pass `alpha_constraint`. `shared_axes` says which elements share
+    one `alpha`. By default there is one per channel, as in He et al., and the layer works at any
+    height and width. With channels first, pass the spatial axes as ints.
 
-    AdamW decays `alpha` towards 0, that is towards ReLU, unless told not to:
+    AdamW decays `alpha` towards 0, that is towards ReLU. To prevent this:
 
     ```
     optimizer = keras.optimizers.AdamW(1e-3)
@@ -38,31 +38,31 @@ class PReLU(Rectifier):
     ```
 
     Args:
-        alpha_initializer: Finite real number in (-inf, inf), kept as a `Constant`, or a Keras
+        alpha_initializer: Finite real number in (-inf, inf), stored as a `Constant`, or a Keras
             initializer. Defaults to 0.25.
         alpha_regularizer: Keras regularizer or None. Defaults to None.
         alpha_constraint: Keras constraint or None. Defaults to None.
         shared_axes: `"spatial"` (every axis but batch and last), `"all"` (every axis but batch),
-            None (no axis: one `alpha` an element), an int, or ints. Ints count the axes of the
+            None (no axis: one `alpha` per element), an int, or ints. Ints count the axes of the
             input, batch included, from either end. Defaults to `"spatial"`.
-        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
-        Any with a batch axis. The size of every axis that is not shared must be known, and stays
-        what it was when the layer was built. Integers are cast to the compute dtype; a mask passes
+        Any with a batch axis. The size of every axis that is not shared must be known, and cannot
+        change after the layer is built. Integers are cast to the compute dtype; a mask passes
         through.
 
     Output shape:
         The input shape.
 
     Weights:
-        alpha: The input shape without batch, 1 at shared axes. Name and shape are those of
+        alpha: The input shape without batch, 1 at shared axes. Name and shape are the same as in
             `keras.layers.PReLU`, so weights move between the two.
 
     Raises:
         ValueError: If `alpha_initializer` is neither a finite real number nor an initializer; if
-            `shared_axes` is of another kind, names the batch axis, one axis twice or one that the
-            input lacks; if an axis that is not shared has no known size.
+            `shared_axes` has the wrong type, names the batch axis, an axis twice, or an axis that
+            the input lacks; if an axis that is not shared has no known size.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""RReLU: a slope drawn anew for every element in training."""
+"""RReLU: in training, every element draws its own slope."""
 
 import math
 import numbers
@@ -24,8 +24,8 @@ class RReLU(FixedRectifier):
     At 0 the value is 0 and the derivative `a`.
 
     In training every element of every batch draws its own slope, which regularizes like dropout of
-    the negative side; the slope gets no gradient. Otherwise, also where `training` is not given,
-    the layer is a Leaky ReLU with the mean slope. With `lower` = `upper` it is one always.
+    the negative side. The slope gets no gradient. Without training, or if `training` is not given,
+    the layer is a Leaky ReLU with the mean slope. With `lower` = `upper` it is always a Leaky ReLU.
 
     PyTorch's `nn.RReLU` has the same defaults.
 
@@ -34,7 +34,7 @@ class RReLU(FixedRectifier):
         upper: Finite real number in [lower, inf). Defaults to 1/3.
         seed: Int of at least 0, or None for a random one. Defaults to None. As with Keras's
             `Dropout`, a model that is loaded or cloned starts the sequence of draws again.
-        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
         Any. Integers are cast to the compute dtype; a mask passes through.
@@ -43,7 +43,7 @@ class RReLU(FixedRectifier):
         The input shape.
 
     Weights:
-        None. The state of the random numbers is among `layer.variables`.
+        None. The state of the random generator is among `layer.variables`.
 
     Raises:
         ValueError: If `lower` or `upper` is not a finite real number, or not

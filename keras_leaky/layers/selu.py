@@ -20,14 +20,14 @@ class SELU(FixedRectifier):
     with scale 1.0507009873554805 and alpha 1.6732632423543772. At 0 the value is 0 and the
     derivative `scale * alpha`.
 
-    What is kept for the backward pass is as for `ELU`.
+    For the backward pass, the layer keeps the same tensors as `ELU`.
 
-    Nothing can be set: for these two numbers, unit normal pre-activations give outputs of mean 0
-    and variance 1. That asks for weights of variance 1 / fan-in (`RectifierNormal("selu")`, or
-    `LecunNormal`) and, if anything is dropped, for `AlphaDropout`.
+    There is nothing to set: with these two numbers, unit normal pre-activations give outputs of
+    mean 0 and variance 1. Use weights of variance 1 / fan-in (`RectifierNormal("selu")`, or
+    `LecunNormal`), and `AlphaDropout` instead of dropout.
 
     Args:
-        **kwargs: Of `keras.layers.Layer`, such as `name` and `dtype`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
         Any. Integers are cast to the compute dtype; a mask passes through.
@@ -39,7 +39,7 @@ class SELU(FixedRectifier):
         None.
 
     Raises:
-        ValueError: If an argument is not one of `keras.layers.Layer`.
+        ValueError: If `keras.layers.Layer` does not have an argument.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Where a layer keeps its slope: a constant, or a variable inside `variable_slopes()`."""
+"""The slope of a layer: a constant, or a variable inside `variable_slopes()`."""
 
 import contextlib
 import contextvars
@@ -12,7 +12,9 @@ from keras_leaky.layers._rectifier import Rectifier
 __all__ = ["variable_slopes"]
 
 # What to do instead of assigning one of them.
-NEW_LAYER = "Make a new layer, or give a model others with `keras_leaky.replace_activations`."
+NEW_LAYER = (
+    "Make a new layer, or replace the layers of a model with `keras_leaky.replace_activations`."
+)
 
 _wants_variables = contextvars.ContextVar("keras_leaky_variable_slopes", default=False)
 
@@ -23,9 +25,8 @@ def variable_slopes() -> Iterator[None]:
 
     The slope, bound or saturation value of `LeakyReLU`, `RReLU`, `ELU` and `CELU` can then be
     assigned without compiling the model again. `PReLU` has its weight; `SELU` has nothing to set.
-
-    The variable is among `layer.variables` and in no file: what is saved is the config, with the
-    number that the layer was made with.
+    The variable is among `layer.variables`, but files do not store it: they hold the config, with
+    the number that the layer was made with.
 
     Example:
 
@@ -56,7 +57,7 @@ class FixedRectifier(Rectifier):
         self.built = type(self).build is keras.layers.Layer.build
 
     def keep_slope(self, name: str, value: float) -> Any:
-        """`value`, or inside `variable_slopes()` a variable called `name` that holds it."""
+        """Returns `value`, or inside `variable_slopes()` a variable called `name` that holds it."""
         if not _wants_variables.get():
             return value
         # Float32 and no autocast in half precision, so that it is as exact as a number is.
@@ -77,10 +78,10 @@ class FixedRectifier(Rectifier):
         The variables of this layer hold the values of `other` already.
         """
         for name in names:
-            self.__dict__[name] = getattr(other, name)  # past what refuses it to users
+            self.__dict__[name] = getattr(other, name)  # past the check that refuses it to users
 
     def save_own_variables(self, store: Any) -> None:
-        """Nothing: the config holds the slope."""
+        """Saves nothing: the config holds the slope."""
 
     def load_own_variables(self, store: Any) -> None:
-        """Nothing, for the same reason."""
+        """Loads nothing, for the same reason."""

@@ -10,13 +10,13 @@ from keras import ops
 
 
 def derivative(function, x) -> Any:
-    """`function`'s vector-Jacobian product at `x`: of an elementwise one its derivative, weighted.
+    """`function`'s vector-Jacobian product at `x`: a weighted derivative if it is elementwise.
 
     The weights lie in [1, 2), so they make no derivative 0. They differ from element to element,
     because the outputs of a function that mixes elements may have a sum that is constant.
 
     Args:
-        function: From a tensor to one of the same shape.
+        function: Function from a tensor to a tensor of the same shape.
         x: Tensor of floats.
     """
     weights = keras.random.uniform(x.shape, 1.0, 2.0, dtype="float32", seed=0)
@@ -33,10 +33,10 @@ def derivative(function, x) -> Any:
 def derivative_in_graph(function, arguments, x) -> Any:
     """The derivative of an elementwise function of `keras_leaky.ops` in a graph of TensorFlow.
 
-    That is not the one of eager TensorFlow where the two have different forms.
+    It differs from eager TensorFlow's derivative if the two have different forms.
 
     Args:
-        function: Of a tensor and `arguments`, which are hashable.
+        function: Function of a tensor and `arguments`, which are hashable.
         x: Tensor of floats.
     """
     dtype = keras.backend.standardize_dtype(x.dtype)

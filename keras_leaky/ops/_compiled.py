@@ -1,4 +1,4 @@
-"""TensorFlow: compiling an activation, and nothing but the activation.
+"""TensorFlow: compiling an activation, and only the activation.
 
 Keras runs TensorFlow on the CPU as a graph of single kernels, because a convolutional net under XLA
 is slower there. Every kernel reads and writes main memory, and that is all the time an activation
@@ -19,9 +19,9 @@ def with_gradient(forward, backward, differentiable, *tensors):
     """`forward(*tensors)`, whose gradients are `backward(dy)`, one for each tensor.
 
     `differentiable(*tensors)` is the same function in operations that TensorFlow differentiates by
-    itself, as exactly and to any order. It takes over in forward mode, which TensorFlow derives
-    from `backward` of an output that has no derivative, in a graph without a word. That mode asks
-    for the gradient before there is an output, and so gives itself away.
+    itself, as exactly and to any order. It is used in forward mode, which TensorFlow would silently
+    derive in a graph from `backward` of an output without a derivative. Forward mode is detected
+    because it asks for the gradient before there is an output.
     """
     is_made = is_forward_mode = False
 
@@ -45,7 +45,7 @@ def with_gradient(forward, backward, differentiable, *tensors):
 
 
 def from_output(forward, backward, differentiable, x):
-    """As `with_gradient`, by `backward(dy, y)`: the output is kept and not the input.
+    """Like `with_gradient`, by `backward(dy, y)`: the output is kept instead of the input.
 
     `backward` gets the very tensor that is returned, so that derivatives of any order pass through
     this gradient again.
@@ -58,7 +58,7 @@ def from_output(forward, backward, differentiable, x):
 def is_small(x):
     """Whether calling a compiled function on this eager tensor takes longer than it saves.
 
-    Half precision is never small: it is exact only where it is computed in float32.
+    Half precision is never small: it is exact only if it is computed in float32.
     """
     return tf.executing_eagerly() and x.shape.num_elements() < 2**16 and x.dtype.size > 2
 
@@ -66,8 +66,8 @@ def is_small(x):
 def may_compile(training):
     """Whether this call may contain a compiled function.
 
-    Not in a graph that does not train for certain: it could be on its way to a file, and a graph
-    cannot tell. LiteRT would lose its fused operations, and ONNX would be invalid.
+    A graph may only if it certainly trains. Another one could be exported, and a graph cannot tell:
+    LiteRT would lose its fused operations, and ONNX would be invalid.
     """
     return tf.executing_eagerly() or training is True
 

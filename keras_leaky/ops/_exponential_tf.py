@@ -7,7 +7,7 @@ ELU, CELU and SELU are one function of three numbers:
                                      = (f(x) + amplitude) / width
 
 The output, which the next layer keeps anyway, gives the derivative with an absolute error of 1 eps
-* amplitude / width. Where the derivative is itself that small, this is all of it: in float32 from
+* amplitude / width. If the derivative itself is that small, the error is as large: in float32 from
 x / width = -16 on, in bfloat16 from -6. So half precision keeps the input.
 
 Half precision is computed in float32 throughout, and so are its three numbers.
@@ -61,7 +61,7 @@ def exponential(x, numbers, training, keeps_output):
 
 
 def exponential_with_parameters(x, parameters, training, keeps_output):
-    """With three scalar tensors. Two get a gradient, for which the input is kept if it is asked."""
+    """With three scalar tensors. Two get a gradient, for which the input may be kept."""
     scale, amplitude, width = parameters
     is_compiled = may_compile(training)
     steps = _forward, _backward_from_input, _parameter_gradients
@@ -89,7 +89,7 @@ def exponential_with_parameters(x, parameters, training, keeps_output):
 
 
 def _differentiable(x, scale, amplitude, width):
-    """In few operations, whose own gradients are exact. A factor of the number 1 is left out."""
+    """In few operations with exact gradients. A factor of the number 1 is left out."""
     (wide,) = widen(x)
     # tf.minimum passes the gradient of a tie to its first argument, tf.nn.relu none.
     positive, negative = tf.nn.relu(wide), tf.minimum(wide, 0)
@@ -103,7 +103,7 @@ def _is_one(number):
 
 
 def _exportable(x, scale, amplitude, width):
-    """In operations that exporters know: ONNX has no expm1, and of a select it makes 0 * inf."""
+    """In operations that exporters know: ONNX has no expm1, and a select gives 0 * inf."""
     (wide,) = widen(x)
     # Not minimum(x, 0): int8 LiteRT gives it and what comes before one range, which ends at 0. Nor
     # -x, which it computes in float32. tf.maximum passes the gradient of a tie to its first

@@ -17,7 +17,7 @@ from keras_leaky.ops._compiled import (
 def leaky_relu_constant(x, negative_slope, training):
     """TensorFlow's own kernels, for a slope that is a number and a dtype narrower than float64."""
     if negative_slope == 0:
-        return tf.nn.relu(x)  # which makes 0 of minus infinity
+        return tf.nn.relu(x)  # which turns minus infinity into 0
     if _is_fused_wrongly(x):
         return _without_the_kernel(x, negative_slope, training)
     if negative_slope < 0 or not may_compile(training) or is_small(x):
@@ -70,7 +70,7 @@ def _without_the_kernel(x, negative_slope, training):
 
 
 def leaky_relu(x, negative_slope, training):
-    """With a slope in a scalar tensor; keeps `x`."""
+    """Leaky ReLU with a slope in a scalar tensor; keeps `x`."""
     if not may_compile(training):
         return _leaky_relu.python_function(x, negative_slope)
 
@@ -81,7 +81,7 @@ def leaky_relu(x, negative_slope, training):
 
 
 def prelu(x, alpha, training):
-    """With a tensor of slopes that broadcasts to the shape of `x`; keeps `x`."""
+    """PReLU with a tensor of slopes that broadcasts to the shape of `x`; keeps `x`."""
     if is_small(x):
         return _prelu_differentiable(x, alpha)
     # The shapes are arguments, as in its own graph a function does not see them once they vary.
@@ -98,7 +98,7 @@ def prelu(x, alpha, training):
 
 
 def rrelu(x, seed, lower, upper):
-    """With slopes >= 0 that get no gradient; keeps the output, and draws the same slopes again."""
+    """RReLU with slopes >= 0 without a gradient; keeps the output, and redraws the same slopes."""
     return from_output(
         lambda x: _rrelu(x, x, seed, lower, upper),
         lambda dy, y: _rrelu(dy, y, seed, lower, upper),

@@ -1,4 +1,4 @@
-"""What every function of this folder does to its arguments."""
+"""Conversions of arguments that every function of this folder uses."""
 
 # pyright: reportMissingImports=false
 
@@ -21,12 +21,12 @@ def to_float_tensor(x) -> Any:
 
 
 def is_ragged(x):
-    """Whether `x` is a RaggedTensor of TensorFlow: functions go over its `flat_values`."""
+    """Whether `x` is a RaggedTensor of TensorFlow: functions use its `flat_values`."""
     return hasattr(x, "with_flat_values")
 
 
 def cast(x, dtype) -> Any:
-    """As `ops.cast`, of a RaggedTensor too."""
+    """Like `ops.cast`, also for a RaggedTensor."""
     if is_ragged(x):
         return x.with_flat_values(ops.cast(x.flat_values, dtype))
     if hasattr(x, "dense_shape"):
@@ -47,15 +47,15 @@ def parameter_of(parameter, dtype) -> Any:
 
 
 def wide_dtype(x):
-    """The dtype of `x`, or float32 where it has half precision."""
+    """The dtype of `x`, or float32 if `x` has half precision."""
     dtype = keras.backend.standardize_dtype(x.dtype)
     return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 def _read(tensor):
-    """What a variable holds: on TensorFlow Keras takes a variable for a tensor.
+    """The value of a variable: on TensorFlow, Keras treats a variable as a tensor.
 
-    `tf.function` takes it for a NumPy array, and its gradient would be lost.
+    `tf.function` treats it as a NumPy array, and its gradient would be lost.
     """
     if is_tensorflow(tensor):
         import tensorflow as tf
@@ -65,7 +65,7 @@ def _read(tensor):
 
 
 def as_constant(parameter):
-    """`parameter` as a Python float where it is one number, else NaN: a tensor or a variable."""
+    """`parameter` as a Python float if it is one number; NaN for a tensor or a variable."""
     if isinstance(parameter, np.ndarray) and parameter.ndim == 0:
         parameter = parameter.item()
     return float(parameter) if isinstance(parameter, numbers.Real) else math.nan

@@ -30,24 +30,24 @@ def elu(x: Any, alpha: Any = 1.0, training: bool | None = None) -> Any:
     f'(x) = 1   where x > 0,    alpha * exp(x)         where x <= 0
     ```
 
-    At 0 the value is 0 and the derivative `alpha`. NaN gives NaN, plus infinity itself, minus
-    infinity `-alpha`. `exp(x) - 1` goes through expm1, which keeps the small negative numbers that
-    the subtraction rounds to 0, but for one case: a TensorFlow graph that does not train uses
-    TensorFlow's own kernel for an `alpha` of 1, as do the formats such a graph is exported to; its
-    absolute error is at most eps.
+    At 0 the value is 0 and the derivative `alpha`. NaN gives NaN, plus infinity gives plus
+    infinity, minus infinity gives `-alpha`. `exp(x) - 1` is computed by expm1, which keeps small
+    negative numbers that the subtraction rounds to 0. One exception: for an `alpha` of 1, a
+    TensorFlow graph that does not train, and its exports, use TensorFlow's own kernel, with an
+    absolute error of at most eps.
 
-    The derivative is exact wherever it is a normal number of the dtype, on every backend, with one
-    exception. On TensorFlow in float32 and float64, a large tensor or a graph that trains keeps the
-    output alone, and takes the derivative as `f(x) + alpha`: the absolute error is at most
-    2 eps * alpha. Half precision keeps the input, and is computed in float32.
+    On every backend, the derivative is exact if it is a normal number of the dtype, with one
+    exception. On TensorFlow in float32 and float64, a large tensor or a graph that trains keeps
+    only the output, and computes the derivative as `f(x) + alpha`: the absolute error is at most 2
+    eps * alpha. Half precision keeps the input, and is computed in float32.
 
     `-alpha` is the saturation value. Nothing is checked here; `keras_leaky.layers.ELU` checks.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        alpha: Number or scalar tensor in [0, inf), taken in the dtype of `x`, or in float32 where
-            that is half precision. Defaults to 1.0. A tensor may change without a new compilation,
-            and gets a gradient.
+        alpha: Number or scalar tensor in [0, inf), used in the dtype of `x`, or in float32 for half
+            precision. Defaults to 1.0. A tensor may change without a new compilation, and gets a
+            gradient.
         training: True for the fast form in a graph of TensorFlow, which does not suit export.
             Defaults to None. Eagerly and on other backends it changes nothing.
 
@@ -79,15 +79,15 @@ def celu(x: Any, alpha: Any = 1.0, training: bool | None = None) -> Any:
     f'(x) = 1   where x > 0,    exp(x / alpha)                 where x <= 0
     ```
 
-    At 0 the value is 0 and the derivative 1, whatever `alpha`. NaN gives NaN, plus infinity
-    itself, minus infinity `-alpha`. `exp - 1` goes through expm1, as in `elu`. The derivative is
-    exact in every dtype, as it comes from the input, which is kept for it.
+    At 0 the value is 0 and the derivative 1, for any `alpha`. NaN gives NaN, plus infinity gives
+    plus infinity, minus infinity gives `-alpha`. `exp - 1` is computed by expm1, as in `elu`. The
+    derivative is exact in every dtype, because it is computed from the input, which is kept.
 
     `-alpha` is the saturation value. Nothing is checked here; `keras_leaky.layers.CELU` checks.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        alpha: Number or scalar tensor in (0, inf), taken as in `elu`. Defaults to 1.0. A tensor may
+        alpha: Number or scalar tensor in (0, inf), used as in `elu`. Defaults to 1.0. A tensor may
             change without a new compilation, and gets a gradient.
         training: As in `elu`.
 
@@ -118,8 +118,8 @@ def selu(x: Any, training: bool | None = None) -> Any:
 
     with scale 1.0507009873554805 and alpha 1.6732632423543772, for which unit normal
     pre-activations give outputs of mean 0 and variance 1. At 0 the value is 0 and the derivative
-    `scale * alpha`. NaN gives NaN, plus infinity itself, minus infinity `-scale * alpha`. `exp - 1`
-    goes through expm1, and the derivative is as exact as that of `elu`.
+    `scale * alpha`. NaN gives NaN, plus infinity gives plus infinity, minus infinity gives `-scale
+    * alpha`. `exp - 1` is computed by expm1, and the derivative is as exact as in `elu`.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
@@ -145,7 +145,7 @@ def selu(x: Any, training: bool | None = None) -> Any:
 def _exponential(x, scale, amplitude, width, training, keeps_output=False):
     """`scale * x` where x > 0, `amplitude * expm1(x / width)` elsewhere.
 
-    `keeps_output` is heard on TensorFlow, above half precision.
+    `keeps_output` only has an effect on TensorFlow, above half precision.
     """
     if is_ragged(x):
         values = _exponential(x.flat_values, scale, amplitude, width, training, keeps_output)

@@ -26,15 +26,16 @@ def leaky_relu(x: Any, negative_slope: Any = 0.01, training: bool | None = None)
     f'(x) = 1   where x > 0,    negative_slope       where x <= 0
     ```
 
-    At 0 the value is 0 and the derivative `negative_slope`. NaN gives NaN, plus infinity itself,
-    minus infinity `negative_slope * -inf`, which with a slope of 0 is 0, as for ReLU.
+    At 0 the value is 0 and the derivative `negative_slope`. NaN gives NaN, plus infinity gives plus
+    infinity, minus infinity gives `negative_slope * -inf`, which is 0 for a slope of 0, as for
+    ReLU.
 
     `negative_slope` is the derivative on the negative side: 0 is ReLU, 1 the identity, -1 the
     absolute value. Nothing is checked here; `keras_leaky.layers.LeakyReLU` checks.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        negative_slope: Number or scalar tensor in (-inf, inf), taken in the dtype of `x`. Defaults
+        negative_slope: Number or scalar tensor in (-inf, inf), used in the dtype of `x`. Defaults
             to 0.01. A tensor may change without a new compilation, and gets a gradient.
         training: True for the fast form in a graph of TensorFlow, which does not suit export.
             Defaults to None. Eagerly and on other backends it changes nothing.
@@ -78,15 +79,16 @@ def prelu(x: Any, alpha: Any, training: bool | None = None) -> Any:
     f'(x) = 1   where x > 0,    alpha       where x <= 0
     ```
 
-    At 0 the value is 0 and the derivative `alpha`. NaN gives NaN, plus infinity itself, minus
-    infinity `alpha * -inf`, which with an `alpha` of 0 is NaN: unlike a slope set by hand, a
-    learned one does not stay at exactly 0, and no fused PReLU kernel guards against it.
+    At 0 the value is 0 and the derivative `alpha`. NaN gives NaN, plus infinity gives plus
+    infinity, minus infinity gives `alpha * -inf`, which is NaN for an `alpha` of 0: unlike a slope
+    set by hand, a learned slope does not stay at exactly 0, and no fused PReLU kernel guards
+    against it.
 
     `alpha` is the derivative on the negative side, one for each group of elements that share it.
 
     Args:
         x: Tensor. Integers are cast to `keras.config.floatx()`.
-        alpha: Tensor or number in (-inf, inf) that broadcasts to the shape of `x`, taken in its
+        alpha: Tensor or number in (-inf, inf) that broadcasts to the shape of `x`, used in its
             dtype.
         training: As in `leaky_relu`.
 
@@ -122,7 +124,7 @@ def _alpha_of_values(alpha, x):
     n_outer = x.ragged_rank + 1
     if any(size != 1 for size in shape[:n_outer]):
         raise ValueError(
-            "`alpha` must be shared along the ragged axes of its input, which are all up to axis "
+            "`alpha` must be shared along the ragged axes of its input, which are all axes up to "
             f"{x.ragged_rank}. Received: alpha of shape {tuple(tensor.shape)}. Name those axes in "
             "`shared_axes`"
         )
@@ -130,13 +132,13 @@ def _alpha_of_values(alpha, x):
 
 
 def rrelu(x: Any, seed_generator: keras.random.SeedGenerator, lower: Any, upper: Any) -> Any:
-    """`a * x` where x <= 0, with one `a ~ U(lower, upper)` an element, at least 0.
+    """`a * x` where x <= 0, with one `a ~ U(lower, upper)` per element, at least 0.
 
-    What `keras_leaky.layers.RReLU` is in training; see there. `a` gets no gradient.
+    It is the training mode of `keras_leaky.layers.RReLU`; see there. `a` gets no gradient.
     """
     if is_ragged(x):
         return x.with_flat_values(rrelu(x.flat_values, seed_generator, lower, upper))
-    # Half precision draws in float32: bfloat16 has but 128 numbers between 0.5 and 1.
+    # Half precision draws in float32: bfloat16 has only 128 numbers between 0.5 and 1.
     lower, upper = (parameter_of(bound, wide_dtype(x)) for bound in (lower, upper))
     if is_tensorflow(x):
         from keras_leaky.ops import _piecewise_linear_tf

@@ -1,4 +1,4 @@
-"""Loading model files, those of Keras 2 included."""
+"""Loading model files, including files of Keras 2."""
 
 from keras_leaky.saving.loading import load_model
 

@@ -1,8 +1,8 @@
-"""`.keras` archives from an untrusted source: what the directory of the zip may say.
+"""`.keras` archives from an untrusted source: checks of the zip's directory.
 
-It is looked at before anything is unpacked. Keras stores what it saves as it is, so a packed
-member comes of an archive that somebody packed again: `loading` unpacks that to a copy, piece by
-piece, and Keras never unpacks anything.
+The directory is checked before anything is unpacked. Keras stores members unpacked, so a packed
+member means that somebody packed the archive again: `loading` unpacks it to a copy, piece by piece,
+and Keras never unpacks anything.
 """
 
 import contextlib
@@ -13,14 +13,14 @@ import zipfile
 from collections.abc import Collection, Iterator
 from typing import Any
 
-# What an archive or an HDF5 file may declare beside the bytes that are there, where it declares
-# much. Weights hardly pack at all; deflate makes at most 1,032 bytes of one.
+# Limit of the size that an archive or HDF5 file declares, as a multiple of its bytes, and the size
+# from which the limit holds. Weights hardly pack at all; deflate makes at most 1,032 bytes of one.
 MAX_EXPANSION, MAX_EXPANSION_FROM = 100, 64 << 20
 _MAX_READ = 1 << 20  # bytes at once: 10,000 members in the directory
 
 
 def is_bomb(declared: int, stored: int) -> bool:
-    """Whether `declared` bytes cannot come of `stored` ones in an honest file."""
+    """Whether `declared` bytes cannot come from `stored` bytes in an honest file."""
     return declared > max(MAX_EXPANSION_FROM, MAX_EXPANSION * stored)
 
 
@@ -42,7 +42,7 @@ def open_archive(path: str) -> Iterator[zipfile.ZipFile]:
 
 
 def why_unsafe(path: str, archive: zipfile.ZipFile) -> str | None:
-    """What no archive of Keras has, as the end of a sentence; None of an honest one."""
+    """Why an archive is unsafe, as the end of a sentence; None for an honest one."""
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if len(set(names)) < len(names):
@@ -73,7 +73,7 @@ def read_through(archive: zipfile.ZipFile, keep: Collection[str]) -> dict[str, b
     """Reads all members, a piece at a time, as zipfile then compares their checksums.
 
     Returns:
-        dict: what those members hold whose names are in `keep`, as bytes.
+        dict: the bytes of the members whose names are in `keep`.
     """
     kept = {}
     for info in archive.infolist():
@@ -88,7 +88,7 @@ def read_through(archive: zipfile.ZipFile, keep: Collection[str]) -> dict[str, b
 
 
 class StoredMember(io.RawIOBase):
-    """A member that is not packed, as a file to seek in without reading up to there."""
+    """A member that is not packed, as a file with random access."""
 
     def __init__(self, path: str, info: zipfile.ZipInfo) -> None:
         self._file = open(path, "rb")  # noqa: SIM115, closed with this object

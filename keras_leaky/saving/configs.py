@@ -1,4 +1,4 @@
-"""What the config of an object says, and how to change it."""
+"""Reading and changing the config of an object."""
 
 from collections.abc import Collection
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 
 
 def is_of_keras(config: dict[str, Any], custom_objects: dict[str, Any] | None) -> bool:
-    """Whether `config` is of an object of Keras, of either version, and of nobody else's."""
+    """Whether `config` belongs to an object of Keras 2 or 3, and not to other code."""
     if not {"class_name", "config"} <= config.keys() or not isinstance(config["class_name"], str):
         return False
     name = config["class_name"]
@@ -25,11 +25,11 @@ def is_of_keras(config: dict[str, Any], custom_objects: dict[str, Any] | None) -
 def replace_values(
     config: dict[str, Any], drop: Collection[str] = (), **changes: Any
 ) -> dict[str, Any]:
-    """`config` of an object with other values in its inner config, and without those to drop."""
+    """The `config` of an object with other values in its inner config, and without dropped ones."""
     inner = {key: value for key, value in config["config"].items() if key not in drop}
     return {**config, "config": inner | changes}
 
 
 def in_keras_layers(config: dict[str, Any]) -> dict[str, Any]:
-    """`config` of a layer of Keras with the place where Keras 3 finds it."""
+    """The `config` of a layer of Keras with the module in which Keras 3 finds it."""
     return {**config, "module": "keras.layers", "registered_name": None}

@@ -1,4 +1,4 @@
-"""One sentence in the place of what Keras says of a file that it cannot read.
+"""One sentence instead of Keras's message about a file that it cannot read.
 
 Keras nests its messages, each with the whole config of its level: some kilobytes for a small model.
 The sentences here name the class and what to do; the message of Keras stays in the cause.
@@ -12,7 +12,7 @@ import keras
 
 from keras_leaky.saving.configs import is_of_keras
 
-# How Keras 3.12 to 3.15 speaks of configs and weights. Any other error is unexpected: not for here.
+# Messages of Keras 3.12 to 3.15 about configs and weights. Other errors are not handled here.
 _CONFIG = re.compile(
     r"Exception encountered: |[Cc]ould not (be deserialized|deserialize|locate|interpret|parse)"
     r"|Cannot deserialize|^Unknown |^Unrecognized keyword|^Invalid Functional model"
@@ -33,15 +33,15 @@ _PLACES = (
 def explain(
     error: Exception, path: str, config: dict[str, Any], custom_objects: dict[str, Any] | None
 ) -> str | None:
-    """The sentence for a TypeError or ValueError of Keras loading `path`; None if it is another."""
+    """The sentence for a known TypeError or ValueError of Keras; None for other errors."""
     message = str(error)
     if _WEIGHTS.search(message):
         return f"The weights in {path!r} do not fit the layers in it: {_first_failure(message)}"
     if "safe_mode=False" in message and "lambda" not in message.lower():
         reason = _innermost(message).split(". ")[0].removesuffix(".")
         return (
-            f"{path!r} asks for what safe mode refuses: {reason}. If you trust the file, pass "
-            "`safe_mode=False`."
+            f"{path!r} needs something that safe mode refuses: {reason}. If you trust the file, "
+            "pass `safe_mode=False`."
         )
     if "safe_mode=False" in message:
         return (
@@ -70,8 +70,8 @@ def explain_training(
         return f"{path!r} needs {_describe(*unknown)} Or pass `compile=False`."
     saved = ", ".join(f"{key}={training.get(key)!r}" for key in ("loss", "metrics"))
     return (
-        f"The model in {path!r} cannot be compiled as it was, with {_shorten(saved)}: "
-        f"{_innermost(str(error))} Pass what is your own in `custom_objects={{...}}`, or pass "
+        f"The model in {path!r} cannot be compiled with its saved {_shorten(saved)}: "
+        f"{_innermost(str(error))} Pass your own classes in `custom_objects={{...}}`, or pass "
         "`compile=False` and call `compile` on the model."
     )
 
@@ -79,14 +79,14 @@ def explain_training(
 def explain_other(error: Exception, path: str) -> str:
     """The sentence for an error that Keras does not mean to raise over a file."""
     return (
-        f"{path!r} cannot be read: Keras failed over it with {type(error).__name__}: "
-        f"{_shorten(str(error).splitlines()[0] if str(error) else '')!r}. The file is damaged or "
-        "was not made by Keras, or a class in it has a fault: the error below this one tells."
+        f"{path!r} cannot be read: Keras failed with {type(error).__name__}: "
+        f"{_shorten(str(error).splitlines()[0] if str(error) else '')!r}. The file is damaged, was "
+        "not made by Keras, or a class in it has a bug: see the error that caused this one."
     )
 
 
 def _innermost(message):
-    """What went wrong at the bottom of a nested message of Keras, less the configs in it."""
+    """The innermost error in a nested message of Keras, without the configs in it."""
     message = message.split("Exception encountered: ")[-1]
     message = re.split(r"\s*(?:Full (?:object )?config|config=\{)", message)[0]
     return _shorten(message).removesuffix(".") + "."
@@ -105,11 +105,11 @@ def _where(message):
 def _advice(reason):
     if re.search(r"keyword argument|not recognized", reason):
         return (
-            " The class took other arguments when the file was saved: update the package that has "
-            "it, or pass a class that takes them in `custom_objects={...}`."
+            " The class took other arguments when the file was saved: update its package, or pass "
+            "a class that takes these arguments in `custom_objects={...}`."
         )
     if re.search(r"interpret|locate|[Uu]nknown", reason):
-        return " If that is your own, pass it in `custom_objects={...}`."
+        return " If it is your own class, pass it in `custom_objects={...}`."
     return ""
 
 
@@ -122,7 +122,8 @@ def _first_failure(message):
         return _innermost(message)
     count, layer, reason = found.groups()
     advice = (
-        " If Keras 2.13 wrote the file, save it as .h5 there: it named weights in its own way."
+        " If Keras 2.13 wrote the file, save it as .h5 there, because its .keras files name "
+        "weights in another way."
         if "received 0 variables" in reason
         else ""
     )
@@ -140,7 +141,7 @@ def _describe(name, package, is_function):
 
 
 def _first_unknown(config, custom_objects):
-    """(name, package, whether a function) of the first object that nobody provides, or None."""
+    """(name, package, whether a function) of the first unknown object, or None."""
     if isinstance(config, list):
         found = (_first_unknown(item, custom_objects) for item in config)
         return next(filter(None, found), None)

@@ -1,4 +1,4 @@
-"""The configs inside model files: reading them, and copying a file with others in their place."""
+"""The configs inside model files: reading them, and copying a file with other configs."""
 
 import contextlib
 import json
@@ -21,8 +21,8 @@ _KEYS = {"class_name", "config"}
 # An embedding can stand in a config number by number, as its initializer. As Python objects 61 MB
 # of short numbers take 0.7 GB, 57 MB of short texts 0.9 GB, and a million small dicts 0.2 GB.
 _MAX_CONFIG, _MAX_CONTAINERS, _MAX_METADATA = 64 << 20, 1_000_000, 1 << 20
-_TOO_LARGE = "its config is one of more than 64 MB or a million lists and dicts"
-# What zipfile and zlib raise over an archive that is damaged, and h5py over an HDF5 file.
+_TOO_LARGE = "its config has more than 64 MB or more than a million lists and dicts"
+# Errors of zipfile and zlib for a damaged archive, and of h5py for an HDF5 file.
 _BROKEN_ZIP = (
     OSError, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError, struct.error,
     zipfile.BadZipFile, zlib.error,
@@ -38,17 +38,18 @@ def read_configs(
 ) -> tuple[tuple[str, ...], dict[str, str | None], dict[str, Any]]:
     """`(suffixes, saved_by, {"model": config, "training": config or None})` of a model file.
 
-    `suffixes` are those by which Keras knows a file of that kind; a folder has none. `saved_by`
-    says which `version` of Keras saved the file and on which `backend`, as texts or None where the
-    file does not tell. The training config of a `.keras` file lies in the config of the model.
+    `suffixes` are the file names' endings by which Keras recognizes this kind of file; a folder has
+    none. `saved_by` holds the `version` of Keras and the `backend` that saved the file, as texts,
+    or None if the file does not tell. The training config of a `.keras` file lies in the config of
+    the model.
     """
     if os.path.isdir(path):
         saved_by, config = _read_folder(path)
         return (), saved_by, {"model": config, "training": None}
     if not os.path.exists(path):
         raise FileNotFoundError(f"`path` must name a file that exists. Received: path={path!r}")
-    if not os.path.isfile(path):  # a pipe would wait for ever
-        raise _not_a_model(path, "that is no file")
+    if not os.path.isfile(path):  # a pipe would wait forever
+        raise _not_a_model(path, "it is not a file")
     with open(path, "rb") as file:
         start = file.read(8)
     if start.startswith(_ZIP):
@@ -60,12 +61,12 @@ def read_configs(
         raise _not_a_model(path, f"the file {found}, which is neither")
     saved_by, configs = read(path)
     if not isinstance(configs["model"], dict) or not configs["model"].keys() >= _KEYS:
-        raise _not_a_model(path, "the config in the file is not one of a model")
+        raise _not_a_model(path, "the config in the file is not the config of a model")
     return suffixes, saved_by, configs
 
 
 def write_copy(path: str, copy: str, configs: dict[str, Any]) -> None:
-    """Copy the model file at `path`, with `configs` in the place of its own."""
+    """Copies the model file at `path` with other `configs`."""
     write = _write_zip if copy.endswith(".keras") else _write_hdf5
     with damage_named(path):
         write(path, copy, configs)
@@ -82,7 +83,7 @@ def _not_a_model(path, reason):
 def damage_named(
     path: str, errors: tuple[type[Exception], ...] = (zipfile.BadZipFile,)
 ) -> Iterator[None]:
-    """Turns `errors` of reading the file at `path` into the sentence that it is damaged."""
+    """Turns read `errors` of the file at `path` into a sentence that says that it is damaged."""
     try:
         yield
     except errors as error:
@@ -92,28 +93,28 @@ def damage_named(
 
 def _unsafe(path, reason):
     return ValueError(
-        f"{path!r} was not loaded: {reason}. No model that Keras saved is like that; take one from "
-        "a source that you trust."
+        f"{path!r} was not loaded: {reason}. Keras does not save such files: take the model from a "
+        "source that you trust."
     )
 
 
 def check_references(
     path: str, configs: dict[str, Any], custom_objects: dict[str, Any] | None
 ) -> None:
-    """Refuses configs that call for what is no part of a model."""
+    """Refuses configs that name objects which are not part of a model."""
     for config in configs.values():
         name = foreign_reference(config, custom_objects)
         if name is not None and name.endswith(REACHES_OUT):
             raise ValueError(
-                f"{path!r} holds a layer `{REACHES_OUT}`, which runs a program that lies in a "
-                "folder. If you trust both, pass `safe_mode=False`."
+                f"{path!r} holds a layer `{REACHES_OUT}`, which runs a program from a folder. If "
+                "you trust both, pass `safe_mode=False`."
             )
         if name is not None:
-            raise _unsafe(path, f"it names {ascii(name)[1:-1][:80]}, which is no part of a model")
+            raise _unsafe(path, f"it names {ascii(name)[1:-1][:80]}, which is not part of a model")
 
 
 def check_weights(path: str, source: str) -> None:
-    """Refuses the weights in `source`, which is `path` or a copy with nothing packed in it."""
+    """Refuses unsafe weights in `source`, which is `path` or a copy without packed members."""
     import h5py
 
     with contextlib.ExitStack() as stack:
@@ -131,7 +132,7 @@ def check_weights(path: str, source: str) -> None:
 
 
 def is_packed(path: str) -> bool:
-    """Whether the file at `path` is an archive with members that are not stored as they are."""
+    """Whether the file at `path` is an archive with packed members."""
     with open(path, "rb") as file:
         if file.read(4) != _ZIP:
             return False
@@ -140,7 +141,7 @@ def is_packed(path: str) -> bool:
 
 
 def _read_folder(path):
-    """What an unpacked archive says; of any other folder an empty config."""
+    """The configs of an unpacked archive; an empty config for any other folder."""
     files = [os.path.join(path, name) for name in (_CONFIG_JSON, _WEIGHTS + ".h5")]
     if not os.path.exists(files[0]):
         return _saved_by({}), {}
@@ -187,7 +188,7 @@ def _read_metadata(path, text):
 
 
 def _saved_by(attributes):
-    """The version of Keras and its backend as texts, or None where nothing usable is said."""
+    """The version of Keras and its backend as texts, or None if they are missing or unusable."""
     found = {"version": attributes.get("keras_version"), "backend": attributes.get("backend")}
     texts = {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in found.items()}
     return {key: text if isinstance(text, str) else None for key, text in texts.items()}
@@ -213,8 +214,8 @@ def _read_hdf5(path):
     if "model" not in texts:
         raise _not_a_model(
             path,
-            "the file holds no model config: if it is one of weights alone, make the model and "
-            "call `model.load_weights(path)`",
+            "the file holds no model config: if it holds only weights, make the model and call "
+            "`model.load_weights(path)`",
         )
     configs = {name: _decode(path, text) for name, text in texts.items()}
     return saved_by, {"training": None, **configs}
@@ -222,7 +223,7 @@ def _read_hdf5(path):
 
 def _decode(path, text):
     if not isinstance(text, str | bytes):
-        raise _not_a_model(path, "its config is no text")
+        raise _not_a_model(path, "its config is not text")
     if isinstance(text, str):
         text = text.encode("utf-8", "surrogateescape")  # as h5py decodes what is no UTF-8
     if len(text) > _MAX_CONFIG or text.count(b"{") + text.count(b"[") > _MAX_CONTAINERS:
@@ -230,7 +231,7 @@ def _decode(path, text):
     with damage_named(path, (ValueError, RecursionError)):
         config = json.loads(text)
     if not is_well_formed(config):
-        raise _not_a_model(path, "its config gives classes names that are none")
+        raise _not_a_model(path, "its config contains invalid class names")
     return config
 
 

@@ -1,7 +1,7 @@
-"""What Keras 2 wrote into its files, in the words of Keras 3: models and their nodes.
+"""Configs of Keras 2 in Keras 3's form: models and their nodes.
 
-Nothing here knows files: a config goes in, a repaired config comes out, equal to the first where
-Keras 3 reads that. The files in `tests/golden/keras2` show what each version wrote.
+This module does not read files. It takes a config and returns a repaired one, which is unchanged if
+Keras 3 can read it. The files in `tests/golden/keras2` show what each version wrote.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def repair_model(config: Any, custom_objects: dict[str, Any] | None) -> Any:
     if is_of_keras(config, custom_objects) and config["class_name"] in MODELS:
         config = MODELS[config["class_name"]](config)
     config = repair_layer(config, custom_objects)
-    # Every class of layer wrote its input shape, if it was told one. The place of that is an
+    # Every class of layer wrote its input shape, if it had one. In Keras 3 it belongs to an
     # InputLayer, which by now is there.
     if config.get("class_name") != "InputLayer" and isinstance(config.get("config"), dict):
         config = replace_values(config, ["batch_input_shape"])
@@ -60,7 +60,7 @@ def _sequential(config):
 
 
 def _first_layer(config):
-    """The inner config of the first layer, also where that lies in a model inside the model."""
+    """The inner config of the first layer, even if it lies in a model inside the model."""
     inner = config["config"]
     if isinstance(inner, list):
         inner = {"layers": inner}
@@ -69,7 +69,7 @@ def _first_layer(config):
 
 
 def _functional(config):
-    """Another module, other node numbers, and no lists around one input or output."""
+    """Repairs the module, the node numbers, and lists around one input or output."""
     if ".engine" in (config.get("module") or ""):  # keras.src.engine, tf_keras.src.engine
         config = {**config, "module": "keras", "class_name": "Model", "registered_name": None}
     layers = config["config"].get("layers")
@@ -101,7 +101,7 @@ def _functional(config):
 
 
 def _renumber(tensors, models):
-    """Lists of `[layer, number of its node, ...]`, one node earlier where the layer is a model."""
+    """Lists of `[layer, number of its node, ...]`, one node earlier if the layer is a model."""
     if not isinstance(tensors, list):
         return tensors
     if tensors and isinstance(tensors[0], str):
@@ -126,7 +126,7 @@ def _is_tensor(value):
 
 
 def _with_tensors(node, layers, class_name):
-    """A node of a layer that was called with several tensors, as Keras 3 writes nodes.
+    """A node of a layer that was called with several tensors, in Keras 3's form.
 
     Keras 2 has a tensor by name as a list like `["x", 0, 0]`, which Keras 3 would give to the layer
     as it is. The initial states of a recurrent layer follow its input.

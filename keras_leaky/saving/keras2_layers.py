@@ -1,4 +1,4 @@
-"""What Keras 2 wrote of layers and initializers, in the words of Keras 3."""
+"""Layers and initializers of Keras 2 in Keras 3's form."""
 
 import math
 from inspect import isfunction
@@ -52,7 +52,7 @@ _RESIZINGS_GONE = ("gaussian", "mitchellcubic")
 
 
 def repair_layer(config: dict[str, Any], custom_objects: dict[str, Any] | None) -> dict[str, Any]:
-    """`config` as Keras 3 reads it, if it is of a layer; what lies inside it stays as it is."""
+    """The `config` of a layer as Keras 3 reads it; inner objects stay unchanged."""
     inner = config.get("config")
     if not isinstance(inner, dict) or not isinstance(config.get("class_name"), str):
         return config
@@ -91,7 +91,7 @@ def _is_layer(name):
 
 
 def _dtype(config) -> dict:
-    """The dtype as a text, where Keras 2 wrote a `Policy`."""
+    """The dtype as a text, if Keras 2 wrote a `Policy`."""
     policy = config["config"].get("dtype")
     if not isinstance(policy, dict) or policy.get("class_name") not in ("Policy", "PolicyV1"):
         return config
@@ -101,7 +101,7 @@ def _dtype(config) -> dict:
 
 
 def _with_axis(config, custom_objects):
-    """A layer of somebody else, where the reader of Keras 3 would drop its list of axes."""
+    """A layer that is not Keras's, whose list of axes Keras 3's reader would drop."""
     name = config["class_name"]
     if "module" in config or not isinstance(config["config"].get("axis"), dict | list):
         return config
@@ -111,7 +111,7 @@ def _with_axis(config, custom_objects):
 
 
 def _without_shapes(config):
-    """Built by their call: Keras 2 wrote one shape or many, and Keras 3 wants one an argument."""
+    """Built by their call: Keras 2 wrote one shape or many, Keras 3 wants one per argument."""
     name, shape = config["class_name"], (config.get("build_config") or {}).get("input_shape")
     is_of_several = name in RECURRENT and bool(shape) and isinstance(shape[0], list)
     if name != "MultiHeadAttention" and not is_of_several:
@@ -164,28 +164,28 @@ def _output_shape(inner):
 
 
 def _batch_normalization(config):
-    """The axis as a number, where TensorFlow wrote a list of one."""
+    """The axis as a number, if TensorFlow wrote a list of one."""
     axis = config["config"].get("axis")
     single = isinstance(axis, list) and len(axis) == 1
     return replace_values(config, axis=axis[0]) if single else config
 
 
 def _gru(config):
-    """Until 2.1 there was one GRU, which Keras 3 calls `reset_after=False`."""
+    """Before 2.1 there was one GRU, which is `reset_after=False` in Keras 3."""
     return replace_values(config, **{"reset_after": False, **config["config"]})
 
 
 def _resizing(config):
     if config["config"].get("interpolation") in _RESIZINGS_GONE:
-        raise _refused(config, "interpolation", "one that Keras 3 has, such as 'bicubic'")
+        raise _refused(config, "interpolation", "a method of Keras 3, such as 'bicubic'")
     return config
 
 
 def _random_crop(config):
     raise ValueError(
         f"The layer {config['config'].get('name')!r} of class `RandomCrop` resizes images when the "
-        "model predicts in Keras 2, and leaves them as they are in Keras 3. Load the file in Keras "
-        "2 (`pip install tf_keras`), replace the layer by `Resizing`, and save the model again."
+        "model predicts in Keras 2, but not in Keras 3. Load the file in Keras 2 (`pip install "
+        "tf_keras`), replace the layer by `Resizing`, and save the model again."
     )
 
 
@@ -205,7 +205,7 @@ def _numbers(config):
 
 
 def _constant(config):
-    """The initializer of many a PReLU. Of more than one number Keras has to make sense."""
+    """The initializer of many PReLUs. Keras itself handles more than one number."""
     value = as_number(config["config"].get("value"))
     is_array = isinstance(config["config"].get("value"), dict) and math.isfinite(value)
     return replace_values(config, value=value) if is_array else config

@@ -1,4 +1,4 @@
-"""What means another thing in a file of Keras 2 than the same words mean in one of Keras 3.
+"""Names that mean different things in files of Keras 2 and Keras 3.
 
 `tests/golden/compare_with_keras2.py` compares all activations and layers of the last Keras 2.
 """
@@ -17,7 +17,7 @@ _LAYER_NAMES = ("name", "input_layers", "output_layers", "inbound_nodes")
 def hard_sigmoid_keras2(x: Any) -> Any:
     """`clip(0.2 * x + 0.5, 0, 1)`, the `hard_sigmoid` of Keras 2.
 
-    That of Keras 3 is `relu6(x + 3) / 6`, up to 0.083 away from it.
+    Keras 3's `hard_sigmoid` is `relu6(x + 3) / 6`, up to 0.083 away from it.
     """
     return ops.clip(ops.add(ops.multiply(x, 0.2), 0.5), 0.0, 1.0)
 
@@ -28,10 +28,10 @@ def keep_functions(
     config: dict[str, Any],
     custom_objects: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """`config` with the functions that the Keras of the file meant.
+    """The `config` with the functions that the file's version of Keras meant.
 
-    That holds for classes of the caller's own too, which pass the name on to Keras. A function of
-    the caller's own under such a name goes first, as in Keras 2.
+    That also holds for the caller's own classes, which pass the name on to Keras. The caller's own
+    function under such a name takes precedence, as in Keras 2.
     """
     version = saved_by["version"] or ""
     if _is_keras_3(saved_by):
@@ -52,10 +52,10 @@ def keep_functions(
 
 
 def freeze_inner_layers(saved_by: dict[str, str | None], config: dict[str, Any]) -> dict[str, Any]:
-    """`config` with every layer frozen that lies inside a frozen layer of Keras 2.
+    """The `config` with every layer frozen that lies inside a frozen layer of Keras 2.
 
     There a wrapper's or a layer's `trainable=False` holds for the layers inside it, an activation
-    included. Keras 3 goes on to train those. It also reads the weights of a model inside a model in
+    included. Keras 3 still trains them. It also reads the weights of a model inside a model in
     another order then, as .h5 files have the trainable ones first.
     """
     return config if _is_keras_3(saved_by) else _freeze(config, False)
@@ -68,7 +68,7 @@ def check_kernels(path: str, saved_by: dict[str, str | None], config: dict[str, 
         raise ValueError(
             f"{path!r} holds a `{name}` that Keras saved on Theano, which stores the kernels of "
             "convolutions in reversed order. Load the file in Keras 2.3 on TensorFlow (`pip "
-            "install keras==2.3.1`), which reverses those of Conv1D, Conv2D, Conv3D, "
+            "install keras==2.3.1`), which reverses the kernels of Conv1D, Conv2D, Conv3D, "
             "Conv2DTranspose and ConvLSTM2D. Compare the outputs, and save it again."
         )
 

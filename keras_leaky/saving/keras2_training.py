@@ -1,4 +1,4 @@
-"""What Keras 2 wrote of `compile`, in the words of Keras 3."""
+"""Arguments of `compile` from Keras 2 in Keras 3's form."""
 
 from typing import Any
 
@@ -104,7 +104,7 @@ def _repair_optimizer(config, custom_objects):
 
 
 def _loss_scale(config, custom_objects):
-    """The optimizer that Keras puts around another under mixed_float16."""
+    """The wrapper that Keras puts around an optimizer under mixed_float16."""
     inner = config["config"]
     around = inner.get("inner_optimizer", inner.get("optimizer"))  # the latter until 2.3
     if inner.get("dynamic") is False:
@@ -120,10 +120,10 @@ def _loss_scale(config, custom_objects):
 
 
 def _decaying(rate, decay):
-    """The `decay` of Keras 2, which Keras 3 ignores, as the schedule that does the same."""
+    """The `decay` of Keras 2, which Keras 3 ignores, as an equivalent schedule."""
     if not isinstance(rate, int | float):
         raise ValueError(
-            "`decay` of the optimizer must be 0 where its learning rate is not one number, because "
+            "`decay` of the optimizer must be 0 if its learning rate is not one number, because "
             f"Keras 3 has no `decay`. Received: decay={decay!r}, learning_rate={rate!r}. Pass "
             "`compile=False`, and call `compile` on the model."
         )

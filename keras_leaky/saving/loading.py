@@ -30,50 +30,49 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Any:
-    """Load a model that Keras 3 or Keras 2 saved.
+    """Loads a model that Keras 3 or Keras 2 saved.
 
-    As `keras.saving.load_model`, and it also understands what Keras 2 wrote of the layers that
-    this package is about:
+    It works like `keras.saving.load_model`, and also reads these parts of Keras 2 files:
 
     - `LeakyReLU`, `PReLU` and `ELU` with `alpha` as a number or an array, and `ThresholdedReLU`, as
-      layers and as the `activation` of other layers. They come back as the layers of
-      `keras.layers` that do the same (`ReLU(threshold=theta)` for `ThresholdedReLU`), so that the
-      model, saved again, needs nothing but Keras. A `LeakyReLU` with a negative slope, which
-      `keras.layers` refuses, comes back as `keras_leaky.layers.LeakyReLU`;
-    - `hard_sigmoid`, which is another function in Keras 3. It comes back as that of Keras 2, and
-      the model, saved again, needs this package;
-    - arguments that Keras 3 dropped, where they have no effect, and mixed precision. An argument
-      that Keras 3 cannot express is refused by name;
-    - the Sequential models of Keras 2.0 to 2.3, models inside models, functional models in `.keras`
-      files, HDF5 files that are called `.keras`, as TensorFlow up to 2.12 saved them, and how the
-      model was compiled. The state of an optimizer is lost, as in Keras 3.
+      layers and as the `activation` of other layers. They become the equal layers of `keras.layers`
+      (`ReLU(threshold=theta)` for `ThresholdedReLU`), so that the model, saved again, needs only
+      Keras. `keras.layers` refuses a `LeakyReLU` with a negative slope: it becomes
+      `keras_leaky.layers.LeakyReLU`.
+    - `hard_sigmoid`, which is another function in Keras 3. It becomes the function of Keras 2, and
+      the model, saved again, needs this package.
+    - Arguments that Keras 3 dropped, if they have no effect, and mixed precision. An argument that
+      Keras 3 cannot express is refused by name.
+    - Sequential models of Keras 2.0 to 2.3, models inside models, functional models in `.keras`
+      files, HDF5 files that are called `.keras` (from TensorFlow up to 2.12), and the arguments of
+      `compile`. The state of an optimizer is lost, as in Keras 3.
 
-    The file is only read: one that needs repair, or that somebody packed again, is copied to a
+    The file is never changed. If it needs repair, or if somebody packed it again, it is copied to a
     temporary folder first.
 
     A file may come from an untrusted source. Before Keras reads it, its size is compared with the
-    size that it declares. Archives with paths are refused, and HDF5 files with links to other
-    files. In safe mode a config may name functions of models alone. SECURITY.md of the repository
-    says what remains: above all, a config can ask for layers of any size.
+    size that it declares. Archives with paths are refused, and so are HDF5 files with links to
+    other files. In safe mode a config may only name functions that belong to models. SECURITY.md of
+    the repository lists the remaining risks: above all, a config can ask for layers of any size.
 
     Args:
-        path: str or `os.PathLike`: a `.keras` or `.h5` file, by content, whatever its name. What
-            else `keras.saving.load_model` takes (folders, `hf://...`) goes to it as it is.
-        custom_objects: dict of names to classes and functions, or None. A class that takes the
-            place of one of Keras, as it can in `.h5` files, reads its config itself. Defaults to
+        path: str or `os.PathLike`: a `.keras` or `.h5` file, recognized by its content, not by its
+            name. Other paths of `keras.saving.load_model` (folders, `hf://...`) are passed on.
+        custom_objects: dict of names to classes and functions, or None. A class that replaces a
+            class of Keras, which is possible in `.h5` files, reads its config itself. Defaults to
             None.
-        compile: bool. Whether to compile the model as it was when saved. Defaults to True.
-        safe_mode: bool. Whether to refuse files with Python lambdas and with functions that are no
-            part of a model. Defaults to True.
+        compile: bool. Whether to compile the model as when it was saved. Defaults to True.
+        safe_mode: bool. Whether to refuse files with Python lambdas and with functions that do not
+            belong to a model. Defaults to True.
 
     Returns:
         A Keras model.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
-        ValueError: In one sentence with the class and the remedy, if the file needs a class or
-            function that is not known; if it is damaged, unsafe, holds weights alone or is no
-            model of Keras. The error of Keras, where there is one, is its cause.
+        ValueError: If the file needs an unknown class or function; if it is damaged, unsafe, holds
+            only weights, or is not a model of Keras. One sentence names the class and the remedy.
+            If Keras raised an error, it is the cause.
 
     Example:
 
@@ -102,7 +101,7 @@ def load_model(
     suffixes, saved_by, configs = read_configs(path)
     if safe_mode:
         check_references(path, configs, custom_objects)
-    if not compile:  # nor is there a reason to read what it says
+    if not compile:  # there is no reason to read its config
         model = {key: value for key, value in configs["model"].items() if key != "compile_config"}
         configs = {"model": model, "training": None}
     repaired = _repair(path, saved_by, configs, custom_objects)
@@ -136,12 +135,12 @@ def _repair(path, saved_by, configs, custom_objects):
 
 
 def _load(source, path, configs, options):
-    """What Keras loads from `source`; its complaints in one sentence about `path`."""
+    """Loads `source` with Keras; turns its errors into one sentence about `path`."""
     try:
         return _trainable(keras.saving.load_model(source, **options), source)
     except Exception as error:
         sentence = _explain(error, source, path, configs, options)
-        if sentence is None:  # nobody expected this one
+        if sentence is None:  # an unexpected error
             raise
         raise ValueError(sentence) from error
 
@@ -149,7 +148,7 @@ def _load(source, path, configs, options):
 def _trainable(model, source):
     """`model` of an .h5 file with an optimizer that takes its variables.
 
-    Keras 3.15 builds that for no variables at all, and then training fails.
+    Keras 3.15 builds the optimizer without variables, and then training fails.
     """
     if source.endswith((".h5", ".hdf5")) and getattr(model, "optimizer", None) is not None:
         model.optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
@@ -164,13 +163,13 @@ def _explain(error, source, path, configs, options):
         sentence = explain(error, path, configs["model"], custom_objects)
         if sentence:
             return sentence
-    # A fault of a class of the caller's own is for the caller to see.
+    # The caller must see the error of their own class.
     return None if custom_objects else explain_other(error, path)
 
 
 def _loads_uncompiled(source, options):
     try:
         keras.saving.load_model(source, **{**options, "compile": False})
-    except Exception:  # the first error is the one to speak of
+    except Exception:  # the first error is the one to report
         return False
     return True

@@ -1,7 +1,7 @@
-"""The classes and functions that the config of a model names, before any is looked up.
+"""The classes and functions in a model's config, checked before any is looked up.
 
-In safe mode Keras refuses Python lambdas, and the functions of its own that are on a list. Others,
-such as `keras.config.set_floatx`, a Lambda layer of a file can call with arguments of the file.
+In safe mode Keras refuses Python lambdas, and the functions on its own list. A Lambda layer of a
+file can call other functions, such as `keras.config.set_floatx`, with arguments from the file.
 """
 
 import builtins
@@ -20,7 +20,7 @@ _MODELLING = {
 
 
 def is_well_formed(config: Any) -> bool:
-    """Whether what a config says of classes has the types that Keras takes them to have."""
+    """Whether the entries about classes in a config have the types that Keras expects."""
     for item in _dicts(config):
         texts = [item.get(key) for key in ("class_name", "module", "registered_name")]
         if "config" in item and not all(text is None or isinstance(text, str) for text in texts):
@@ -29,7 +29,7 @@ def is_well_formed(config: Any) -> bool:
 
 
 def foreign_reference(config: Any, custom_objects: dict[str, Any] | None) -> str | None:
-    """The full name of the first class or function that is no part of a model, or None."""
+    """The full name of the first class or function that is not part of a model, or None."""
     for item in _dicts(config):
         name = item.get("class_name")
         if name is None or "config" not in item:

@@ -17,7 +17,7 @@ _NAMES = ("layer_names", "weight_names")
 
 
 def why_unsafe(file: "h5py.File", size: int) -> str | None:
-    """What no HDF5 file of Keras has, as the end of a sentence; None of an honest one.
+    """Why an HDF5 file is unsafe, as the end of a sentence; None for an honest one.
 
     Args:
         file: `h5py.File`, open.
@@ -40,7 +40,7 @@ def why_unsafe(file: "h5py.File", size: int) -> str | None:
             link: Any = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 target = getattr(link, "filename", None) or link.path
-                return f"it links to {ascii(target)[:80]} in the place of weights"
+                return f"it has a link to {ascii(target)[:80]} instead of weights"
             n_objects += 1
             if n_objects > _MAX_OBJECTS:
                 return f"it has more than {_MAX_OBJECTS:,} weights"
@@ -62,7 +62,7 @@ def _why_unsafe_array(dataset):
     if dataset.external or dataset.is_virtual:
         return f"its weight {name} lies in another file"
     if dataset.shape is None or dataset.dtype.hasobject or dataset.dtype.names:
-        return f"its weight {name} is no array of numbers"
+        return f"its weight {name} is not an array of numbers"
     for shape in (dataset.shape, dataset.chunks or ()):  # a chunk is unpacked as a whole
         n_bytes = math.prod(shape) * dataset.dtype.itemsize
         if is_bomb(n_bytes, dataset.id.get_storage_size()):
@@ -77,7 +77,7 @@ def _why_unsafe_names(group):
         if not key.startswith(_NAMES):
             continue
         if len(group.attrs.get_id(key).shape) != 1:
-            return f"its {ascii(key)[:80]} are no list of names"
+            return f"its {ascii(key)[:80]} are not a list of names"
         kind = key.rstrip("0123456789")  # a long list is cut into several
         names += [
             (kind, name.decode() if isinstance(name, bytes) else name)
@@ -86,5 +86,5 @@ def _why_unsafe_names(group):
     if len(set(names)) < len(names):
         return "its lists of weights name one of them twice"
     if not all(part.strip(".") for _, name in names for part in name.split("/")):
-        return "its lists of weights have names that are none"
+        return "its lists of weights contain invalid names"
     return None

@@ -1,7 +1,6 @@
-"""Files that survive: written whole, with checksums and locks; the only durable writer.
+"""Durable files: written atomically, with checksums and locks.
 
-For the tuners, and for the recipes and benchmarks of the repository. Its names are no promise to
-users.
+The tuners use it, and the recipes and benchmarks of the repository. Its names are not a public API.
 """
 
 from keras_leaky.storage.background import BackgroundWriter

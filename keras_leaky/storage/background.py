@@ -1,18 +1,18 @@
-"""Writing in a thread, so that whoever has something to write need not wait for the disk."""
+"""Writing in a thread, so that the caller need not wait for the disk."""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-_N_WAITING = 16  # what waits is in memory, weights too
+_N_WAITING = 16  # waiting writes are in memory, weights too
 
 
 class BackgroundWriter:
-    """Calls functions that write, one after another in the order in which they were given.
+    """Calls functions that write, one after another, in the order in which they were given.
 
-    After one that failed, those behind it are not called: what they would write may speak of what
-    is not there. A context manager, which waits at its end.
+    After a failure, later functions are not called: their files may refer to a missing file. Use it
+    as a context manager, which waits at its end.
 
     Example:
 
@@ -29,10 +29,10 @@ class BackgroundWriter:
         self._error: BaseException | None = None
 
     def submit(self, function: Callable[..., Any], *args: Any) -> None:
-        """Has `function(*args)` be called. Waits if much is waiting already.
+        """Queues a call `function(*args)`. Waits if many calls are queued already.
 
         Raises:
-            BaseException: What an earlier function raised.
+            BaseException: The exception of an earlier function.
         """
         self._raise()
         self._places.acquire()
@@ -42,7 +42,7 @@ class BackgroundWriter:
         """Waits until all is written.
 
         Raises:
-            BaseException: As of `submit`.
+            BaseException: As for `submit`.
         """
         if self._last is not None:
             self._last.result()

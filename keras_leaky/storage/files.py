@@ -1,7 +1,7 @@
-"""Files that are written whole and flushed: beside their place, and then moved there.
+"""Files that are written atomically: to a temporary file beside their place, then renamed.
 
-A reader, or a process that is killed, never meets half of one, and once written they outlive a loss
-of power.
+A reader never sees half a file, even if the writer is killed. Written files survive a loss of
+power.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ class WriteError(OSError):
 
     @property
     def is_disk_full(self) -> bool:
-        """Whether there was no room: a full disk, a quota, or a limit on the size of files."""
+        """Whether space ran out: a full disk, a quota, or a limit on the size of files."""
         return self.errno in _FULL
 
 
@@ -32,7 +32,7 @@ def write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns an OSError into the `WriteError` of a file.
 
     Args:
-        path: The file that is being written, which need not be the one that the error names.
+        path: The file that is written, which may differ from the file that the error names.
     """
     try:
         yield
@@ -46,14 +46,14 @@ def write_whole(path: str | os.PathLike[str], data: bytes, flush_folder: bool = 
     Args:
         path: File. Its folder is made if it is missing.
         data: Its new content.
-        flush_folder: Whether the new file is to be found after a loss of power at once, or when
-            the next one in its folder is.
+        flush_folder: Whether the new file survives a loss of power at once, or only when the next
+            file in its folder does.
 
     Raises:
         WriteError: If it cannot be written. The old file is then as it was.
     """
     path = Path(path)
-    # A name of its own: another process, or thread, may be writing the same file.
+    # A unique name: another process, or thread, may be writing the same file.
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     with write_errors(path):
         make_folders(path.parent)
@@ -64,8 +64,8 @@ def write_whole(path: str | os.PathLike[str], data: bytes, flush_folder: bool = 
                 os.fsync(file.fileno())
             os.replace(unfinished, path)
         except BaseException:
-            with contextlib.suppress(OSError):  # the reason of the failure is the one to tell
-                unfinished.unlink()  # its space may be what is missing
+            with contextlib.suppress(OSError):  # the first error is the one to report
+                unfinished.unlink()  # its space may be needed
             raise
         if flush_folder:
             _flush_folder(path.parent)
@@ -106,10 +106,10 @@ def is_leftover(path: Path) -> bool:
 
 
 def set_aside(path: str | os.PathLike[str]) -> Path:
-    """Renames what is damaged, a file or whatever stands in its place.
+    """Renames a damaged file, or whatever has its name.
 
     Returns:
-        Its new path: NAME.damaged, or NAME.damaged-2 and so on where there is one already.
+        Its new path: NAME.damaged, or NAME.damaged-2 and so on if that exists already.
 
     Raises:
         OSError: If it cannot be renamed.
@@ -138,7 +138,7 @@ def checksum_of_file(path: str | os.PathLike[str]) -> str:
 
 
 def _flush_folder(path: Path) -> None:
-    """Makes a new name in a folder last, where the system can."""
+    """Makes a new name in a folder durable, if the system can."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -34,21 +34,23 @@ class FolderInUseError(ValueError):
 def folder_lock(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Keeps other processes out of a folder, which is made if it does not exist.
 
-    The operating system frees the lock when its process ends, however it ends. The file stays: to
-    delete it would let two processes hold a lock each. Only a folder that was made here goes again
-    if nothing was put into it.
+    The operating system frees the lock when its process ends, in any way. The file stays: deleting
+    it would let two processes hold a lock each. A folder that was made here is deleted again if
+    nothing was put into it.
 
     Raises:
         FolderInUseError: If the lock is held already. The message names process and host.
         DamagedFileError: If a folder or a link stands in its place.
-        OSError: If there can be none in this place.
+        OSError: If a lock is impossible in this place.
     """
     folder = Path(folder).resolve()
     path, made, holder = folder / LOCK_NAME, [], ""
     try:
         made = make_folders(folder)
         if path.is_symlink() or path.is_dir():
-            raise DamagedFileError(path, "it is no file. Delete it if no other process is at work")
+            raise DamagedFileError(
+                path, "it is not a file. Delete it if no other process is running"
+            )
         holder = _read_holder(path)  # before filelock 4, to ask for a lock empties its file
         # A new object for every use: one that is held already would count up and say yes.
         lock = filelock.FileLock(path, thread_local=False)
@@ -59,7 +61,7 @@ def folder_lock(folder: str | os.PathLike[str]) -> Iterator[None]:
         _remove_empty(made)
         raise
     try:
-        with contextlib.suppress(OSError):  # a full disk: who holds the lock is worth no failure
+        with contextlib.suppress(OSError):  # a full disk: the holder's name is not worth a failure
             path.write_text(f"process {os.getpid()} on host {socket.gethostname()}")
         yield
     finally:
@@ -68,7 +70,7 @@ def folder_lock(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing but what a process leaves that was killed at once."""
+    """Whether a folder is empty, apart from files that a process leaves if it is killed at once."""
     return all(item.name == LOCK_NAME or is_leftover(item) for item in folder.iterdir())
 
 
@@ -80,7 +82,7 @@ def _read_holder(path: Path) -> str:
 
 
 def _remove_empty(made: list[Path]) -> None:
-    """Removes what was made here, from the inside out, as far as it is empty."""
+    """Removes the folders that were made here, from the inside out, if they are empty."""
     with contextlib.suppress(OSError):
         for folder in made:
             if is_empty(folder):

@@ -1,4 +1,4 @@
-"""JSON files that hold one object each, and its SHA-256, by which damage is found.
+"""JSON files that hold one object each, with a SHA-256 that reveals damage.
 
 The last entry of an object is "sha256": the SHA-256 of all that stands before it, without the comma
 and closed by a brace. Every byte counts, so that a file that was edited is damaged too.
@@ -22,7 +22,7 @@ class DamagedFileError(ValueError):
 
     Attributes:
         path: Its path.
-        problem: What is wrong with it.
+        problem: Why it is damaged.
     """
 
     def __init__(self, path: str | os.PathLike[str], problem: str) -> None:
@@ -36,14 +36,14 @@ class DamagedFileError(ValueError):
 def write_json(
     path: str | os.PathLike[str], content: Mapping[Any, Any], readable: bool = False
 ) -> None:
-    """Writes an object whole, with its checksum.
+    """Writes an object atomically, with its checksum.
 
     Numbers that are not finite become NaN and Infinity, as in KerasTuner's files.
 
     Args:
         path: File. Its folder is made if it is missing.
-        content: What it is to hold; "sha256" is no key of it.
-        readable: Put each entry on a line of its own, for people.
+        content: The object; "sha256" must not be a key of it.
+        readable: Put each entry on its own line, for people.
 
     Raises:
         WriteError: If it cannot be written. The old file is then as it was.
@@ -52,7 +52,7 @@ def write_json(
 
 
 def encode_json(content: Mapping[Any, Any], readable: bool = False) -> bytes:
-    """What `write_json` writes."""
+    """The bytes that `write_json` writes."""
     style: dict[str, Any] = {"indent": 2} if readable else {"separators": (",", ":")}
     text = json.dumps(content, **style)
     return _with_checksum(text[:-1].rstrip().encode())[readable]
@@ -64,12 +64,12 @@ def read_json(
     """Reads an object as it was written, without its checksum.
 
     Args:
-        path: File that `write_json` wrote, or another program, which writes no checksum.
-        keys_without_checksum: The keys that the other program writes. With other ones a file needs
-            a checksum: if it has none, what is damaged may be its name.
+        path: File that `write_json` wrote, or another program without a checksum.
+        keys_without_checksum: The keys that the other program writes. A file with other keys needs
+            a checksum: if it has none, the name of the checksum may be damaged.
 
     Raises:
-        DamagedFileError: If it is not as it was written.
+        DamagedFileError: If the content differs from the content that was written.
         OSError: If it cannot be read; FileNotFoundError if there is none.
     """
     data, content = _read(path)
@@ -81,7 +81,7 @@ def read_json(
     del content[_KEY]
     before = data[: data.rfind(b'"%b"' % _KEY.encode())].rstrip(b", \n")
     if data not in _with_checksum(before):
-        raise DamagedFileError(path, "its SHA-256 is not the one that was written")
+        raise DamagedFileError(path, "its SHA-256 does not match")
     return content
 
 
@@ -89,7 +89,7 @@ def read_unverified_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads an object that a user may have edited, without its checksum.
 
     Raises:
-        DamagedFileError: If it is no JSON object.
+        DamagedFileError: If it is not a JSON object.
         OSError: If it cannot be read; FileNotFoundError if there is none.
     """
     content = _read(path)[1]
@@ -105,12 +105,12 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, dict[str, Any]]:
     except (ValueError, RecursionError, IsADirectoryError) as error:
         raise DamagedFileError(path, str(error)) from error
     if not isinstance(content, dict):
-        raise DamagedFileError(path, "it holds no JSON object")
+        raise DamagedFileError(path, "it does not hold a JSON object")
     return data, content
 
 
 def _with_checksum(before: bytes) -> tuple[bytes, bytes]:
-    """The whole file, compact and readable, from all that stands before the checksum."""
+    """The whole file, compact and readable, from the part before the checksum."""
     comma = b"" if before == b"{" else b","
     key, checksum = _KEY.encode(), checksum_of(before + b"}").encode()
     return (

@@ -36,10 +36,10 @@ _FRACTIONS = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class _ArmRecords:
-    """What the folder has of one arm.
+    """The records of one arm in the folder.
 
     Attributes:
-        finals: Of the chosen point and the seeds of the study, by seed.
+        finals: Retrainings of the chosen point with the study's own seeds, by seed.
     """
 
     arm: StoredArm
@@ -50,7 +50,7 @@ class _ArmRecords:
 
 
 def read_metric(objective: Mapping[str, str]) -> Metric:
-    """The metric of an objective as study.json has it."""
+    """The metric of an objective, from its form in study.json."""
     name = objective["name"].removeprefix("val_")
     is_fraction = objective["direction"] == "max" and bool(_FRACTIONS.search(name))
     return Metric(objective["name"], name, objective["direction"], is_fraction)
@@ -239,7 +239,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 
 def _write_best(folder: StudyFolder, outcome: Outcome) -> None:
-    """best.keras: the best retraining of the arm that is recommended, if it could be saved."""
+    """Writes best.keras: the best retraining of the recommended arm, if it could be saved."""
     if outcome.recommended is None:
         return
     path = folder.model_file(outcome.recommended)

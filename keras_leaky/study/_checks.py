@@ -1,4 +1,4 @@
-"""What is wrong with the data or with `build`, told before anything is trained."""
+"""Checks of the data and of `build`, made before anything is trained."""
 
 import hashlib
 import math
@@ -23,15 +23,15 @@ _MAX_BYTES = 2**31  # of arrays that are compared row by row
 
 @dataclass(frozen=True)
 class Probe:
-    """What one build of an arm's model told.
+    """Facts about an arm's model, from building it once.
 
     Attributes:
         space: The hyperparameters that `build` asked for.
-        digest: Of the weights that it starts from, of their shapes, and of how it is compiled.
-        n_parameters: Trainable ones.
+        digest: Digest of the initial weights, their shapes and the optimizer's settings.
+        n_parameters: Trainable weights, without a rectifier's own.
         n_products: Multiplications of a forward pass, for one example.
         metrics: Names that `fit` logs.
-        loss: As the model was compiled with.
+        loss: The loss that the model was compiled with.
     """
 
     space: list[Any]
@@ -44,10 +44,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class FitData:
-    """What `run` was given, told apart.
+    """The data arguments of `run`, by name.
 
     Attributes:
-        x, y, sample_weight: Of `fit`.
+        x, y, sample_weight: As `fit` takes them.
         validation_data: None with `validation_split`.
         test_data: None if there are none.
     """
@@ -77,7 +77,7 @@ class FitData:
 
 
 def check_data(data: FitData) -> list[str]:
-    """Refuses data that no study can be made of; returns what has to be noted.
+    """Refuses data that a study cannot use; returns notes for the user.
 
     Raises:
         InputError: Names the argument and what to change.
@@ -98,26 +98,29 @@ def check_data(data: FitData) -> list[str]:
         lengths = {len(array) for array in _arrays_in(part)}
         if len(lengths) > 1:
             raise InputError(
-                f"`{name}` must hold arrays of one length. Received: {sorted(lengths)}"
+                f"`{name}` must hold arrays of the same length. Received: lengths {sorted(lengths)}"
             )
     n_x, n_y = _n_rows(data.x), _n_rows(data.y)
     if n_x is not None and n_y is not None and n_x != n_y:
-        raise InputError(f"`x` and `y` must have one length. Received: {n_x} and {n_y}")
+        raise InputError(
+            f"`x` and `y` must have the same length. Received: {n_x} and {n_y} examples"
+        )
     if data.validation_data is None and not 0 < data.validation_split < 1:
         raise InputError(
             "`validation_data`, or a `validation_split` above 0 and below 1, must be given: the "
-            f"search is judged by it. Received: validation_split={data.validation_split}"
+            "search compares its trials on these data. Received: "
+            f"validation_split={data.validation_split}"
         )
     if data.validation_data is None and n_x is None:
         raise InputError(
-            "`validation_data` must be given where `x` is no array. Received: "
+            "`validation_data` must be given if `x` is not an array. Received: "
             f"validation_split={data.validation_split}, x={type(data.x).__name__}"
         )
     return _check_overlap(data)
 
 
 def _check_overlap(data: FitData) -> list[str]:
-    """Test or validation rows that are training rows too."""
+    """Finds test or validation rows that are also training rows."""
     notes, known = [], set()
     for name in ("test_data", "validation_data"):
         part = getattr(data, name)
@@ -140,12 +143,12 @@ def _check_overlap(data: FitData) -> list[str]:
 
 
 def name_of_loss(loss: Any) -> Any:
-    """The name of a loss as a model was compiled with; no string where there are several."""
+    """The name of a compiled loss; not a string if the model has several losses."""
     return loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
 
 
 def check_labels(data: FitData, loss: Any) -> None:
-    """Refuses classes in later data that are not among the training labels.
+    """Refuses validation and test labels that the training data lack.
 
     Raises:
         InputError: Names the argument and the classes.
@@ -159,7 +162,7 @@ def check_labels(data: FitData, loss: Any) -> None:
             unknown = sorted(set(np.unique(given[1]).tolist()) - known)
             if unknown:
                 raise InputError(
-                    f"`{part}` must have labels that training has. Received: "
+                    f"`{part}` must have only labels that `y` has too. Received: labels "
                     f"{', '.join(map(str, unknown[:5]))}, which `y` lacks"
                 )
 
@@ -215,7 +218,7 @@ def probe_arm(build: Callable[..., keras.Model], arm: Arm, seed: int, data: FitD
 
 
 def check_space(probes: dict[str, Probe]) -> None:
-    """Refuses spaces without an end, and nets that differ in more than the rectifier.
+    """Refuses infinite ranges, and nets that differ in more than the rectifier.
 
     Raises:
         InputError: Names arm and hyperparameter.
@@ -225,17 +228,17 @@ def check_space(probes: dict[str, Probe]) -> None:
             ends = [getattr(one, name, 0) for name in ("min_value", "max_value")]
             if not all(abs(float(end)) < 1e30 for end in ends):
                 raise InputError(
-                    f"`hp` must be asked for finite ranges below 1e30. Received: {one.name} from "
-                    f"{ends[0]:g} to {ends[1]:g} in arm {arm!r}"
+                    f"`build` must ask `hp` for finite ranges below 1e30. Received: {one.name} "
+                    f"from {ends[0]:g} to {ends[1]:g} in arm {arm!r}"
                 )
     counts = {name: probe.n_parameters for name, probe in probes.items()}
     first = next(iter(counts))
     for name, count in counts.items():
         if count != counts[first]:
             raise InputError(
-                "`build` must return the same net for every arm, but for the rectifier. Received: "
-                f"{counts[first]:,} weights outside of the rectifiers in arm {first!r} and "
-                f"{count:,} in arm {name!r}, with the same hyperparameters"
+                "`build` must return the same net for every arm, except for the rectifier. "
+                f"Received: {counts[first]:,} weights outside of the rectifiers in arm {first!r} "
+                f"and {count:,} in arm {name!r}, with the same hyperparameters"
             )
 
 
@@ -255,7 +258,7 @@ def check_objective(objective: keras_tuner.Objective, probes: dict[str, Probe]) 
 
 
 def digest_data(data: FitData) -> dict[str, str]:
-    """A digest of every argument: all rows of arrays, and what a data set says of itself."""
+    """A digest of every argument: all rows of arrays, the element spec or type of data sets."""
     digests = {}
     for name, part in data.parts.items():
         digest = hashlib.sha256()
@@ -271,7 +274,7 @@ def digest_data(data: FitData) -> dict[str, str]:
 
 
 def sample_of(data: FitData, n: int) -> Any:
-    """The inputs of the first validation examples, for dead units. None where there are none."""
+    """Inputs of the first validation examples, to count dead units on; None if unknown."""
     part = data.validation_data
     if part is None:
         n_rows = _n_rows(data.x)
@@ -351,7 +354,7 @@ def _digest_of_model(model: Any) -> str:
 
 
 def _count_shared_weights(model: Any) -> int:
-    """Trainable numbers that are no rectifier's own, such as the slopes of a PReLU."""
+    """Trainable weights, without a rectifier's own, such as the slopes of a PReLU."""
     own = {
         id(v) for layer in layers_of(model) if find_entry(layer) is not None for v in layer.weights
     }
@@ -378,15 +381,15 @@ def chance_accuracy(data: FitData) -> float | None:
 
 
 def _count_products(model: Any) -> int:
-    """Of every kernel, its numbers times the places in space or time where it is used."""
+    """Multiplications: the size of every kernel, times the places where it is used."""
     n_products = 0
     for layer in layers_of(model):
         try:
             shape = layer.output.shape
-        except (AttributeError, ValueError):  # of a subclassed model, or of several outputs
+        except (AttributeError, ValueError):  # a subclassed model, or several outputs
             shape = ()
         n_places = math.prod(size or 1 for size in shape[1:-1])
-        own = layer.weights if len(layers_of(layer)) == 1 else ()  # else those in it are counted
+        own = layer.weights if len(layers_of(layer)) == 1 else ()  # else its layers are counted
         n_products += n_places * sum(math.prod(v.shape) for v in own if len(v.shape) > 1)
     return n_products
 

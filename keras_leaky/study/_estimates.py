@@ -1,6 +1,6 @@
-"""How long trainings take, as far as the net and the data tell.
+"""Estimates of training time, from the net and the data.
 
-An estimate, and not a measurement: it is the same in every run, and so is what is decided by it.
+They are not measurements: every run gets the same estimates and makes the same decisions.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SECONDS_A_PROGRAM = 1.0  # to compile it
 def estimate_epoch_seconds(
     probes: Mapping[str, Probe], place: Workplace, n_cores: int = 2
 ) -> float | None:
-    """Seconds of an epoch of the largest net; None if the data do not tell its steps."""
+    """Seconds of an epoch of the largest net; None if the number of steps is unknown."""
     n_steps = place.count_steps()
     if n_steps is None:
         return None

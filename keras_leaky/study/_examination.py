@@ -1,4 +1,4 @@
-"""What is looked at in a model that was retrained: its test score, its dead units."""
+"""The examination of a retrained model: its test score and its dead units."""
 
 import contextlib
 import logging
@@ -26,7 +26,7 @@ class Point:
 
     Attributes:
         stage: finalist or final.
-        values: Of the hyperparameters.
+        values: Values of the hyperparameters, by name.
     """
 
     stage: str
@@ -36,14 +36,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found in the model of a final retraining.
+    """Results of examining the model of a final retraining.
 
     Attributes:
         test_score: None without test data.
-        test_examples: Of every test example, where the metric is a mean of them; else None.
-        dead_units: Of the sample, the rectifiers alone; None if there was none to count in.
+        test_examples: The metric of every test example, if the metric is their mean; else None.
+        dead_units: Report on the rectifier layers; None if nothing could be counted.
         model: Content of a .keras file; None if the model cannot be saved.
-        problem: Why not; empty if it can.
+        problem: Why the model cannot be saved; empty if it can.
     """
 
     test_score: float | None
@@ -61,8 +61,8 @@ class Examination:
         build: Function from the values of the hyperparameters to a new model.
         metric: Name of the metric that is tested.
         test_data: As `fit` takes `validation_data`, or None.
-        sample: What the dead units are looked for in, or None.
-        batch_size: For arrays.
+        sample: Inputs to count dead units on, or None.
+        batch_size: Batch size for arrays.
     """
 
     build: Callable[[dict[str, Any]], keras.Model]
@@ -85,10 +85,10 @@ class Examination:
 def evaluate(
     model: Any, data: Any, metric: str, batch_size: int
 ) -> tuple[float, np.ndarray | None]:
-    """The metric of a model on data, and of every example where it is a mean of these.
+    """The metric of a model on data, and of every example if it is a mean over examples.
 
-    Keras sums up in float32. Where examples have values of their own, the score is their mean in
-    float64: an accuracy is then a whole number of examples exactly.
+    Keras sums up in float32. If each example has a value, the score is their mean in float64: an
+    accuracy is then exactly a whole number of examples.
     """
     quiet: Any = 0  # Keras's annotation knows "auto" alone
     if isinstance(data, tuple) and len(data) == 2 and not keras.tree.is_nested(data[1]):
@@ -129,11 +129,11 @@ def _without_notes_of_tracing() -> Iterator[None]:
 def _function_of_examples(model: Any, metric: str) -> Any:
     """Function `(labels, predictions)` to the metric of every example; None if there is none."""
     if metric == "loss":
-        return None  # it has regularization, and weights of outputs
+        return None  # the total loss has regularization and output weights too
     found = [m for m in _flatten_metrics(model.metrics) if m.name == metric]
     if len(found) != 1 or not isinstance(found[0], keras.metrics.MeanMetricWrapper):
         return None
-    # Keras gives no public way to the function of a metric that is a mean of examples.
+    # Keras has no public access to the function of a metric that is a mean over examples.
     function, arguments = getattr(found[0], "_fn", None), getattr(found[0], "_fn_kwargs", {})
     return None if function is None else partial(function, **arguments)
 
@@ -166,12 +166,12 @@ def _save(trained: keras.Model, build: Callable[[], keras.Model]) -> tuple[bytes
     """The content of a .keras file of a model, without its optimizer and loss."""
     try:
         model = Trainer().copy(trained, build)
-        model.compiled = False  # a schedule or loss of the user's would be needed to load it
+        model.compiled = False  # else loading would need the user's own schedule or loss
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.keras")
             model.save(path)
             return path.read_bytes(), ""
     except OSError:
         raise
-    except Exception as error:  # whatever a config of the user's raises
+    except Exception as error:  # a user's own config may raise anything
         return None, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"

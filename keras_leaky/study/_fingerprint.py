@@ -1,4 +1,4 @@
-"""What has to be the same for a study to be resumed."""
+"""Settings that must be equal for a study to be resumed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from keras_leaky.study.errors import InputError
 
 
 def plain(content: Any) -> Any:
-    """As JSON gives it back, so that what is stored compares with what is given."""
+    """A value after a round trip through JSON, so that it compares with a stored one."""
     return json.loads(json.dumps(content, default=str))
 
 
@@ -22,9 +22,9 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], directory: Pat
     differences = list(_differences("", before, now))
     if differences:
         raise InputError(
-            f"`directory` must hold the same study to be resumed. {directory} differs:\n"
+            f"`directory` must hold the same study to be resumed. Other settings in {directory}:\n"
             + "\n".join(differences)
-            + "\nBring the former values back, or start a new study in another directory."
+            + "\nRestore these settings, or start a new study in another directory."
         )
 
 

@@ -1,13 +1,14 @@
 """The run folder of a study.
 
-    study.json          what is studied, how, and what must not change
+    study.json          the settings, and what must not change
     environment.json    machine and versions, of every session
     search/ARM/         KerasTuner's projects
-    retrainings/ARM/    a record a retraining, and the best model of the arm
-    *.csv summary.json  tables, made from these
+    retrainings/ARM/    one record per retraining, and the best model of the arm
+    *.csv summary.json  tables, generated from the records
     best.keras report.html plots/
 
-The projects and the records are the truth; they hold checksums. Everything else is made from them.
+The projects and the records are the truth; they hold checksums. Everything else is generated from
+them.
 """
 
 import base64
@@ -39,12 +40,12 @@ _WRITTEN_AGAIN = (
 
 @dataclasses.dataclass(frozen=True)
 class RetrainingRecord:
-    """What is kept of a retraining.
+    """The stored record of a retraining.
 
     Attributes:
         history: Metric -> its value in each epoch.
-        dead_units: Of a final one, a row a rectifier layer.
-        model_sha256: Of the arm's model file, if this retraining is the one that it is of.
+        dead_units: One row per rectifier layer; only for final retrainings.
+        model_sha256: Checksum of the arm's model file, if it holds the model of this retraining.
     """
 
     row: RetrainingRow
@@ -83,11 +84,11 @@ class RetrainingRecord:
 
 @dataclasses.dataclass(frozen=True)
 class StoredArm:
-    """An arm as study.json has it.
+    """An arm as study.json stores it.
 
     Attributes:
-        fixed_alpha: Of every trial; None where it is searched or there is none.
-        space: What is searched, by hyperparameter: low, high, scale.
+        fixed_alpha: Alpha of every trial; None if it is searched, or if there is no alpha.
+        space: Searched range of each hyperparameter: low, high, scale.
     """
 
     name: str
@@ -101,13 +102,13 @@ class StoredArm:
 
 @dataclasses.dataclass
 class StudyState:
-    """How far a study is.
+    """The progress of a study.
 
     Attributes:
         chosen: Trial whose point was chosen, by arm.
-        failed: Why an arm has none.
+        failed: Why an arm has no chosen trial, by arm.
         n_test_looks: How often test data were used.
-        tested: Chosen trial and number of seeds by arm, when that was last.
+        tested: Chosen trial and number of seeds by arm, at the last use of the test data.
     """
 
     chosen: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -119,18 +120,18 @@ class StudyState:
 
 @dataclasses.dataclass
 class StudyContent:
-    """What study.json holds.
+    """The content of study.json.
 
     Attributes:
         study: The arguments of `Study`, as JSON keeps them.
         about: Title, data source and warning.
-        options: Of a command line.
+        options: Flags of the command line.
         fit: The arguments of `fit` that JSON can keep.
-        final_seeds: Of the final retrainings.
-        fingerprint: What must not change.
-        workers: Processes that the study began with; 0 for none.
-        chance: Accuracy on validation data of a model that always names the most common class;
-            None for other objectives, and where the labels are not known.
+        final_seeds: Seeds of the final retrainings.
+        fingerprint: Settings and digests that must not change.
+        workers: Number of worker processes that the study began with; 0 for none.
+        chance: Accuracy on validation data of a model that always names the most common class; None
+            for other objectives, and for unknown labels.
     """
 
     study: dict[str, Any]
@@ -170,7 +171,7 @@ class StudyFolder:
         return self.study_file.exists()
 
     def check_free(self) -> None:
-        """Refuses a folder that holds something else than a study.
+        """Refuses a folder that holds anything but a study.
 
         Raises:
             InputError: Names the folder.
@@ -178,12 +179,13 @@ class StudyFolder:
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise InputError(
-                    f"`directory` must be a folder. Received: directory={str(self.path)!r}, a file"
+                    f"`directory` must be a folder. Received: directory={str(self.path)!r}, which "
+                    "is a file"
                 )
             if self.path.exists() and not self.holds_study and not storage.is_empty(self.path):
                 raise InputError(
                     "`directory` must be new, empty, or hold a study. Received: "
-                    f"directory={str(self.path)!r}, which holds other files"
+                    f"directory={str(self.path)!r}, which holds other files. Choose another folder"
                 )
         except OSError as error:
             raise InputError(
@@ -191,12 +193,14 @@ class StudyFolder:
             ) from error
 
     def set_aside_folders(self) -> None:
-        """Renames folders that stand in the place of files that are written again."""
+        """Renames folders that have the name of a file that is written again."""
         for pattern in _WRITTEN_AGAIN:
             for path in self.path.glob(pattern):
                 if path.is_dir() and not path.is_symlink() and ".damaged" not in path.name:
                     aside = storage.set_aside(path).name
-                    _logger.warning("%s is a folder, and now called %s", path, aside)
+                    _logger.warning(
+                        "%s must be a file, but is a folder: it was renamed to %s", path, aside
+                    )
 
     def project(self, arm: str) -> Path:
         """The folder of an arm's search."""
@@ -207,7 +211,7 @@ class StudyFolder:
         return self.path / "retrainings" / quote_name(arm) / "best.keras"
 
     def read_study(self) -> StudyContent:
-        """What study.json holds.
+        """Reads study.json.
 
         Raises:
             InputError: If it is missing, damaged, or of a later version.
@@ -223,8 +227,9 @@ class StudyFolder:
             ) from error
         if content.get("version") != VERSION:
             raise InputError(
-                f"{self.study_file} is of version {content.get('version')} of the format, and this "
-                f"keras_leaky reads version {VERSION}."
+                f"{self.study_file} has format version {content.get('version')}, but this "
+                f"keras_leaky reads version {VERSION}. Install the version that made the study, or "
+                "start a new study in another folder."
             )
         del content["version"]
         return StudyContent.from_json(content)
@@ -250,21 +255,23 @@ class StudyFolder:
         """The records of an arm, in the order of stage, trial and seed.
 
         Args:
-            repair: Set damaged files aside; without it they are left out.
+            repair: Rename damaged files. Otherwise they are left out.
         """
         records = []
         for path in sorted(self.model_file(arm).parent.glob("*.json")):
             try:
                 record = RetrainingRecord.from_json(storage.read_json(path))
                 if (record.row.arm, record.file_name) != (arm, path.name):
-                    raise ValueError(f"it is {record.file_name} of arm {record.row.arm!r}")
+                    raise ValueError(
+                        f"its content belongs to {record.file_name} of arm {record.row.arm!r}"
+                    )
                 records.append(record)
             except FileNotFoundError:
                 continue
             except (storage.DamagedFileError, KeyError, TypeError, ValueError) as error:
                 if repair:
                     aside = storage.set_aside(path).name
-                    _logger.warning("%s is damaged and now called %s: %s", path, aside, error)
+                    _logger.warning("%s is damaged and was renamed to %s: %s", path, aside, error)
         return records
 
     def write_retraining(self, record: RetrainingRecord) -> None:
@@ -291,9 +298,9 @@ class StudyFolder:
         """Writes NAME.csv.
 
         Args:
-            rows: Of one kind, from `rows`.
-            first: Columns it has also without rows, in their order. Others follow, but for
-                `reason`, which comes last.
+            rows: Rows of one class of the module `rows`.
+            first: Columns that the table has even without rows, in order. Others follow; `reason`
+                comes last.
         """
         flat = [flatten_row(row) for row in rows]
         others = dict.fromkeys(key for row in flat for key in row if key not in first)
@@ -338,7 +345,7 @@ def write_tables(
 
 
 def quote_name(name: str) -> str:
-    """The name of an arm as that of a folder."""
+    """The folder name of an arm."""
     quoted = quote(name, safe="=+-_.,() ")
     return "%2E" + quoted[1:] if quoted.startswith(".") else quoted
 

@@ -1,4 +1,4 @@
-"""`build(hp, rectifier)` of a Keras model as it is."""
+"""`build(hp, rectifier)` for a finished Keras model."""
 
 import warnings
 from typing import Any, Literal
@@ -26,7 +26,7 @@ class ModelBuild:
         model: Compiled model.
         weights: "draw" or "keep".
         rates: The range of learning rates.
-        names: Of its activations that are replaced.
+        names: Names of the activations that are replaced.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ModelBuild:
             patterns[name] = layer
         rate = hp.Float("learning_rate", *self._rates, sampling="log")
         with warnings.catch_warnings():
-            # Of ReLUs that have no name, which was told when the study was made.
+            # About ReLUs without a name: the study has warned of them already.
             warnings.simplefilter("ignore", UserWarning)
             model = replace_activations(self._model, patterns, weights=self._weights)
         with keras.saving.custom_object_scope(_own_functions(self._model)):
@@ -68,7 +68,7 @@ class ModelBuild:
 def make_build(
     model: Any, weights: str, learning_rate_range: tuple[float, float] | None
 ) -> tuple[ModelBuild, list[str]]:
-    """The build function of a model, and what has to be noted.
+    """The build function of a model, and notes for the user.
 
     Raises:
         InputError: Says what the model must be.
@@ -90,7 +90,7 @@ def make_build(
     if not names:
         others = sorted(str(name) for name in found if name) or ["none"]
         raise InputError(
-            "`model` must have a ReLU to be replaced. Received: a model with the activations "
+            "`model` must have a ReLU or ReLU6 to replace. Received: a model with the activations "
             f"{', '.join(others)}"
         )
     notes = []
@@ -109,7 +109,7 @@ def make_build(
     try:
         build(keras_tuner.HyperParameters(), Rectifier(Arm(BASELINE)))
     except (ValueError, TypeError) as error:
-        raise InputError(f"`model` must be one that can be copied: {error}") from error
+        raise InputError(f"`model` cannot be copied: {error}") from error
     return build, notes
 
 
@@ -123,8 +123,8 @@ def _default_rates(optimizer: Any) -> tuple[float, float]:
     rate = float(np.asarray(optimizer.learning_rate)) if schedule is None else _highest(schedule)
     if not 0 < rate < 1e30:
         raise InputError(
-            "`learning_rate_range` must be given, as the learning rate of the compiled model is "
-            f"{rate:g}"
+            "`learning_rate_range` must be given, because the compiled model has the learning "
+            f"rate {rate:g}"
         )
     return rate / _WIDTH, rate * _WIDTH
 
@@ -150,7 +150,7 @@ def _highest(schedule: Any) -> float:
 
 
 def _own_functions(model: Any) -> dict[str, Any]:
-    """Losses of the user's own, which Keras finds by name."""
+    """The user's own losses, which Keras finds by name."""
     losses = [loss for loss in keras.tree.flatten(model.loss) if callable(loss)]
     return {
         getattr(loss, "__name__", type(loss).__name__): loss

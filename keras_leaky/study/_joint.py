@@ -33,29 +33,29 @@ def run_studies(
     within a net.
 
     Args:
-        studies: By the name of the net, as it stands on the page. The directory of each must be
-            `directory` / NAME of one folder.
+        studies: Studies by the name of their net. The directory of each must lie in one folder,
+            under this name.
         x: As for `Study.run`.
         y: As for `Study.run`.
         directory: Folder of the page, report.html.
-        title: Of the page.
+        title: Title of the page.
         verbose: 1 for a progress display and the verdicts, 0 for silence.
         **kwargs: As for `Study.run`.
 
     Returns:
-        The `Outcome` of each, by name.
+        The `Outcome` of each net, by name.
 
     Raises:
         InputError, StudyFailedError: As from `Study.run`.
     """
     if not studies:
-        raise InputError("`studies` must hold at least one. Received: none")
+        raise InputError("`studies` must hold at least one study. Received: none")
     folder = Path(os.path.expanduser(directory))
     places = {name: study.directory for name, study in studies.items()}
     for name, place in places.items():
         if place.resolve().parent != folder.resolve():
             raise InputError(
-                f"`studies` must have their directories in {folder}. Received: {place} of {name!r}"
+                f"`studies` must have their directories in {folder}. Received: {place} for {name!r}"
             )
     outcomes = run_together(studies, x, y, verbose=verbose, **kwargs)
     content = {"title": title, "nets": {name: place.name for name, place in places.items()}}
@@ -78,7 +78,9 @@ def load_all(directory: str | os.PathLike[str]) -> tuple[str, dict[str, Outcome]
     try:
         content = storage.read_json(folder / _FILE)
     except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no studies of several nets: no {_FILE}.") from error
+        raise InputError(
+            f"{folder} holds no studies of several nets: there is no {_FILE}."
+        ) from error
     except storage.DamagedFileError as error:
         raise InputError(f"{error}. Run the studies again to regenerate it.") from error
     return content["title"], {name: load(folder / place) for name, place in content["nets"].items()}

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Prepared:
-    """A study, and what `run` was given.
+    """A study, and the arguments of `run`.
 
     Attributes:
-        fit_kwargs: For `fit`, without callbacks.
-        probes: By arm.
-        content: Of study.json, of a study that begins.
-        points: Of a grid, on each range; None with another tuner.
-        n_rungs: Of successive halving; 1 with another tuner.
-        notes: What is to be known about data and model.
+        fit_kwargs: Arguments of `fit`, without callbacks.
+        probes: Facts about the model of each arm.
+        content: The content of study.json for a new study.
+        points: Points on each range of a grid; None with another tuner.
+        n_rungs: Rungs of successive halving; 1 with another tuner.
+        notes: Notes about data and model for the user.
     """
 
     study: "Study"
@@ -62,7 +62,7 @@ class Prepared:
         return n, n_epochs * self.study.executions
 
     def describe_trials(self, arm: Arm) -> str:
-        """The number of trials of an arm; with successive halving, of every rung."""
+        """The number of trials of an arm; with successive halving, the number in every rung."""
         if self.n_rungs == 1:
             return str(self.n_trials_and_epochs(arm)[0])
         rungs = describe_rungs(self.study.trials, self.n_rungs, self.n_full)
@@ -79,6 +79,6 @@ class Prepared:
         return n_runs, n_epochs
 
     def n_retrainings(self, n_trials: int) -> int:
-        """Of an arm: of its finalists, and of its chosen point."""
+        """Retrainings of an arm: of its finalists, and of its chosen point."""
         n_finalists = min(self.study.finalists, n_trials)
         return self.study.seeds + (n_finalists * N_FINALIST_SEEDS if n_finalists > 1 else 0)

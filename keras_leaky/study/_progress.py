@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a live bar on a terminal, a line a training elsewhere."""
+"""The display of a running study: a live bar on a terminal, one line per training elsewhere."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ def make_console(verbose: int) -> Console:
 
 
 def print_note(console: Console, text: str) -> None:
-    """Says what must not be overlooked."""
+    """Prints a warning for the user."""
     console.print(f"Note: {text}", style="bold yellow", markup=False)
 
 
@@ -44,8 +44,8 @@ class Progress:
     Use as a context manager around the work.
 
     Args:
-        console: Where to.
-        objective: Of the study.
+        console: Console to write to.
+        objective: Objective of the study.
         n_runs: Trials and retrainings that are to come.
         n_epochs: Epochs of all of them.
     """
@@ -56,9 +56,9 @@ class Progress:
         self.console, self.n_runs, self.n_epochs = console, n_runs, n_epochs
         self._objective = objective
         self._n_done = self._n_kept = 0
-        self._n_epochs_settled = 0  # of runs that ended, also epochs that an early end saved
+        self._n_epochs_settled = 0  # of ended runs, also epochs that an early end saved
         self._n_epochs_running = 0
-        self._n_epochs_kept = 0  # of earlier sessions: they cost nothing now
+        self._n_epochs_kept = 0  # from earlier sessions: they cost nothing now
         self._best: dict[str, float] = {}
         self._current = ""
         self._start: float | None = None
@@ -93,12 +93,12 @@ class Progress:
         self._running = running
 
     def begin(self) -> None:
-        """The clock runs: workers have come up, and there is something to train."""
+        """Starts the clock: workers are ready, and there is something to train."""
         if self._start is None:
             self._start = time.monotonic()
 
     def show_trial(self, arm: Arm, values: Mapping[str, Any]) -> None:
-        """A trial that begins in this process."""
+        """Shows a trial that begins in this process."""
         best = self._best.get(str(arm.name))
         found = "" if best is None else f", best so far {best:.4f}"
         self._current = f"{arm.title} {format_point(values)}{found}"
@@ -106,13 +106,13 @@ class Progress:
         self._show(self._current)
 
     def show_retraining(self, arm: Arm, stage: str, seed: int) -> None:
-        """A retraining that begins in this process."""
+        """Shows a retraining that begins in this process."""
         what = "finalist" if stage == "finalist" else "final retraining"
         self._current, self._n_epochs_running = f"{arm.title}, {what}, seed {seed}", 0
         self._show(self._current)
 
     def epoch_done(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        """An epoch of a training in this process."""
+        """Counts an epoch of a training in this process."""
         self._n_epochs_running += 1
         value = logs.get(self._objective.name)
         told = "" if value is None else f": {float(value):.4f}"
@@ -123,7 +123,7 @@ class Progress:
         self._say_trial(arm, trial, f"{seconds:.1f} s")
 
     def trial_kept(self, arm: Arm, trial: Any, n_epochs: float) -> None:
-        """A trial that an earlier session finished."""
+        """Counts a trial that an earlier session finished."""
         self._finish(n_epochs, is_kept=True)
         self._say_trial(arm, trial, "(kept)")
 
@@ -132,16 +132,16 @@ class Progress:
         self._say_retraining(arm, row, f"{row.seconds:.1f} s")
 
     def retraining_kept(self, arm: Arm, row: RetrainingRow, n_epochs: float) -> None:
-        """A retraining that an earlier session finished."""
+        """Counts a retraining that an earlier session finished."""
         self._finish(n_epochs, is_kept=True)
         self._say_retraining(arm, row, "(kept)")
 
     def arm_failed(self, arm: Arm) -> None:
-        """No trial of an arm has a score."""
+        """Says that no trial of an arm has a score."""
         self.warn(f"no trial of {arm.title} has a score, so the arm has no result.")
 
     def warn(self, text: str) -> None:
-        """Says what must not be overlooked."""
+        """Prints a warning for the user."""
         print_note(self.console, text)
 
     def _finish(self, n_epochs: float, is_kept: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What proposes the trials of an arm: KerasTuner's oracles, with points that all arms share."""
+"""Proposals for the trials of an arm: KerasTuner's oracles, with points that all arms share."""
 
 import math
 import sys
@@ -31,11 +31,11 @@ MIN_STEPS = 20
 
 
 class Spread:
-    """Points that are spread evenly, the same ones in every arm for what arms have in common.
+    """Evenly spread points, with the same values in every arm for shared hyperparameters.
 
     Each hyperparameter takes its values from one dimension of a scrambled Halton sequence: any
-    number of points covers the range without large gaps, which a few independent draws would leave
-    to luck. So all arms try the same learning rates, whatever else they search.
+    number of points covers the range without large gaps, unlike a few independent draws. So all
+    arms try the same learning rates, whatever else they search.
 
     References:
         Bousquet, Gelly, Kurach, Teytaud and Vincent, 2017, "Critical Hyper-Parameters: No Random,
@@ -58,8 +58,8 @@ class Spread:
         return hp.values
 
     def _fraction(self, name: str, index: int) -> float:
-        """Where in its range the value lies, in [0, 1)."""
-        if name not in self._dimensions:  # one that `build` asks for under a condition alone
+        """The place of the value in its range, in [0, 1)."""
+        if name not in self._dimensions:  # `build` asks for it only under a condition
             return float(np.random.default_rng([self._seed, index, *name.encode()]).random())
         if index >= len(self._points):
             self._points = np.vstack([self._points, self._sampler.random(64 + index)])
@@ -137,9 +137,9 @@ def make_tuner(
 
     Args:
         kind: One of `TUNERS`, or a function that returns an oracle.
-        folder: Of its project.
-        trials, executions, epochs, seed: Of the study; `epochs` is for Hyperband.
-        n_rungs, n_full: Of successive halving.
+        folder: Folder of the arm's project.
+        trials, executions, epochs, seed: Settings of the study; `epochs` is for Hyperband.
+        n_rungs, n_full: Settings of successive halving.
     """
     shared: dict[str, Any] = {"objective": objective, "seed": seed}
     place: dict[str, Any] = {
@@ -183,13 +183,13 @@ def count_rungs(
 ) -> int:
     """How many rungs successive halving has.
 
-    At most 3, and only so many that the shortest training has `MIN_STEPS` steps, or an epoch where
-    the data do not tell how many steps that has. One, which trains all points in full, unless a
-    quarter of the time is saved: a short training has to be built and saved too, and every rung is
-    a program to compile.
+    At most 3. The shortest training has at least `MIN_STEPS` steps, or one epoch if the number of
+    steps is unknown. If the rungs would save less than a quarter of the time, there is only one,
+    which trains all points in full: short trainings must be built and saved too, and every rung
+    compiles one program.
 
     Args:
-        epoch_seconds: As estimated; None counts the training alone.
+        epoch_seconds: Estimated seconds of an epoch; None counts the training steps alone.
     """
     costs = {}
     for n_rungs in range(1, _MOST_RUNGS + 1):
@@ -223,8 +223,8 @@ def count_trials(
     """How many trainings a search will have, and how many full epochs they are.
 
     Args:
-        points: Of the grid; None for another tuner.
-        n_rungs, n_full: Of successive halving.
+        points: Points of the grid; None for another tuner.
+        n_rungs, n_full: Settings of successive halving.
     """
     if kind == "halving":
         rungs = describe_rungs(trials, n_rungs, n_full)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from keras_leaky import import_parts
 
-# Of TensorFlow 2.21 on a machine without a GPU. They are written before it has read
+# TensorFlow 2.21 on a machine without a GPU. They are written before it has read
 # TF_CPP_MIN_LOG_LEVEL, or as errors, and by C++, which knows nothing of `sys.stderr`.
 _NOTES = re.compile(
     rb"""^WARNING:\ All\ log\ messages\ before\ absl::InitializeLog\(\)
@@ -24,9 +24,9 @@ _NOTES = re.compile(
 
 
 def start_quietly() -> None:
-    """Imports Keras, its backend and all of this package that a script would have imported.
+    """Imports Keras, its backend and the parts of this package that a script would import.
 
-    TensorFlow looks for GPUs, which it does but once.
+    TensorFlow also looks for GPUs here, which it does only once.
     """
     if "keras" not in sys.modules:
         with _without_notes():
@@ -41,7 +41,7 @@ def start_quietly() -> None:
 
 @contextmanager
 def _without_notes() -> Iterator[None]:
-    """Holds back what is written to standard error, and then writes all but the notes."""
+    """Holds back standard error, and then writes it without the start-up notes."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:

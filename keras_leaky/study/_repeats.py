@@ -1,4 +1,4 @@
-"""Rows of one array that another holds too."""
+"""Rows that two arrays share."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def digest_rows(rows: np.ndarray) -> list[bytes]:
-    """A digest of each row. Rows can be compared by it where arrays have one dtype and shape."""
+    """A digest of each row; comparable between arrays of the same dtype and row shape."""
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
 
 

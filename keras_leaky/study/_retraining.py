@@ -27,13 +27,13 @@ class ArmRetraining:
     """Trains the best points of an arm's search again, chooses one, and trains that once more.
 
     Args:
-        search: Of the arm. Retrainings begin when it is done.
-        work: What all retrainings of the arm share.
-        folder: Where their records are.
-        objective: Of the study.
+        search: Search of the arm. Retrainings begin when it is done.
+        work: The work that all retrainings of the arm share.
+        folder: Folder of the records.
+        objective: Objective of the study.
         finalists: How many points the choice is between; 1 takes the best of the search.
-        finalist_seeds, seeds: A training each, of every finalist and of the chosen point.
-        progress: What a person sees.
+        finalist_seeds, seeds: One training per seed, of every finalist and of the chosen point.
+        progress: The progress display.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ArmRetraining:
         name = str(self.arm.name)
         records = folder.read_retrainings(name, repair=True)
         self._records = {record.key: record for record in records}
-        self._todo: list[Job] | None = None  # of the stage that runs
+        self._todo: list[Job] | None = None  # of the current stage
         self._n_running = 0
         self._points: list[Point] = []
         self._stage = ""
@@ -73,7 +73,7 @@ class ArmRetraining:
 
     @property
     def failure(self) -> str:
-        """Why there is none."""
+        """Why there is no chosen trial."""
         trials = self._search.tuner.oracle.trials.values()
         reasons = [t.message.strip().splitlines()[-1] for t in trials if t.message]
         return f"none of {len(trials)} trials has a score" + (f": {reasons[0]}" if reasons else "")
@@ -95,8 +95,8 @@ class ArmRetraining:
         point, seed = job.arguments
         if isinstance(finished.error, WorkerLostError):
             raise StudyFailedError(
-                f"A retraining of arm {self.arm.name!r} was given up: {finished.error}. What has "
-                "finished is kept: run the study again to resume it."
+                f"A retraining of arm {self.arm.name!r} failed: {finished.error}. Finished "
+                "trainings are kept: run the study again to resume it."
             )
         if finished.error is not None:
             raise finished.error
@@ -107,7 +107,7 @@ class ArmRetraining:
         self._progress.retraining_done(self.arm, record.row, n_epochs)
 
     def _advance(self) -> None:
-        """Goes on to the next stage when everything of this one has ended."""
+        """Begins the next stage when all trainings of this one have ended."""
         if self._n_running or self._todo or self._stage == "done" or not self._search.is_done:
             return
         if self._stage == "":
@@ -192,14 +192,14 @@ class ArmRetraining:
         return RetrainingRecord(row, trained.history, units, model_sha256)
 
     def _forget_other_models(self) -> None:
-        """The model file has been written over: no other record may say that it is its own."""
+        """Clears the model checksum in all other records: the model file was overwritten."""
         for key, record in self._records.items():
             if record.model_sha256:
                 self._records[key] = dataclasses.replace(record, model_sha256=None)
                 self._folder.write_retraining(self._records[key])
 
     def _is_best_so_far(self, row: RetrainingRow) -> bool:
-        """Of the final retrainings of the chosen point; of equals the first by seed's order."""
+        """Whether a final retraining of the chosen point is the best yet; the first wins ties."""
         if row.val_score is None:
             return False
         order = list(self._seeds["final"])

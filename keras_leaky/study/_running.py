@@ -52,7 +52,7 @@ def run_together(
     verbose: int = 1,
     **fit_kwargs: Any,
 ) -> dict[str, Outcome]:
-    """Runs several studies on the same data with one scheduler; as `Study.run` otherwise."""
+    """Runs several studies on the same data with one scheduler; otherwise like `Study.run`."""
     _check_workers(workers, client)
     if max_seconds is not None and not max_seconds > 0:
         raise InputError(f"`max_seconds` must be above 0, or None. Received: {max_seconds=}")
@@ -82,7 +82,7 @@ def run_together(
         try:
             _run_all(list(prepared.values()), client, retries, trial_timeout, max_seconds, console)
         except BaseException:
-            # A disk that is full is full for the tables too: the first error is the one to tell.
+            # A full disk is full for the tables too: the first error is the one to report.
             with contextlib.suppress(OSError, InputError):
                 _write_outcomes(studies)
             raise
@@ -99,7 +99,7 @@ def run_together(
 
 
 def _write_outcomes(studies: "Mapping[str, Study]") -> dict[str, Outcome]:
-    """The outcome of each study so far, and its tables."""
+    """Writes the tables of each study so far, and returns its outcome."""
     outcomes = {}
     for name, study in studies.items():
         outcomes[name] = assemble(study.folder)
@@ -132,7 +132,7 @@ def _run_all(
         retrainings: list[tuple[Prepared, ArmRetraining]] = []
         first = prepared[0]
         place = Workplace(first.data.fit_args, {**first.fit_kwargs, "verbose": 0})
-        sample = sample_of(first.data, N_DEAD_UNIT_EXAMPLES)  # of all, as they share the data
+        sample = sample_of(first.data, N_DEAD_UNIT_EXAMPLES)  # of all: they share the data
         for one in prepared:
             for arm in one.study.arms:
                 search, retraining = _sources_of(
@@ -245,7 +245,7 @@ def _locked(study: "Study") -> Iterator[None]:
 
 
 def _open_folder(prepared: Prepared, console: Any) -> None:
-    """Writes study.json of a new study, or checks that of one that is resumed."""
+    """Writes study.json of a new study, or checks the file of a resumed one."""
     study, folder = prepared.study, prepared.study.folder
     environment = describe_environment()
     if study.overwrite:
@@ -264,7 +264,7 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
         if began is not None:
             for name in ("versions", "processor"):
                 if began.get(name) != environment[name]:
-                    _logger.warning("The study began with other %s: %s", name, began.get(name))
+                    _logger.warning("The study began with different %s: %s", name, began.get(name))
             environment = {**began, "resumes": [*began.get("resumes", []), environment]}
     folder.write_study(prepared.content)
     folder.write_environment(environment)
@@ -275,7 +275,7 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
 
 
 def _delete_study(folder: StudyFolder) -> None:
-    """Deletes the files of a study, study.json last, so that what is left after a kill is one."""
+    """Deletes the files of a study; study.json goes last, so that a kill leaves a study."""
     for name in ("search", "retrainings", "plots"):
         shutil.rmtree(folder.path / name, ignore_errors=True)
     for path in sorted(folder.path.iterdir(), key=lambda p: p == folder.study_file):
@@ -290,7 +290,7 @@ def _write_state(prepared: Prepared, retrainings: Sequence[ArmRetraining], clock
     state = stored.state
     state.chosen = {str(r.arm.name): r.chosen for r in retrainings if r.chosen is not None}
     state.failed = {str(r.arm.name): r.failure for r in retrainings if r.chosen is None}
-    # By what was tested, not by who did it: a run that was killed may have tested some of it.
+    # Counted by what was tested: a run that was killed may have tested a part.
     tested: dict[str, list[Any]] = {
         name: [chosen, prepared.study.seeds] for name, chosen in state.chosen.items()
     }
@@ -319,7 +319,7 @@ def _check_workers(workers: Any, client: Any) -> None:
     if client is not None:
         if workers not in ("auto", 0):
             raise InputError(
-                f"`workers` must be left out where a `client` is given. Received: {workers=}"
+                f"`workers` must be left out if a `client` is given. Received: {workers=}"
             )
     elif workers != "auto" and (
         isinstance(workers, bool) or not isinstance(workers, int) or workers < 0

@@ -24,11 +24,11 @@ class Clock:
     """When searches have to end, so that the retrainings end in time.
 
     Attributes:
-        max_seconds: Of the whole run; None for as long as it takes.
-        n_retrainings: That follow.
-        searches: All of the run. Without `max_seconds` they run one after the other, so that an
-            arm's programs are still there; with it, trial by trial side by side, so that all arms
-            get the same number.
+        max_seconds: Time limit of the whole run; None for no limit.
+        n_retrainings: Number of retrainings that follow.
+        searches: All searches of the run. Without `max_seconds` they run one after the other, so
+            that an arm's programs are still there; with it, trial by trial side by side, so that
+            all arms get the same number.
     """
 
     max_seconds: float | None
@@ -62,12 +62,12 @@ class ArmSearch:
     """The trials of one arm.
 
     Args:
-        arm: Of the study.
+        arm: Arm of the study.
         tuner: `ReusingTuner` of the arm.
-        source: Its trials.
-        progress: What a person sees.
-        clock: Of the run.
-        n_epochs: Of a trial that is trained in full.
+        source: Trials of the tuner.
+        progress: The progress display.
+        clock: Clock of the run.
+        n_epochs: Epochs of a trial that is trained in full.
     """
 
     def __init__(
@@ -129,9 +129,9 @@ class ArmSearch:
         return n_epochs if fraction is None else fraction * self._n_epochs
 
     def best_trials(self, n: int) -> list[Any]:
-        """The best completed trials, the best first, each point once.
+        """The best completed trials, best first, each point once.
 
-        With successive halving they are of the last rung that was reached.
+        With successive halving they come from the last rung that was reached.
         """
         objective = self.tuner.oracle.objective
         completed = [t for t in self.tuner.oracle.trials.values() if t.status == "COMPLETED"]
@@ -146,7 +146,7 @@ class ArmSearch:
 
 
 def point_of(values: dict[str, Any]) -> dict[str, Any]:
-    """Hyperparameters without what Hyperband and successive halving add to them."""
+    """Hyperparameters without the entries that Hyperband and successive halving add."""
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
@@ -160,12 +160,12 @@ def make_trial_rows(
     records: Sequence[TrialRecord],
     objective: keras_tuner.Objective,
 ) -> list[TrialRow]:
-    """The rows of an arm's trials that have ended; with successive halving one a point.
+    """The rows of an arm's ended trials; with successive halving, one row per point.
 
-    That is the row of its longest training, with the epochs and seconds of all.
+    That row describes the longest training of the point, with the epochs and seconds of all.
 
     Args:
-        fixed_alpha: That is not searched.
+        fixed_alpha: Alpha of an arm that does not search it.
     """
     following = {record.hyperparameters.get(PARENT): record for record in records}
     rows = []
@@ -226,7 +226,7 @@ def _make_row(
 def best_epoch(
     histories: Sequence[dict[str, list[float]]], objective: keras_tuner.Objective
 ) -> tuple[int, float] | None:
-    """The best epoch of trainings, from 1, and its value; None if there is none.
+    """The best epoch of some trainings, from 1, and its value; None without a finite value.
 
     Epochs without a finite loss do not count.
     """

@@ -1,4 +1,4 @@
-"""The net that `keras-leaky study` takes where the user gives none: small, and fit to the data."""
+"""The default net of `keras-leaky study`: small, and fitted to the data's shape."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from keras_leaky.study.errors import InputError
 
 _HIDDEN_UNITS = 100
 _FILTERS = (16, 32)
-_MAX_MEASURED = 10_000  # examples that tell the scale of the inputs
+_MAX_MEASURED = 10_000  # examples to measure the scale of the inputs on
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class SmallNet:
     """`build(hp, rectifier)` for inputs of one shape.
 
     Vectors go through two hidden layers, images and sequences through two convolutions and one.
-    Inputs are brought to mean 0 and variance 1, real targets come out in their own scale.
+    Inputs are scaled to mean 0 and variance 1. Outputs for real targets have the targets' scale.
 
     Attributes:
-        kind: What the inputs are taken for.
-        shape: Of one example.
-        mean, std: Of the inputs: one a feature or channel.
-        n_outputs: Classes, or numbers of one example.
-        target_mean, target_std: Of real targets; None for classes.
+        kind: Interpretation of the inputs: vectors, images, ...
+        shape: Shape of one example.
+        mean, std: Mean and std of the inputs, per feature or channel.
+        n_outputs: Number of classes, or of target numbers per example.
+        target_mean, target_std: Mean and std of real targets; None for classes.
     """
 
     kind: str
@@ -47,9 +47,9 @@ class SmallNet:
 
     def __str__(self) -> str:
         layers = "2 convolutions, 1 hidden layer" if self._convolves else "2 hidden layers"
-        wanted = "classes" if self.target_mean is None else "numbers an example"
+        wanted = "classes" if self.target_mean is None else "numbers per example"
         if self.n_outputs == 1:
-            wanted = "number an example"
+            wanted = "number per example"
         shape = " x ".join(map(str, self.shape)) or "1"
         return f"a small net of {layers} for {self.kind} of {shape}, to {self.n_outputs} {wanted}"
 
@@ -85,7 +85,7 @@ class SmallNet:
         return _rescaling(1 / std, -mean / std)(x)
 
     def _convolved(self, x: Any, filters: int, rectifier: Any) -> Any:
-        """A convolution, pooling on each axis that has room for it, the rectifier."""
+        """A convolution, pooling on each axis that is long enough, and the rectifier."""
         kind = keras.layers.Conv2D if self.kind == "images" else keras.layers.Conv1D
         initializer = rectifier.initializer()
         x = kind(filters, 3, padding="same", kernel_initializer=initializer)(x)
@@ -107,18 +107,17 @@ def _dense(n: int, rectifier: Any) -> keras.layers.Layer:
 
 
 def make_small_net(data: DataFile) -> tuple[SmallNet, list[str]]:
-    """The net for data with classes from 0 or real targets, and what is to be said of it.
+    """The net for data with classes from 0 or real targets, and notes for the user.
 
     Raises:
-        InputError: The targets need a net of the user's own.
+        InputError: The targets need the user's own net.
     """
     targets, x = data.targets, data.train.x
     if targets.kind == "other":
         y = data.train.y
         raise InputError(
-            "`y_train` must hold one label an example, one-hot rows, or real numbers, unless you "
-            "give FILE.py with a net of your own. Received: an array of shape "
-            f"{y.shape} and dtype {y.dtype}"
+            "`y_train` must hold one label per example, one-hot rows, or real numbers, unless "
+            f"FILE.py holds a net for it. Received: an array of shape {y.shape} and dtype {y.dtype}"
         )
     shape = x.shape[1:]
     kind = _kind_of(x)
@@ -159,7 +158,7 @@ def _scale_of(
 
 
 def _mean_and_std(values: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Of each column; the scale of a column that does not vary is 1."""
+    """Mean and std of each column; the std of a constant column is taken as 1."""
     values = values.astype("float64")
     mean, std = values.mean(axis=0), values.std(axis=0)
     std[std <= 1e-12 * np.abs(mean)] = 1.0

@@ -1,4 +1,4 @@
-"""`build(hp, rectifier)` from a Python file of the user's."""
+"""`build(hp, rectifier)` from a user's Python file."""
 
 import importlib.util
 import inspect
@@ -21,7 +21,7 @@ def load_build(path: Path) -> Callable[..., Any]:
         InputError: There is no such file, or no `build(hp, rectifier)` in it.
     """
     if not path.is_file():
-        what = "which is no regular file" if path.exists() else "which does not exist"
+        what = "which is not a regular file" if path.exists() else "which does not exist"
         raise InputError(f"`FILE` must be a Python file. Received: {path}, {what}")
     name = path.stem
     if not name.isidentifier() or name in sys.modules or importlib.util.find_spec(name) is not None:
@@ -52,7 +52,7 @@ def load_build(path: Path) -> Callable[..., Any]:
 
 
 def build_once(build: Callable[..., Any]) -> Any:
-    """The model of the baseline, to look at. What is wrong with it, `Study` tells."""
+    """Builds the baseline's model for inspection; `Study` reports its errors."""
     import keras_tuner
 
     from keras_leaky.study.arms import Arm, ArmModel
@@ -61,7 +61,7 @@ def build_once(build: Callable[..., Any]) -> Any:
 
 
 def _modules_beside(path: Path, names: set[str]) -> list[ModuleType]:
-    """Of modules of these names those that lie in the folder of a file."""
+    """The modules with these names that lie in the folder of a file."""
     folder = path.parent.resolve()
     modules = [sys.modules[name] for name in names]
     files = [(module, getattr(module, "__file__", None)) for module in modules]
@@ -69,7 +69,7 @@ def _modules_beside(path: Path, names: set[str]) -> list[ModuleType]:
 
 
 def pickle_by_value(*modules: ModuleType) -> None:
-    """Has what these modules define travel to workers as it is, which cannot import it there."""
+    """Sends definitions of these modules to workers by value: workers cannot import them."""
     try:
         import cloudpickle
     except ImportError:  # comes with Dask, without which there are no workers

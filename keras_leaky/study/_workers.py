@@ -33,7 +33,7 @@ def choose_workers(studies: Sequence[Prepared], max_seconds: float | None) -> tu
     seconds = [_estimate_seconds(one) for one in studies]
     known = [one for one in seconds if one is not None]
     if len(known) < len(seconds):
-        return 0, "the data do not tell how many steps an epoch has"
+        return 0, "the number of steps of an epoch is unknown"
     total = min(sum(known), max_seconds or math.inf)
     # Two processes of one thread train about 1.3 times as fast as one of two, with a small net 2.
     saved = total * (1 - 1.5 / n_cores) - _SECONDS_TO_START
@@ -42,12 +42,12 @@ def choose_workers(studies: Sequence[Prepared], max_seconds: float | None) -> tu
     n_runs = sum(one.n_runs_and_epochs()[0] for one in studies)
     n_workers = min(n_cores, n_runs // 2, _most_for_memory(studies[0]))
     if n_workers < 2:
-        return 0, "there is memory or work for one process only"
-    return n_workers, f"about {_duration(total)} of training in one process"
+        return 0, "there is memory or work for only one process"
+    return n_workers, f"one process would train for about {_duration(total)}"
 
 
 def _choice_of(stored: StudyContent) -> tuple[int, str]:
-    reason = "as the study began"
+    reason = "the study began this way"
     if stored.workers:
         return stored.workers, reason
     if stored.fingerprint["n_threads"] == count_threads():
@@ -56,9 +56,9 @@ def _choice_of(stored: StudyContent) -> tuple[int, str]:
 
 
 def _reason_to_stay(studies: Sequence[Prepared]) -> str:
-    """Why this process has to train; empty if it has not."""
+    """Why this process must train; empty if workers may."""
     if keras.backend.backend() == "torch":
-        return "with PyTorch it was not measured whether workers pay"
+        return "it is not known whether workers pay with PyTorch"
     if any(not name.lower().startswith("cpu") for name in keras.distribution.list_devices()):
         return "one process uses the accelerator"
     if importlib.util.find_spec("distributed") is None:
@@ -79,7 +79,7 @@ def _reason_to_stay(studies: Sequence[Prepared]) -> str:
 
 
 def _estimate_seconds(prepared: Prepared) -> float | None:
-    """Seconds of all trainings in this process; None if the data do not tell."""
+    """Seconds of all trainings in this process; None if unknown."""
     place = Workplace(prepared.data.fit_args, prepared.fit_kwargs)
     epoch = estimate_epoch_seconds(prepared.probes, place, count_threads())
     if epoch is None:

@@ -17,21 +17,21 @@ from keras_leaky.study.errors import InputError
 BASELINE = "relu"
 MAX_ALPHA = 1000.0  # far beyond use, and where Keras's initializers do not underflow yet
 _MAX_NAME_LENGTH = 100
-_COLORS = ("#b5179e", "#7a6c00", "#00838f", "#a1343c", "#5b3fd6")  # of layers of the user's own
+_COLORS = ("#b5179e", "#7a6c00", "#00838f", "#a1343c", "#5b3fd6")  # colors of the user's own layers
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One rectifier of a study, and what is searched of its alpha.
+    """One rectifier of a study, with a fixed or a searched alpha.
 
     Args:
         rectifier: Name in the table of rectifiers ("leaky_relu", "prelu", "elu", "celu", "selu",
             "rrelu"), or a function without arguments that returns a new layer, such as
             `lambda: keras.layers.Activation("gelu")`. A function needs a `name`.
-        alpha: Number that stays, or `(low, high)` to search. None: the default range of the
-            rectifier is searched where alpha is one number; else the rectifier keeps its default.
-        name: Of its rows and on the page; different for each arm of a study. By default that of the
-            rectifier, such as "leaky_relu", or "leaky_relu=0.1" with a number.
+        alpha: Fixed number, or `(low, high)` to search. None searches the rectifier's default range
+            if its alpha is one number; other rectifiers keep their default.
+        name: Name in the tables and on the page, unique in a study. Defaults to the name of the
+            rectifier, such as "leaky_relu", or "leaky_relu=0.1" with a fixed number.
 
     Raises:
         InputError: If an argument does not suit the rectifier.
@@ -71,15 +71,15 @@ class Arm:
             )
         if self.alpha is not None:
             raise InputError(
-                "`alpha` must be left out where `rectifier` is a function, which makes the layer "
-                f"itself. Received: alpha={self.alpha!r}"
+                "`alpha` must be left out if `rectifier` is a function: the function makes the "
+                f"whole layer. Received: alpha={self.alpha!r}"
             )
         if self.name is None:
             own = getattr(self.rectifier, "__name__", "<lambda>")
             if own == "<lambda>":
                 raise InputError(
-                    "`name` of an arm must be given where `rectifier` is a function without a "
-                    f"name. Received: rectifier={self.rectifier!r}"
+                    "`name` of an arm must be given if `rectifier` is a function without a name. "
+                    f"Received: rectifier={self.rectifier!r}"
                 )
             object.__setattr__(self, "name", own)
 
@@ -120,7 +120,7 @@ class Arm:
 
     @property
     def entry(self) -> Entry | None:
-        """Its entry in the table of rectifiers; None for a layer of the user's own."""
+        """The rectifier's entry in the table; None for a user's own layer."""
         return entry_of(self.rectifier) if isinstance(self.rectifier, str) else None
 
     @property
@@ -129,20 +129,20 @@ class Arm:
 
     @property
     def searched(self) -> tuple[float, float] | None:
-        """The range of alpha that is searched, None where it is fixed or there is none."""
+        """The searched range of alpha; None if alpha is fixed, or if there is no alpha."""
         if isinstance(self.alpha, tuple) and self.entry and self.entry.alpha_range is not None:
             return self.alpha
         return self.entry.alpha_range if self.entry and self.alpha is None else None
 
     @property
     def scale(self) -> str:
-        """On which scale alpha is searched; one that is not above 0 has no logarithm."""
+        """Scale on which alpha is searched; "linear" if a value may be 0 or less."""
         is_log = self.entry is not None and self.entry.alpha_scale == "log"
         return "log" if is_log and self.searched and self.searched[0] > 0 else "linear"
 
     @property
     def fixed_alpha(self) -> float | None:
-        """The alpha of every trial, where it is one number."""
+        """The alpha of every trial, if it is one fixed number."""
         if self.searched or self.entry is None:
             return None
         alpha = self.entry.default if self.alpha is None else self.alpha
@@ -150,7 +150,7 @@ class Arm:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The name as people read it."""
         if self.entry is None:
             return str(self.name)
         number = f" {self.alpha:g}" if isinstance(self.alpha, float) else ""
@@ -158,14 +158,14 @@ class Arm:
         return f"{self.entry.title}{number}" if self.name == own else str(self.name)
 
     def declare_alpha(self, hp: keras_tuner.HyperParameters) -> Any:
-        """Asks `hp` for the alpha of a trial, or returns the one that stays."""
+        """Asks `hp` for the alpha of a trial, or returns the fixed one."""
         if self.searched is None:
             return self.alpha
         low, high = self.searched
         return hp.Float("alpha", low, high, sampling=self.scale)
 
     def describe(self) -> list[Any]:
-        """What tells it from another arm of its name, as JSON keeps it."""
+        """The arm's settings as JSON stores them, to tell it from another arm of the same name."""
         rectifier = self.rectifier
         if not isinstance(rectifier, str):
             rectifier = f"function {getattr(rectifier, '__qualname__', type(rectifier).__name__)}"
@@ -173,11 +173,11 @@ class Arm:
 
 
 class Rectifier:
-    """What `build` gets to make its rectifiers with.
+    """Makes the rectifier layers of a model; `build` receives it.
 
     Attributes:
-        name: Of the arm.
-        alpha: That is tried; None where there is none, as for the baseline.
+        name: Name of the arm.
+        alpha: The alpha being tried; None if there is none, as in the baseline.
     """
 
     def __init__(self, arm: Arm, alpha: Any = None) -> None:
@@ -195,7 +195,7 @@ class Rectifier:
         entry = self._arm.entry
         if entry is not None:
             if entry.is_random:
-                # Not from Keras's seed: weights drawn after it would not be those of other arms.
+                # Not from Keras's seed: weights drawn after it would differ from the other arms'.
                 kwargs = {"seed": int(np.random.randint(2**31)), **kwargs}
             return entry.make(self.alpha, **kwargs)
         layer = self._arm.rectifier()  # type: ignore[operator]
@@ -210,11 +210,11 @@ class Rectifier:
     def initializer(self, **kwargs: Any) -> keras.initializers.Initializer:
         """An initializer for the layer in front, which keeps the scale of the signal.
 
-        He's for ReLU and for a layer of your own, and the same draws times a ratio of gains for the
-        others.
+        ReLU and your own layers get He's initializer. Other rectifiers get the same draws, times a
+        ratio of gains.
 
         Args:
-            **kwargs: `mode` and `seed`, as of `keras_leaky.initializers.RectifierNormal`.
+            **kwargs: `mode` and `seed` of `keras_leaky.initializers.RectifierNormal`.
         """
         entry = self._arm.entry
         if entry is None or self._arm.is_baseline:
@@ -225,7 +225,7 @@ class Rectifier:
 
 
 class ArmModel(keras_tuner.HyperModel):
-    """`build(hp, rectifier)` of a user as KerasTuner's `build(hp)`, for one arm."""
+    """A user's `build(hp, rectifier)` as KerasTuner's `build(hp)`, for one arm."""
 
     def __init__(self, build: Callable[..., keras.Model], arm: Arm) -> None:
         super().__init__()
@@ -238,7 +238,7 @@ class ArmModel(keras_tuner.HyperModel):
         return Rectifier(self.arm, self.arm.declare_alpha(hp))
 
     def build_point(self, values: dict[str, Any]) -> keras.Model:
-        """The model of hyperparameters that are known."""
+        """The model for given values of the hyperparameters."""
         hp = keras_tuner.HyperParameters()
         hp.values = dict(values)
         return self.build(hp)
@@ -289,7 +289,7 @@ def _read_arm(arm: Any) -> Arm:
 
 
 def color_arms(arms: Iterable[Arm]) -> dict[str, str]:
-    """A color for each arm: the rectifier's own, made darker where it is there once more."""
+    """A color for each arm: the rectifier's own, darker for each further arm of it."""
     colors: dict[str, str] = {}
     n_seen: dict[Any, int] = {}
     n_own = 0

@@ -1,4 +1,4 @@
-"""The command `keras-leaky study | report | dead-units`, and what recipes share with it.
+"""The command `keras-leaky study | report | dead-units`, and functions for the recipes.
 
 Keras takes seconds to import, so `--help` and a mistyped flag do not wait for it: it is imported
 where it is first needed.
@@ -17,7 +17,7 @@ from keras_leaky import is_command_line
 from keras_leaky.storage import DamagedFileError
 from keras_leaky.study.errors import InputError, StudyFailedError
 
-if TYPE_CHECKING:  # at run time they would bring in Keras, or tyro, which takes a moment
+if TYPE_CHECKING:  # at run time they would import Keras or tyro, which is slow
     from keras_leaky.study.data_files import DataFile
     from keras_leaky.study.flags import DeadUnitFlags, FileFlags, FlagsT, StudyFlags
     from keras_leaky.study.outcome import Outcome
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def _end_quietly(*_: object) -> None:
-    """Of Ctrl-C while a command line is being imported: there is nothing to keep or to tell."""
+    """Ends at Ctrl-C during the imports: there is nothing to keep or to report."""
     os.write(2, b"\nInterrupted.\n")
     os._exit(EXIT_INTERRUPTED)
 
@@ -53,8 +53,8 @@ usage: {PROGRAM} [-h] {{study,report,dead-units}} ...
 Which rectifier, which alpha, which learning rate, and does it help at all?
 
   {PROGRAM} study [FILE.py] --data DATA.npz --output RUN
-        searches alpha and learning rate for each rectifier, trains the best points again,
-        tests them once, and writes RUN/report.html with pictures and a verdict
+        searches alpha and learning rate for each rectifier, retrains the best points with
+        new seeds, tests them once, and writes RUN/report.html with pictures and a verdict
   {PROGRAM} report RUN
         draws the page of a run again, without training
   {PROGRAM} dead-units MODEL.keras --data DATA.npz
@@ -94,9 +94,9 @@ def run_program(
     """Parses the flags of a command line, does the work, and returns the exit code.
 
     Args:
-        flags_class: A `StudyFlags`, whose `program` is how the user calls it.
+        flags_class: A `StudyFlags`. Its `program` is the command that the user types.
         work: Called with the flags. Keras has been imported then.
-        arguments: Of the command line; None for those of this process.
+        arguments: Arguments of the command line; None takes the arguments of this process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
 
@@ -113,10 +113,10 @@ def run_program(
 def run_study(
     study: "Study", flags: "StudyFlags", x: Any, y: Any = None, **kwargs: Any
 ) -> "Outcome | None":
-    """Runs a study as its flags say: `study.run`, or for `--dry-run` `study.plan`.
+    """Runs a study by its flags: `study.run`, or `study.plan` for `--dry-run`.
 
     Args:
-        x, y, **kwargs: Of `study.run`, what is not among the flags.
+        x, y, **kwargs: Arguments of `study.run` that are not flags.
 
     Returns:
         The outcome; None for a dry run, which prints the plan.
@@ -139,10 +139,10 @@ def run_nets(
     directory: Path,
     **kwargs: Any,
 ) -> "dict[str, Outcome] | None":
-    """Runs the studies of several nets, as `run_study` does one.
+    """Runs the studies of several nets, like `run_study` for one net.
 
     Args:
-        directory, x, y, **kwargs: Of `run_studies`, what is not among the flags.
+        directory, x, y, **kwargs: Arguments of `run_studies` that are not flags.
     """
     from keras_leaky.study import run_studies
 
@@ -159,7 +159,7 @@ def run_nets(
 
 
 def _prepare(studies: "Sequence[Study]") -> None:
-    """Says what the data are, and lets the nets of a checkout travel to workers."""
+    """Prints the data source, and lets the nets of a checkout travel to workers."""
     from keras_leaky.study._user_file import pickle_by_value
 
     print(f"Data: {studies[0].about.data_source}")
@@ -192,14 +192,16 @@ def exit_code(work: Callable[[], None]) -> int:
 
 
 def _failure(error: Exception) -> str | None:
-    """What a run failed by, in a sentence; None where it is a bug, or an error in a user's code."""
+    """Why a run failed, in a sentence; None for a bug or an error in the user's code."""
     from keras_leaky.storage import WriteError
 
     if isinstance(error, StudyFailedError):
         return _sentence(error)
     if isinstance(error, WriteError):
-        advice = " Make room" if error.is_disk_full else " Make it writable"
-        return f"{error.filename} cannot be written: {error.strerror}.{advice} and go on."
+        advice = "Free some space" if error.is_disk_full else "Make it writable"
+        return (
+            f"{error.filename} cannot be written: {error.strerror}. {advice}, then resume the run."
+        )
     if "keras_tuner" in sys.modules:
         from keras_leaky.tuning import SchedulerLostError, WorkerLostError
 
@@ -219,16 +221,16 @@ def _say(text: str, error: BaseException) -> None:
 
 @contextlib.contextmanager
 def _ways_on(flags: "StudyFlags", directory: Path) -> Iterator[None]:
-    """Tells how to go on with a run that ends early."""
+    """Tells how to resume a run that ended early."""
     try:
         yield
-    except (InputError, StudyFailedError):  # going on as before would end there again
+    except (InputError, StudyFailedError):  # resuming would end there again
         raise
     except BaseException as error:
         if flags.find_study(directory) is not None:
             consent = " --insecure" if flags.insecure else ""  # which a run does not keep
             error.add_note(
-                "Finished trainings are kept. Go on with:\n"
+                "Finished trainings are kept. Resume with:\n"
                 f"  {flags.program} --output {shlex.quote(str(directory))} --resume{consent}"
             )
         raise
@@ -296,7 +298,7 @@ def _study(arguments: Sequence[str]) -> None:
 
 
 def _net_of(flags: "FileFlags", data: "DataFile") -> tuple[Any, str, "DataFile", list[str]]:
-    """`build`, the objective, the data as it wants them, and notes."""
+    """`build`, the objective, the data in the form that the net takes, and notes."""
     from keras_leaky.study._small_net import make_small_net
     from keras_leaky.study._user_file import build_once, load_build
     from keras_leaky.study.data_files import check_fit

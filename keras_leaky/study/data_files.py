@@ -1,4 +1,4 @@
-"""DATA.npz: arrays of any shape and kind, checked, and the parts that it lacks split off.
+"""DATA.npz: arrays of any shape and kind, checked; missing parts are split off.
 
 A file may come from an untrusted source: what it declares is checked before any of it is unpacked
 (`keras_leaky.study.npz`).
@@ -21,7 +21,7 @@ __all__ = ["DataFile", "Part", "Targets", "check_fit", "fits", "read_data", "rea
 PARTS = ("train", "val", "test")
 TEST_FRACTION = 0.2  # of all examples, where the file has no test data
 VALIDATION_FRACTION = 0.15  # of the training examples that are left
-MOST_KNOWN = 0.1  # of the rows that are split off; a few are in every real data set
+MOST_KNOWN = 0.1  # of the rows that are split off; every real data set repeats a few
 SPLIT_SEED = 0  # whatever --seed, so that every run is judged on the same examples
 _LEAST_OF_A_CLASS = 3  # one each for training, validation and test
 _MAX_TITLE = 200  # characters
@@ -48,13 +48,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the targets are.
+    """The kind of the targets.
 
     Attributes:
-        kind: "classes" are whole numbers, one an example; "one_hot" rows have a 1 at the class;
-            "numbers" are real, one or several an example; "other" is for a net of the user's own.
-        labels: Of the classes, in order.
-        n: Classes, or numbers of one example.
+        kind: "classes" are whole numbers, one per example; "one_hot" rows have a 1 at the class;
+            "numbers" are real, one or several per example; "other" needs the user's own net.
+        labels: Labels of the classes, in order.
+        n: Number of classes, or of numbers per example.
     """
 
     kind: Literal["classes", "one_hot", "numbers", "other"]
@@ -71,9 +71,9 @@ class DataFile:
     """The data of a study.
 
     Attributes:
-        train, val, test: Their parts. Labels that are strings have become whole numbers from 0.
-        source: Where they come from, for people.
-        notes: What must not be overlooked, a sentence each.
+        train, val, test: The parts. String labels are replaced by whole numbers from 0.
+        source: Where the data come from, in words.
+        notes: Warnings for the user, one sentence each.
     """
 
     train: Part
@@ -88,17 +88,17 @@ class DataFile:
         return {name: getattr(self, name) for name in PARTS}
 
     def with_classes_from_0(self) -> "DataFile":
-        """The data with the numbers 0, 1, ... for the classes, if there are any."""
+        """The data with the classes as numbers 0, 1, ..., if there are classes."""
         return dataclasses.replace(
             self, **{name: Part(p.x, _classes(p.y, self.targets)) for name, p in self.parts.items()}
         )
 
 
 def read_data(path: Path) -> DataFile:
-    """Reads x_train and y_train, and if they are there x_val y_val x_test y_test and `source`.
+    """Reads x_train and y_train, and optionally x_val, y_val, x_test, y_test and `source`.
 
-    Missing parts are split off the training data: stratified by class, or at random where the
-    targets are real numbers; always the same examples.
+    Missing parts are split off the training data: stratified by class, or at random for real
+    targets. Every run splits off the same examples.
 
     Raises:
         InputError: Names the file, the array, the rule and what was received.
@@ -128,7 +128,7 @@ def read_data(path: Path) -> DataFile:
 
 
 def read_inputs(path: Path) -> tuple[str, np.ndarray]:
-    """Inputs to look at a trained model with: x_val, or x_test, or x_train.
+    """Inputs to examine a trained model on: x_val, else x_test, else x_train.
 
     Returns:
         The name of the first that is there, and the array.
@@ -160,7 +160,7 @@ def _check_file(path: Path) -> None:
     except OSError as error:
         raise InputError(f"`--data` cannot be read: {error}") from error
     if not is_file:
-        what = "which is no regular file" if is_there else "which does not exist"
+        what = "which is not a regular file" if is_there else "which does not exist"
         raise InputError(f"`--data` must be an .npz file. Received: --data {path}, {what}")
 
 
@@ -175,7 +175,7 @@ def _check_headers(path: Path, headers: Mapping[str, Header]) -> None:
         x, y = f"x_{part}", f"y_{part}"
         for present, missing in ((x, y), (y, x)):
             if present in headers and missing not in headers:
-                raise InputError(f"{path} must hold `{missing}` too, as it holds `{present}`")
+                raise InputError(f"{path} must hold `{missing}` too, because it holds `{present}`")
         if x not in headers:
             continue
         for name in (x, y):
@@ -198,7 +198,7 @@ def _check_headers(path: Path, headers: Mapping[str, Header]) -> None:
 
 
 def _shape_of_one(name: str, headers: Mapping[str, Header]) -> tuple[int, ...]:
-    """Of one example. A column of targets is as good as a row of them."""
+    """Shape of one example; targets of shape (n, 1) count as (n,)."""
     shape = headers[name].shape[1:]
     return () if shape == (1,) and name.startswith("y_") else shape
 
@@ -208,7 +208,7 @@ def _with_n(shape: tuple[int, ...]) -> str:
 
 
 def _check_header(path: Path, name: str, header: Header) -> None:
-    _require(path, header.shape, name, "have one entry an example", "a single number or string")
+    _require(path, header.shape, name, "have one entry per example", "a single number or string")
     _require(path, header.shape[0] > 0, name, "hold at least one example", f"shape {header.shape}")
     _require(path, 0 not in header.shape, name, "have no axis of length 0", header.shape)
     kinds = "biuf" if name.startswith("x_") else "biufUS"
@@ -223,7 +223,7 @@ def _check_inputs(path: Path, name: str, x: np.ndarray) -> None:
     if x.dtype.kind == "f":
         n_bad = x.size - int(np.isfinite(x).sum())
         received = f"{n_bad:,} of {x.size:,} values that are NaN or infinite"
-        rule = "be finite: remove such examples, or put numbers in"
+        rule = "be finite: remove such examples, or impute the values"
         _require(path, n_bad == 0, name, rule, received)
         if x.dtype.itemsize == 8:  # a net computes in float32
             most = float(np.finfo(np.float32).max)
@@ -234,11 +234,11 @@ def _check_inputs(path: Path, name: str, x: np.ndarray) -> None:
 def _check_targets(path: Path, name: str, y: np.ndarray) -> np.ndarray:
     y = y.reshape(len(y)) if y.shape[1:] == (1,) else y
     if y.dtype.kind in "US":
-        _require(path, y.ndim == 1, name, "hold one string an example", f"shape {y.shape}")
+        _require(path, y.ndim == 1, name, "hold one string per example", f"shape {y.shape}")
         if y.dtype.kind == "U":
             codes = np.ascontiguousarray(y).view(np.uint32)
             is_text = codes.max() <= 0x10FFFF and not ((codes >= 0xD800) & (codes < 0xE000)).any()
-            _require(path, is_text, name, "hold text", "characters that do not exist")
+            _require(path, is_text, name, "hold valid text", "invalid characters")
     elif y.dtype.kind == "f":
         n_bad = y.size - int(np.isfinite(y).sum())
         received = f"{n_bad:,} of {y.size:,} values that are NaN or infinite"
@@ -247,7 +247,7 @@ def _check_targets(path: Path, name: str, y: np.ndarray) -> np.ndarray:
 
 
 def _read_title(path: Path, source: np.ndarray) -> str:
-    """What the file calls its data, which goes to terminals and pages."""
+    """The file's title of its data, which is shown in terminals and on pages."""
     try:
         title = source.item()
     except ValueError:  # no text
@@ -257,15 +257,15 @@ def _read_title(path: Path, source: np.ndarray) -> str:
 
 
 def _find_targets(path: Path, parts: dict[str, Part], notes: list[str]) -> Targets:
-    """What the targets are."""
+    """Finds the kind of the targets."""
     y = parts["train"].y
     if y.ndim == 1 and y.dtype.kind != "f":
         return _find_classes(path, parts)
     if y.ndim == 1:
         if np.array_equal(y, np.round(y)):
             notes.append(
-                f"`y_train` holds whole numbers as {y.dtype}, so they are taken for amounts. If "
-                "they are classes, save them as integers."
+                f"`y_train` holds whole numbers as {y.dtype}, so the study treats them as amounts. "
+                "If they are classes, save them as integers."
             )
         return Targets("numbers", n=1)
     if all(_is_one_hot(part.y) for part in parts.values()):
@@ -283,7 +283,7 @@ def _is_one_hot(y: np.ndarray) -> bool:
 def _find_classes(path: Path, parts: dict[str, Part]) -> Targets:
     y = parts["train"].y
     labels = np.unique(y)
-    received = f"the label {labels[0].item()!a} alone"
+    received = f"only the label {labels[0].item()!a}"
     _require(path, len(labels) > 1, "y_train", "hold at least two classes", received)
     if y.dtype.kind in "iu" and len(labels) > max(20, len(y) / 5):
         raise InputError(
@@ -302,7 +302,7 @@ def _find_classes(path: Path, parts: dict[str, Part]) -> Targets:
 
 
 def _classes(y: np.ndarray, targets: Targets) -> np.ndarray:
-    """The classes as whole numbers from 0, if there are any."""
+    """The classes as whole numbers from 0, if there are classes."""
     if targets.kind == "one_hot":
         return y.argmax(axis=1)
     if targets.kind == "classes":
@@ -311,7 +311,7 @@ def _classes(y: np.ndarray, targets: Targets) -> np.ndarray:
 
 
 def _split_missing(path: Path, parts: dict[str, Part], targets: Targets, notes: list[str]) -> None:
-    """Holds validation and test data out of the training data where the file has none."""
+    """Holds out validation and test data that the file lacks."""
     for part, fraction in (("test", TEST_FRACTION), ("val", VALIDATION_FRACTION)):
         if part in parts:
             continue
@@ -324,27 +324,27 @@ def _split_missing(path: Path, parts: dict[str, Part], targets: Targets, notes: 
                 rarest = int(counts.argmin())
                 raise InputError(
                     f"{path}: `y_train` must have at least {_LEAST_OF_A_CLASS} examples of each "
-                    "class where x_val and x_test are not both in the file. Received: "
-                    f"{counts[rarest]} left of class {targets.labels[rarest]!a}. Leave "
-                    f"that class out, or save x_{part} and y_{part} too"
+                    f"class if x_val or x_test is not in the file. Received: {counts[rarest]} left "
+                    f"of class {targets.labels[rarest]!a}. Leave that class out, or save x_{part} "
+                    f"and y_{part} too"
                 )
         elif len(train) < 3:
             raise InputError(
-                f"{path}: `x_train` must hold at least {_LEAST_OF_A_CLASS} examples where x_val "
-                f"and x_test are not both in the file. Received: {len(train)} left"
+                f"{path}: `x_train` must hold at least {_LEAST_OF_A_CLASS} examples if x_val or "
+                f"x_test is not in the file. Received: {len(train)} left"
             )
         parts["train"], parts[part] = _split(train, n, targets)
         n_known = count_known(parts[part].x, set(digest_rows(parts["train"].x)))
         if n_known > MOST_KNOWN * n:
             raise InputError(
-                f"{path}: `x_train` must hold each row once where x_val and x_test are not both in "
-                f"the file. Received: {n_known} of {n} rows that were split off are among those "
-                "that are left too. Remove the repeated rows"
+                f"{path}: `x_train` must hold each row once if x_val or x_test is not in the file. "
+                f"Received: {n_known} of {n} rows that were split off are also in the rest. Remove "
+                "the repeated rows"
             )
         how = "stratified by class" if targets.has_classes else "at random"
         notes.append(
             f"{path.name} has no x_{part}: {n:,} of its {len(train):,} training examples are held "
-            f"out as {_TITLES[part]} data, {how}, always the same ones."
+            f"out as {_TITLES[part]} data, {how}. Every run holds out the same ones."
         )
 
 
@@ -358,7 +358,7 @@ def _split(train: Part, n: int, targets: Targets) -> tuple[Part, Part]:
 
 
 def check_fit(model: Any, data: DataFile) -> list[str]:
-    """Refuses a net that the data do not fit, and tells what looks wrong.
+    """Refuses a net that does not fit the data, and notes what looks wrong.
 
     Args:
         model: A compiled `keras.Model`.
@@ -383,8 +383,8 @@ def _check_shapes(model: Any, data: DataFile) -> None:
     shapes = [tuple(one.shape) for one in getattr(model, "inputs", None) or []]
     if len(shapes) > 1:
         raise InputError(
-            f"`build` must return a net with one input, as DATA.npz holds one `x_train`. Received: "
-            f"a net with {len(shapes)} inputs. Use keras_leaky.Study in a script of your own"
+            "`build` must return a net with one input, because DATA.npz holds one `x_train`. "
+            f"Received: a net with {len(shapes)} inputs. Use keras_leaky.Study in your own script"
         )
     own = data.train.x.shape
     if shapes and not fits(shapes[0], own):
@@ -395,20 +395,20 @@ def _check_shapes(model: Any, data: DataFile) -> None:
 
 
 def fits(wanted: tuple[Any, ...], own: tuple[int, ...]) -> bool:
-    """Whether an array of shape `own` fits an input of shape `wanted`; None there is any length."""
+    """Whether an array of shape `own` fits an input of shape `wanted`; None fits any length."""
     return len(wanted) == len(own) and all(
         w in (None, o) for w, o in zip(wanted[1:], own[1:], strict=True)
     )
 
 
 def _check_loss(model: Any, data: DataFile) -> None:
-    """Refuses a loss and an output layer that the targets do not fit."""
+    """Refuses a loss and an output layer that do not fit the targets."""
     from keras_leaky.study._checks import name_of_loss
 
     name = name_of_loss(getattr(model, "loss", None))
     shape = getattr(model, "output_shape", None)
     if not isinstance(shape, tuple) or not isinstance(name, str):
-        return  # several outputs or losses: Keras tells
+        return  # several outputs or losses: Keras checks them
     n_out, kind = shape[-1], data.targets.kind
     if kind == "numbers":
         if "crossentropy" in name:
@@ -418,14 +418,14 @@ def _check_loss(model: Any, data: DataFile) -> None:
             )
         if n_out not in (None, data.targets.n):
             raise InputError(
-                "`build` must return a net with an output for each number of an example, "
+                "`build` must return a net with one output for each target number of an example, "
                 f"{data.targets.n}. Received: {n_out} outputs"
             )
     elif kind == "one_hot":
         if "sparse" in name:
             raise InputError(
-                "`build` must compile categorical_crossentropy for one-hot rows, or save one whole "
-                f"number an example in `y_train`. Received: {name}"
+                "`build` must compile categorical_crossentropy for one-hot rows. Received: "
+                f"{name}. Use that loss, or save one whole number per example in `y_train`"
             )
         if n_out not in (None, data.targets.n):
             raise InputError(
@@ -446,14 +446,14 @@ def _check_classes(loss: str, n_out: int | None, labels: tuple[Any, ...]) -> Non
             )
     elif "categorical_crossentropy" in loss:
         raise InputError(
-            "`build` must compile sparse_categorical_crossentropy, as `y_train` has one whole "
-            f"number an example. Received: {loss}, which is for one-hot rows"
+            "`build` must compile sparse_categorical_crossentropy, because `y_train` has one "
+            f"whole number per example. Received: {loss}, which is for one-hot rows"
         )
     elif "binary_crossentropy" in loss and (smallest, largest) != (0, 1):
         raise InputError(
-            "`build` must compile binary_crossentropy for the labels 0 and 1 alone, and "
-            "sparse_categorical_crossentropy for others. Received: labels from "
-            f"{smallest} to {largest}"
+            "`build` must compile binary_crossentropy only for the labels 0 and 1, and "
+            f"sparse_categorical_crossentropy for others. Received: labels from {smallest} to "
+            f"{largest}"
         )
 
 
@@ -466,13 +466,13 @@ def _unscaled(model: Any, x: np.ndarray) -> str:
         return ""
     return (
         f"`x_train` has values from {low:g} to {high:g}, and no layer of the net rescales them: it "
-        "will train badly. Divide them by 255, or let the net begin with "
-        "keras.layers.Rescaling(1 / 255)."
+        "will train badly. Divide them by 255, or start the net with keras.layers.Rescaling(1 / "
+        "255)."
     )
 
 
 def _scales(model: Any) -> bool:
-    """Whether something near the input of a net looks as if it scaled it."""
+    """Whether a layer near the input of a net seems to scale the input."""
     import keras
 
     for layer in list(getattr(model, "_operations", None) or model.layers)[:6]:

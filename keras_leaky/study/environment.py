@@ -1,4 +1,4 @@
-"""What a figure needs beside it: machine, threads and versions."""
+"""Machine, threads and versions, which belong beside every figure."""
 
 import datetime
 import importlib.metadata
@@ -20,7 +20,7 @@ _PACKAGES = (
 
 
 def describe_environment() -> dict[str, Any]:
-    """What environment.json holds."""
+    """The content of environment.json."""
     return {
         "command": shlex.join(sys.orig_argv),
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -37,7 +37,7 @@ def count_threads(default: int | None = None) -> int:
     """Threads that TensorFlow uses inside one operation; results depend on it to the last bits.
 
     Args:
-        default: Where TF_NUM_INTRAOP_THREADS does not say it; None for all cores.
+        default: Number if TF_NUM_INTRAOP_THREADS is not set; None for all cores.
     """
     if setting := int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")) or default:
         return setting

@@ -1,6 +1,6 @@
 """The flags that studies share on a command line: typed, checked, and read back from a run.
 
-Nothing here waits for Keras, so that `--help` and a mistyped flag are answered at once.
+Nothing here imports Keras, so that `--help` and a mistyped flag are answered at once.
 """
 
 import argparse
@@ -45,7 +45,7 @@ Range = Annotated[tuple[float, float], tyro.conf.arg(metavar="LOW HIGH")]
 
 STUDY_FILE = "study.json"
 DEFAULT_HYPERBAND_EPOCHS = 9
-# Far beyond use: what is larger is a typing error, or meant to fill the memory.
+# Far beyond use: a larger number is a typing error, or meant to fill the memory.
 _MOST = 10**9
 
 # These say where and how to run, not what: a run does not keep them.
@@ -57,48 +57,49 @@ _PROGRAM, _TAKEN = "program", "taken"
 
 @dataclass(frozen=True)
 class StudyFlags:
-    """What every study lets its user set.
+    """The flags of every study.
 
     Attributes:
-        tuner: How the trials are chosen. halving tries all points with few steps, the best third of
-            them with three times as many, and so on, at least 5 in full; where trainings are too
-            short for that it tries all in full, as random does. With hyperband most trials train
-            for few epochs, and the best of them go on for more.
-        trials: Points of each arm that are tried, 20 by default. A grid takes the largest one that
-            fits. Hyperband refuses this flag: its number of trials follows from the epochs.
-        epochs: Epochs of a training; by default what suits the data (the dry run shows it). With
-            hyperband the largest number of epochs: 9 by default, at least 3.
-        executions: Trainings of each trial, each with its own seed; the score is their mean.
-        finalists: The best trials of each arm, which are trained again with new seeds. One of them
-            is chosen by these new scores, because the best of many single scores is a lucky one.
-        seeds: Final trainings of each arm's chosen point, paired by seed. The test data are used
-            for them alone. Below 5 no interval is given.
-        batch_size: Examples a step.
-        seed: Everything random derives from it. The same seed on the same machine with the same
-            number of threads gives the same trials.csv.
+        tuner: How the trials are chosen. halving trains all points with few steps, then the best
+            third with three times as many, and so on. At least 5 are trained in full. If trainings
+            are too short for that, it trains all points in full, as random does. hyperband trains
+            most trials for few epochs, and the best of them for more.
+        trials: Number of points that each arm tries, 20 by default. grid takes the largest grid
+            that fits. hyperband refuses this flag: its number of trials follows from the epochs.
+        epochs: Epochs of a training. The default depends on the data; `--dry-run` shows it. With
+            hyperband, the largest number of epochs: 9 by default, at least 3.
+        executions: Trainings of each trial, each with its own seed. The score is their mean.
+        finalists: Number of best trials of each arm that are retrained with new seeds. The new
+            scores choose one of them, because the best of many single scores is partly luck.
+        seeds: Final retrainings of each arm's chosen point, paired by seed. Only they use the test
+            data. Fewer than 5 give no interval.
+        batch_size: Examples per step.
+        seed: Everything random follows from this number. The same seed on the same machine with the
+            same number of threads gives the same trials.csv.
         workers: Run the trainings in N processes of one thread each on this machine, several at a
-            time. 0 runs them in this process with all threads. auto chooses before the first
-            trial, and a resumed run keeps its choice. trials.csv is the same for any N >= 1.
-        scheduler: Run the trainings on the workers of a Dask cluster: tls://HOST:PORT of its
-            scheduler. docs/guides/cluster.md sets one up.
-        tls_ca_file: Certificate that signed the certificates of the cluster. By default this flag
-            and the next two come from Dask's configuration.
+            time. 0 runs them in this process with all threads. auto decides before the first trial,
+            and a resumed run keeps the decision. trials.csv is the same for any N >= 1.
+        scheduler: Run the trainings on the workers of a Dask cluster. Give tls://HOST:PORT of its
+            scheduler. docs/guides/cluster.md shows how to set one up.
+        tls_ca_file: Certificate that signed the certificates of the cluster. This flag and the next
+            two default to Dask's configuration.
         tls_cert: Certificate of this machine.
         tls_key: Key of that certificate.
-        insecure: Let `--scheduler` be tcp:// on another machine: whoever can reach it can run code
-            on all of them.
-        retries: How often a training is tried again whose worker was killed or timed out.
-        trial_timeout: Seconds after which a worker is taken for hung and restarted. By default
-            none.
-        max_seconds: Start no new training after that many seconds. What is there is then shown,
-            and `--resume` goes on.
-        output: The run folder; by default runs/ and then a name and the time.
-        resume: Go on with the run in the output folder. Finished trainings are kept; settings that
-            are not given come from the run. More trials or seeds are allowed.
-        overwrite: Delete the run in the output folder first. Refused on a folder that holds no
-            run.
-        config: Take the settings of this study.json of another run; flags override them.
-        dry_run: Check everything, print what would be done, and stop.
+        insecure: Allow `--scheduler` tcp://HOST:PORT on another machine. Anybody who can reach it
+            can then run code on all machines.
+        retries: How often a training is repeated after its worker was killed or timed out.
+        trial_timeout: Seconds after which a worker counts as hung and is restarted. No limit by
+            default.
+        max_seconds: Start no new training after this many seconds. The run then shows its results
+            so far, and `--resume` continues it.
+        output: The run folder. By default a new folder in runs/, named after the study and the
+            time.
+        resume: Resume the run in the output folder. Finished trainings are kept. Settings that you
+            leave out come from the run. More trials or seeds are allowed.
+        overwrite: Delete the run in the output folder first. Refused if the folder holds other
+            files.
+        config: Use the settings in the study.json of another run. Flags override them.
+        dry_run: Check everything, print the plan, and stop.
     """
 
     # How the user calls it, such as "python -m recipes.mnist".
@@ -134,7 +135,7 @@ class StudyFlags:
         return path if path.exists() else None
 
     def check(self) -> None:
-        """Refuses what cannot be, by the name of its flag.
+        """Refuses impossible values, by the name of the flag.
 
         Raises:
             InputError: Names the flag, the rule and what was received.
@@ -168,25 +169,24 @@ class StudyFlags:
         check_scheduler(self)
 
     def n_epochs(self, default: int) -> int:
-        """The epochs of a training: as given, or for hyperband its own default, or `default`."""
+        """The epochs of a training: the flag, or hyperband's own default, or `default`."""
         return self.epochs or (DEFAULT_HYPERBAND_EPOCHS if self.tuner == "hyperband" else default)
 
     def study_arguments(self, name: str) -> dict[str, Any]:
-        """Arguments of `Study` that flags give.
+        """The arguments of `Study` that come from flags.
 
         Args:
-            name: What the run folder is called where `--output` is not given; the time follows.
+            name: Start of the run folder's name if `--output` is not given; the time follows.
         """
         names = ("tuner", "trials", "executions", "finalists", "seeds", "seed", "overwrite")
         found = {each: getattr(self, each) for each in names}
         return {**found, "directory": self.output or _new_folder(name)}
 
     def options(self, **taken: Any) -> dict[str, Any]:
-        """The flags as a run keeps them: `About(options=...)`.
+        """The flags as a run stores them: `About(options=...)`.
 
         Args:
-            **taken: What a resumed run keeps of flags that left it open, such as
-                `precision="float32"` for auto.
+            **taken: Decisions that a resumed run keeps, such as `precision="float32"` for auto.
         """
         kept = {k: v for k, v in vars(self).items() if k not in _NOT_KEPT and v is not None}
         flags = {key: _as_json(value) for key, value in kept.items()}
@@ -205,7 +205,7 @@ def parse_flags(cls: type[FlagsT], arguments: Sequence[str]) -> FlagsT:
     Raises:
         InputError: Names the flag, the rule and what was received.
     """
-    # What brings in stored settings has to be known before the real parser runs.
+    # The flags that bring in stored settings must be known before the real parser runs.
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     peek.add_argument("--config", type=expand)
     peek.add_argument("--output", type=expand)
@@ -218,7 +218,7 @@ def parse_flags(cls: type[FlagsT], arguments: Sequence[str]) -> FlagsT:
     if not {"-h", "--help"} & set(arguments):
         stored = _stored_flags(early.config, early.output, early.resume, cls)
     given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
-    if given & {"--workers", "--scheduler"}:  # one takes the place of the other
+    if given & {"--workers", "--scheduler"}:  # one replaces the other
         of_cluster = ("workers", "scheduler", *_PATHS)
         stored = {name: value for name, value in stored.items() if name not in of_cluster}
     positional = stored.pop("file", None)  # the one argument without a flag
@@ -246,7 +246,7 @@ def parse_plain(cls: type[T], arguments: Sequence[str], program: str) -> T:
     """Turns a command line into an instance of a class; `--help` and typing errors exit at once.
 
     Raises:
-        InputError: A path cannot be written down.
+        InputError: A path is not valid UTF-8.
     """
     description = inspect.cleandoc(cls.__doc__ or "").partition("\n\nAttributes:")[0]
     config = (tyro.conf.FlagCreatePairsOff,)
@@ -280,7 +280,8 @@ def _check_output(flags: StudyFlags) -> None:
     if holds_run and not overwrite:
         raise InputError(
             f"`--output` must be a new or empty folder. Received: --output {path}, which holds a "
-            "run. Go on with it by `--resume`, replace it by `--overwrite`, or choose another"
+            "run. Resume it with `--resume`, replace it with `--overwrite`, or choose another "
+            "folder"
         )
     if not holds_run:
         rule = "`--overwrite` deletes only a run" if overwrite else "`--output` must be empty"
@@ -299,7 +300,7 @@ def _stored_flags(
     if config is not None:
         raise InputError("`--resume` takes the settings of its own run: leave `--config` out")
     if output is None:
-        raise InputError("`--resume` needs `--output RUN`, the folder of the run to go on with")
+        raise InputError("`--resume` needs `--output RUN`, the folder of the run to resume")
     options = _read_options(cls.find_study(output) or output / STUDY_FILE, is_own=True)
     if options[_PROGRAM] != cls.program:
         raise InputError(
@@ -313,19 +314,19 @@ def _read_options(path: Path, is_own: bool) -> dict[str, Any]:
     """The section "options" of a study.json.
 
     Args:
-        is_own: Of the run that is to be resumed: with its program, and with what it took.
-            Else the user may have edited it since.
+        is_own: Whether it is the run to resume: then the program and the decisions are read too.
+            Another run's file may have been edited by the user.
     """
     flag = "output" if is_own else "config"
     try:
         content = (read_json if is_own else read_unverified_json)(path)
     except DamagedFileError as error:
-        raise InputError(f"`--{flag}`: {error}. Start a new run, or bring the file back") from error
+        raise InputError(f"`--{flag}`: {error}. Start a new run, or restore the file") from error
     except OSError as error:
         if is_own and (path.parent / "config.json").is_file():
-            reason = "it holds a run of an earlier version, which this one cannot read"
+            reason = "it holds a run of an earlier version, which this version cannot read"
         else:
-            reason = f"there is no {path} to read ({error.strerror})"
+            reason = f"{path} cannot be read ({error.strerror})"
         received = path.parent if is_own else path
         raise InputError(
             f"`--{flag}` must name a run. Received: --{flag} {received}: {reason}"
@@ -334,12 +335,12 @@ def _read_options(path: Path, is_own: bool) -> dict[str, Any]:
     if options is None:
         raise InputError(
             f"`--{flag}` must name the run of a command line. Received: --{flag} {path}, a study "
-            "that a script made. Run that script again: it goes on where it stopped"
+            "that a script made. Run that script again to resume it"
         )
     if not isinstance(options, dict) or not isinstance(options.get(_PROGRAM), str):
         raise InputError(
             f"`--{flag}` must name the {STUDY_FILE} of a run. Received: --{flag} {path}, which is "
-            "none"
+            "something else"
         )
     taken = options.pop(_TAKEN, {})
     if is_own:
@@ -349,7 +350,7 @@ def _read_options(path: Path, is_own: bool) -> dict[str, Any]:
 
 
 def _as_arguments(stored: dict[str, Any]) -> list[str]:
-    """Writes stored settings as the command line that gives them, so that they are checked."""
+    """Writes stored settings as a command line, so that they are checked."""
     arguments = []
     for name, value in stored.items():
         values = value if isinstance(value, list) else [value]
@@ -374,7 +375,7 @@ def expand(path: str | Path) -> Path:
 
 
 def _is_text(path: Path) -> bool:
-    """Whether every part of a path can be written down: names in other encodings cannot."""
+    """Whether every part of a path is valid UTF-8."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -387,7 +388,7 @@ def _check_count(name: str, value: int) -> None:
 
 
 def require(holds: bool, name: str, rule: str, received: object) -> None:
-    """Refuses what was given for a flag unless `holds`.
+    """Refuses the value of a flag unless `holds`.
 
     Raises:
         InputError: Names the flag, the rule and what was received.
@@ -399,17 +400,17 @@ def require(holds: bool, name: str, rule: str, received: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """What is studied, and on which data.
+    """The flags for the net, the data and the arms.
 
     Attributes:
         file: Python file with build(hp, rectifier), which returns a compiled Keras model. Without
             it, a small net that fits the shape of the data.
-        data: Arrays x_train and y_train, and if you have them x_val y_val x_test y_test. Parts
-            that are missing are split off the training data.
-        arms: Rectifiers to compare with ReLU, which is always there: leaky_relu, prelu, elu, celu
-            (alpha is searched), selu, rrelu, or with a number, such as leaky_relu=0.1.
-        objective: Metric on the validation data that is optimized; by default val_accuracy, or
-            val_mae where the targets are real numbers.
+        data: An .npz file with the arrays x_train and y_train, and optionally x_val, y_val, x_test
+            and y_test. Missing parts are split off the training data.
+        arms: Rectifiers to compare with ReLU, which is always included: leaky_relu, prelu, elu,
+            celu (alpha is searched), selu, rrelu; or with a fixed alpha, such as leaky_relu=0.1.
+        objective: Metric on the validation data to optimize. By default val_accuracy, or val_mae if
+            the targets are real numbers.
     """
 
     file: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[FILE.py]")]] = None
@@ -425,14 +426,14 @@ class _Asked:
 class FileFlags(StudyFlags, _Asked):
     """Which rectifier, which alpha, which learning rate, and does it help at all?
 
-    Searches alpha and learning rate of each rectifier under one budget, and the learning rate of
-    ReLU; trains the best points again with new seeds; tests each once; and writes a page with
+    Searches alpha and learning rate of each rectifier, and the learning rate of ReLU, under one
+    budget. Retrains the best points with new seeds and tests them once. Writes a page with
     pictures, intervals and a verdict.
 
     Example:
       keras-leaky study --data DATA.npz --arms leaky_relu elu --epochs 5 --output runs/mine
 
-    With your own net in FILE.py, which asks for a learning rate and for rectifiers:
+    With your own net, FILE.py asks for a learning rate and makes its activations by `rectifier`:
       keras-leaky study FILE.py --data DATA.npz --arms leaky_relu elu
 
       def build(hp, rectifier):
@@ -449,8 +450,8 @@ class FileFlags(StudyFlags, _Asked):
           return model
 
     Attributes:
-        epochs: Epochs of a training; by default so many that it has about 1,000 steps, 3 to 50.
-            With hyperband the largest number of epochs: 9 by default, at least 3.
+        epochs: Epochs of a training. By default 3 to 50, so that a training has about 1,000 steps.
+            With hyperband, the largest number of epochs: 9 by default, at least 3.
     """
 
     program: ClassVar[str] = "keras-leaky study"
@@ -480,16 +481,16 @@ class ReportFlags:
 class DeadUnitFlags:
     """Count the units of a trained model that no longer learn.
 
-    Shows the model examples of x_val, or x_test, or x_train, whichever is there.
+    Shows the model the examples of x_val, else of x_test, else of x_train.
 
     Example: keras-leaky dead-units runs/mine/best.keras --data DATA.npz
 
     Attributes:
         model: A .keras or .h5 file.
-        data: Arrays x_val, x_test or x_train.
-        examples: Look at this many, the first ones.
-        batch_size: Examples at a time.
-        json: Write the counts, and the active fraction of every unit, to this file too.
+        data: An .npz file with the array x_val, x_test or x_train.
+        examples: Number of examples to show: the first ones.
+        batch_size: Examples per batch.
+        json: Also write the counts, and the active fraction of every unit, to this file.
     """
 
     model: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="MODEL")]]

@@ -27,8 +27,8 @@ class GoodPoints:
         threshold: The score that a trial there reaches.
         trial_ids: Trials that reach it.
         alpha, learning_rate: Ends of a box around the chosen point in which at least three of five
-            trials reach it. None where the arm does not search it, or where the chosen point is
-            alone.
+            trials reach the threshold. None if the arm does not search this hyperparameter, or if
+            no other point is as good.
     """
 
     threshold: float
@@ -52,7 +52,7 @@ def find_good_points(
     over all arms.
 
     Args:
-        trials, retrainings: Of all arms.
+        trials, retrainings: Rows of all arms.
 
     Returns:
         The points, or None if there are too few retrainings to know the noise of one.
@@ -70,7 +70,7 @@ def find_good_points(
     margin = float(stats.t.ppf(_CHANCE, freedom)) * std * math.sqrt(1 + 1 / len(ours))
     mean = float(np.mean(ours))
     threshold = mean - margin - ROUNDING * abs(mean)
-    # Hyperband trains a point again and again: the longest training counts.
+    # Hyperband trains a point several times: the longest training counts.
     longest: dict[str, TrialRow] = {}
     chosen_point = None
     for row in sorted(trials, key=lambda row: row.epochs):
@@ -113,7 +113,7 @@ def is_searched(space: Range | None) -> bool:
 def _final_scores(retrainings: Iterable[RetrainingRow], sign: int) -> dict[str, list[float]]:
     """Validation scores of the full final retrainings, larger is better, by arm.
 
-    One that ended early says nothing of the noise of a training.
+    A retraining that ended early says nothing about the noise of a full training.
     """
     scores: dict[str, list[float]] = {}
     for row in retrainings:

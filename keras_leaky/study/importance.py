@@ -1,4 +1,4 @@
-"""How much each hyperparameter matters, and a study as Optuna knows it."""
+"""How much each hyperparameter matters, and a study in Optuna's form."""
 
 import contextlib
 import math
@@ -25,12 +25,12 @@ _STATES = {"COMPLETED": "COMPLETE", "STOPPED": "PRUNED", "DIVERGED": "FAIL", "FA
 def importance(arm: ArmOutcome, trials: Iterable[TrialRow], metric: Metric) -> dict[str, float]:
     """How much each hyperparameter of an arm decides whether a trial is among the best.
 
-    By PED-ANOVA (Watanabe et al., 2023), as Optuna computes it: the tenth of the trials that is
-    best, and at least 5, against all. It asks for the order of the trials alone: with successive
-    halving those that were trained longer come first.
+    Uses Optuna's PED-ANOVA (Watanabe et al., 2023), which compares the best tenth of the trials, at
+    least 5, with all trials. Only their order counts: with successive halving, points that were
+    trained longer come first.
 
     Args:
-        trials: Of all arms.
+        trials: Rows of all arms.
 
     Returns:
         Fractions that add up to 1, the largest first. Empty if the arm has fewer than 20 trials
@@ -76,14 +76,14 @@ def importance(arm: ArmOutcome, trials: Iterable[TrialRow], metric: Metric) -> d
 
 
 def to_optuna(outcome: Outcome, storage: Any = None) -> "optuna.Study":
-    """All trials of a study as one study of Optuna, such as for its dashboard.
+    """All trials of a study as one Optuna study, for example for its dashboard.
 
     The arm is a categorical parameter, so that every plot can tell arms apart. `alpha` is one
     parameter for all arms that have one; the ranges of the arms are joined. STOPPED trials become
     pruned, DIVERGED and FAILED ones failed. Every epoch's objective is an intermediate value.
 
     Args:
-        storage: As `optuna.create_study` takes it, such as "sqlite:///study.db". None keeps the
+        storage: Storage for `optuna.create_study`, such as "sqlite:///study.db". None keeps the
             study in memory.
 
     Raises:
@@ -143,14 +143,14 @@ def _import_optuna() -> Any:
         import optuna
     except ImportError as error:
         raise InputError(
-            'Optuna is not installed: `pip install "keras_leaky[study]"` brings it.'
+            'Optuna is not installed: run `pip install "keras_leaky[study]"`.'
         ) from error
     return optuna
 
 
 @contextlib.contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
-    """Optuna logs every study that it makes."""
+    """Silences Optuna, which logs every study that it makes."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -168,7 +168,7 @@ def _is_complete(row: TrialRow) -> bool:
 
 
 def _parameters(row: TrialRow) -> dict[str, Any]:
-    """The values of a trial by hyperparameter, those that it has."""
+    """The values of a trial, by hyperparameter."""
     own = {"alpha": row.alpha, "learning_rate": row.learning_rate}
     return {name: v for name, v in own.items() if v is not None} | row.hyperparameters
 

@@ -1,4 +1,4 @@
-"""The outcome of a study that ran before."""
+"""Loading the outcome of an earlier study."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from keras_leaky.study.outcome import Outcome
 def load(directory: str | os.PathLike[str]) -> Outcome:
     """The outcome of a study, from the records in its folder. Nothing is trained or changed.
 
-    Of a study that has not finished it holds what has ended so far.
+    For an unfinished study, the outcome holds the results so far.
 
     Args:
         directory: The run folder.

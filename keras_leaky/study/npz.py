@@ -27,11 +27,11 @@ from keras_leaky.study.errors import InputError
 
 __all__ = ["Header", "read_arrays"]
 
-_MAX_READ = 1 << 20  # bytes at once; the directory of a zip with 4 arrays takes some 200
-_MAX_HEADER = 4096  # bytes; that of a plain array takes 128
+_MAX_READ = 1 << 20  # bytes per read; the directory of a zip with 4 arrays takes some 200
+_MAX_HEADER = 4096  # bytes; the header of a plain array takes 128
 # Deflate makes at most 1,032 bytes of one. MNIST comes to 5, labels in order to several hundred.
 _MAX_EXPANSION = 100
-_MAX_EXPANSION_FROM = 16 << 20  # bytes below which no ratio is asked about
+_MAX_EXPANSION_FROM = 16 << 20  # bytes below which the ratio is not checked
 # What NumPy, zipfile and zlib raise over a file that is no .npz, is damaged, or is encrypted.
 _BROKEN_FILE = (
     OSError, ValueError, EOFError, TypeError, RuntimeError, OverflowError, struct.error,
@@ -41,7 +41,7 @@ _BROKEN_FILE = (
 
 @dataclass(frozen=True)
 class Header:
-    """What an .npy file says of its array."""
+    """The header of an .npy file, which describes its array."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -73,8 +73,8 @@ def read_arrays(
     """Reads the arrays `names` of the .npz at `path`, and those of `optional` that it holds.
 
     Args:
-        check: Gets every header before an array is unpacked; raises InputError over what must not
-            be. Arrays whose headers it removes are not unpacked.
+        check: Gets every header before an array is unpacked, and raises InputError for a forbidden
+            one. Arrays whose headers it removes are not unpacked.
 
     Raises:
         InputError: Names the file, the array, the rule and what was received.
@@ -109,7 +109,7 @@ def _open(path: Path) -> BinaryIO:
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     return _ShortReads(number)
 
 
@@ -148,31 +148,33 @@ def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
         (2, 0): npy_format.read_array_header_2_0,
     }
     if version not in readers:
-        raise ValueError(f"`{info.filename[:-4]}` is in version {version} of the .npy format")
+        raise ValueError(
+            f"`{info.filename[:-4]}` has version {version} of the .npy format, which cannot be read"
+        )
     try:
-        with warnings.catch_warnings(action="ignore"):  # of a header that Python 2 wrote
+        with warnings.catch_warnings(action="ignore"):  # about a header that Python 2 wrote
             shape, is_fortran, dtype = readers[version](start, max_header_size=_MAX_HEADER)
-    # Of Python's parser, which NumPy asks.
+    # Errors of Python's parser, which NumPy calls.
     except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError) as error:
-        raise ValueError(f"the header of `{info.filename[:-4]}` is none") from error
+        raise ValueError(f"the header of `{info.filename[:-4]}` is invalid") from error
     if any(isinstance(size, bool) or size < 0 for size in shape):
-        raise ValueError(f"`{info.filename[:-4]}` has the shape {shape}")
+        raise ValueError(f"`{info.filename[:-4]}` has the invalid shape {shape}")
     return Header(shape, dtype, is_fortran, start.tell())
 
 
 def _check_member(name: str, info: zipfile.ZipInfo, header: Header) -> None:
-    """What holds for every array, whatever it is for."""
+    """Checks that hold for every array."""
     if header.dtype.hasobject:
         raise ValueError(f"`{name}` holds Python objects, which are not unpickled")
     if info.file_size != header.start + header.n_bytes:
         raise ValueError(
             f"`{name}` of shape {header.shape} and dtype {header.dtype} takes {header.n_bytes:,} "
-            f"bytes, and its member {info.file_size:,}"
+            f"bytes, but its member has {info.file_size:,}"
         )
     if header.n_bytes > max(_MAX_EXPANSION_FROM, _MAX_EXPANSION * info.compress_size):
         raise ValueError(
             f"`{name}` would unpack {info.compress_size:,} bytes to {header.n_bytes:,}, more than "
-            f"{_MAX_EXPANSION} times as many: if that is right, save it with np.savez, unpacked"
+            f"{_MAX_EXPANSION} times as many: if that is right, save it uncompressed with np.savez"
         )
 
 
@@ -187,7 +189,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header, name:
             flat[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
             at += len(piece)
         if at < len(flat) or member.read(1):  # the second also has zipfile compare the checksum
-            raise ValueError(f"`{name}` has other data than its header says")
+            raise ValueError(f"`{name}` holds other data than its header says")
     if header.is_fortran:
         array = np.ascontiguousarray(array.T)
     return array.astype(header.dtype.newbyteorder("="), copy=False)

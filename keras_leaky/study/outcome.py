@@ -1,4 +1,4 @@
-"""What came out of a study: for scripts, the page and the terminal."""
+"""The results of a study: for scripts, the page and the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """What the study optimizes.
+    """The metric that a study optimizes.
 
     Attributes:
         objective: As `fit` logs it, such as val_accuracy.
         name: The same without val_, such as accuracy.
         direction: "max" or "min".
-        is_fraction: Whether values lie in [0, 1], so that differences are told in points.
+        is_fraction: Whether values lie in [0, 1], so that differences are given in points.
     """
 
     objective: str
@@ -30,9 +30,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Summary:
-    """One number a seed: mean, standard deviation (ddof 1), Student's 95 % interval.
+    """Mean, standard deviation (ddof 1) and Student's 95 % interval of one number per seed.
 
-    One seed has no `std`; fewer than 5, or no spread, have no `ci95`.
+    `std` is None for one seed; `ci95` is None below 5 seeds or without spread.
     """
 
     mean: float
@@ -46,15 +46,16 @@ class Difference:
     """An arm against the baseline, paired by seed.
 
     Attributes:
-        mean: Of arm - baseline, on test data; without these on validation data.
-        ci95: Student's paired interval, not corrected. None below 5 seeds or without spread.
-        ci95_examples: Bootstrap interval over seeds and test examples. None where examples have no
-            values of their own.
-        n: Pairs.
-        win_fraction: Of pairs in which the arm is better, ties counted half.
-        p_value: Of the paired t-test. None where `ci95` is.
-        p_holm: Corrected over the arms.
-        direction: 1 the arm helps, -1 it hurts, 0 not shown.
+        mean: Mean of arm - baseline on test data, or on validation data if there are no test data.
+        ci95: Student's paired interval, not corrected for the number of arms. None below 5 seeds or
+            without spread.
+        ci95_examples: Bootstrap interval over seeds and test examples. None if the metric has no
+            value per example.
+        n: Number of pairs.
+        win_fraction: Fraction of pairs in which the arm is better; a tie counts half.
+        p_value: P-value of the paired t-test. None if `ci95` is None.
+        p_holm: P-value corrected over the arms by Holm's method.
+        direction: 1 if the arm helps, -1 if it hurts, 0 if no difference is shown.
     """
 
     mean: float
@@ -69,7 +70,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Range:
-    """What was searched of one hyperparameter; both ends None where it is no number."""
+    """The searched range of a hyperparameter; both ends are None if it is not a number."""
 
     low: float | None
     high: float | None
@@ -81,8 +82,8 @@ class Best:
     """The chosen point of an arm.
 
     Attributes:
-        hyperparameters: With alpha and learning_rate, where there are any.
-        score: Of its trial in the search.
+        hyperparameters: Values by name, including alpha and learning_rate if the arm has them.
+        score: Score of its trial in the search.
     """
 
     trial_id: str
@@ -92,17 +93,18 @@ class Best:
 
 @dataclass(frozen=True)
 class ArmOutcome:
-    """What became of one arm.
+    """The results of one arm.
 
     Attributes:
-        name, title: As the user gave it, and for people.
-        rectifier: Its name in the table of rectifiers; None for a layer of the user's own.
-        color: For plots.
-        space: What was searched, by hyperparameter.
-        best: None if every trial failed, or none has ended yet.
-        validation, test: Of the final retrainings.
-        dead_fraction, inactive_fraction: Of all units of the final retrainings, on validation data.
-        epoch_seconds: Median over the final retrainings.
+        name, title: Name as the user gave it, and the title that people read.
+        rectifier: Name in the table of rectifiers; None for your own layer.
+        color: Color in the plots.
+        space: Searched ranges, by hyperparameter.
+        best: The chosen point; None if every trial failed, or none has ended yet.
+        validation, test: Summaries of the final retrainings.
+        dead_fraction, inactive_fraction: Fractions of all units in the final retrainings, on
+            validation data.
+        epoch_seconds: Seconds of an epoch, median over the final retrainings.
         failure: Why the arm has no result; empty if it has one.
     """
 
@@ -125,39 +127,39 @@ class Rows(list):
     """Rows of a table, in order."""
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame`, a column a field. Needs pandas."""
+        """A `pandas.DataFrame` with one column per field. Needs pandas."""
         import pandas
 
         return pandas.DataFrame(self.to_dicts())
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """The rows as dicts, hyperparameters and metrics as columns of their own."""
+        """The rows as dicts; each hyperparameter and metric has its own key."""
         return [flatten_row(row) for row in self]
 
 
 @dataclass(frozen=True, repr=False)
 class Outcome:
-    """What came out of a study.
+    """The results of a study.
 
     Attributes:
         directory: The run folder.
-        title: What was studied, for people, such as "MNIST".
-        metric: What was optimized.
-        data_source: Where the data come from, for people.
-        warning: What must not be overlooked; empty if there is nothing.
-        notes: What else the run has to say, a sentence each.
-        verdict: What to do, in a sentence or a few.
-        recommended: Name of the arm that the verdict recommends; its model is best.keras. None if
-            no arm has a result.
+        title: Title of the study, such as "MNIST".
+        metric: The metric that was optimized.
+        data_source: Where the data come from, in words.
+        warning: The most important warning; empty if there is none.
+        notes: Further notes of the run, one sentence each.
+        verdict: The recommendation, in one or a few sentences.
+        recommended: Name of the recommended arm, whose model is best.keras. None if no arm has a
+            result.
         is_finished: Whether every retraining has ended.
-        arms: By name, the baseline first.
-        differences: By arm, without the baseline, where both have results.
+        arms: Results by name of the arm, the baseline first.
+        differences: By arm, if the arm and the baseline have results; without the baseline itself.
         trials, epochs, retrainings, dead_units: Rows of the tables.
         has_test: Whether there were test data; without them differences are on validation data.
         n_test_looks: How often results on the test data have been looked at.
-        seconds: Of all trainings together.
-        settings: How the study was made, as study.json has it, for people.
-        environment: Machine and versions, as environment.json has them.
+        seconds: Total seconds of all trainings.
+        settings: Settings of the study, from study.json.
+        environment: Machine and versions, from environment.json.
     """
 
     directory: Path
@@ -190,7 +192,7 @@ class Outcome:
         )
 
     def of_chosen_points(self) -> "Outcome":
-        """The same without final retrainings of points that were chosen before others came in."""
+        """The outcome without final retrainings of points that are no longer the chosen ones."""
         chosen = {name: arm.best.trial_id for name, arm in self.arms.items() if arm.best}
 
         def is_current(row: Any) -> bool:
@@ -206,26 +208,26 @@ class Outcome:
 
     @property
     def page(self) -> Path:
-        """The page, report.html."""
+        """Path of the page, report.html."""
         return self.directory / "report.html"
 
     @property
     def best_keras(self) -> Path:
-        """The model of the arm that is recommended."""
+        """Path of the recommended arm's model, best.keras."""
         return self.directory / "best.keras"
 
     def best_model(self, custom_objects: dict[str, Any] | None = None) -> Any:
-        """The model of the arm that is recommended, from best.keras. It is not compiled."""
+        """Loads the recommended arm's model from best.keras. It is not compiled."""
         from keras_leaky.saving import load_model
 
         return load_model(self.best_keras, custom_objects=custom_objects)
 
     def to_optuna(self, storage: Any = None) -> "optuna.Study":
-        """All trials as one study of Optuna, such as for optuna-dashboard.
+        """All trials as one Optuna study, for example for optuna-dashboard.
 
         Args:
-            storage: As `optuna.create_study` takes it, such as "sqlite:///study.db". None keeps
-                the study in memory.
+            storage: Storage for `optuna.create_study`, such as "sqlite:///study.db". None keeps the
+                study in memory.
 
         Raises:
             InputError: Optuna is not installed, or the storage holds a study of this name.

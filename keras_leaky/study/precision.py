@@ -1,4 +1,4 @@
-"""What `--precision auto` stands for on this machine and for this net."""
+"""The choice of `--precision auto` for this machine and this net."""
 
 import time
 from collections.abc import Callable
@@ -28,13 +28,13 @@ def choose_precision(
 ) -> tuple[str, str]:
     """The precision to train in, and the reason, for a person.
 
-    Where it is open, mixed_bfloat16 is taken if the processor or an accelerator multiplies it
-    natively and a short training of the baseline is clearly faster with it.
+    For "auto", mixed_bfloat16 is chosen if the processor or an accelerator multiplies it natively
+    and a short training of the baseline is clearly faster with it.
 
     Args:
         asked: A name of a Keras dtype policy, or "auto".
         make_build: From a precision to `build(hp, rectifier)`.
-        x, y: Of training; the first few are used.
+        x, y: Training data; only the first few examples are used.
         is_remote: Whether other machines train.
     """
     if asked != "auto":
@@ -54,7 +54,7 @@ def choose_precision(
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether there may be a GPU or TPU, or is a processor with AMX or AVX-512 for bfloat16."""
+    """Whether there may be a GPU or TPU, or a processor with AMX or AVX-512 for bfloat16."""
     if keras.backend.backend() == "torch":  # Keras lists no devices there: the measurement decides
         return True
     if any(not device.lower().startswith("cpu") for device in keras.distribution.list_devices()):

@@ -12,17 +12,17 @@ class TrialRow:
     """A trial of a search; with successive halving a point of it.
 
     Attributes:
-        status: COMPLETED; STOPPED, which successive halving did not train in full; DIVERGED, where
-            the loss or the objective was not finite; or FAILED.
-        alpha: That was tried, or that the arm fixes; None where the rectifier has none.
-        hyperparameters: All others by name.
-        seed: Of the weights and the order of the data.
-        score: Of the objective at the best epoch, mean of the executions. None without one.
-        best_epoch: From 1.
-        epochs: Epochs that were trained, of all executions.
-        reason: Why there is no score, or what else is to be known.
-        training_fraction: Of the steps that `fit` was asked for, in (0, 1]; None unless the tuner
-            is successive halving.
+        status: COMPLETED; STOPPED if successive halving did not train it in full; DIVERGED if the
+            loss or the objective was not finite; or FAILED.
+        alpha: Alpha that was tried, or the fixed alpha of the arm; None if the rectifier has none.
+        hyperparameters: All other hyperparameters, by name.
+        seed: Seed of the weights and the order of the data.
+        score: Objective at the best epoch, mean over the executions; None if there is none.
+        best_epoch: Counted from 1.
+        epochs: Trained epochs of all executions.
+        reason: Why there is no score, or another remark.
+        training_fraction: Fraction in (0, 1] of the steps that `fit` was asked for; None unless the
+            tuner is successive halving.
     """
 
     arm: str
@@ -45,7 +45,7 @@ class EpochRow:
     """One epoch of one training.
 
     Attributes:
-        epoch: From 1.
+        epoch: Counted from 1.
         metrics: Value of each metric by the name that `fit` logs.
     """
 
@@ -63,12 +63,12 @@ class RetrainingRow:
 
     Attributes:
         val_score: Objective at the best epoch; None if the training diverged at once.
-        test_score: Of a final retraining at its best epoch; None for finalists, and without test
-            data.
-        best_epoch: From 1.
+        test_score: Test score of a final retraining at its best epoch; None for finalists, and
+            without test data.
+        best_epoch: Counted from 1.
         reason: Why the training ended early; empty if it did not.
-        test_examples: The metric of every test example, in order, where it is a mean of such; else
-            None. In memory and in the record, not in retrainings.csv.
+        test_examples: The metric of every test example, in order; None if the metric is not their
+            mean. Kept in memory and in the record, not in retrainings.csv.
     """
 
     arm: str
@@ -89,8 +89,8 @@ class DeadUnitRow:
 
     Attributes:
         kind: Name of the activation.
-        n_samples: Validation examples that were looked at.
-        active_fraction: Of every unit.
+        n_samples: Number of validation examples that were used.
+        active_fraction: Active fraction of every unit.
     """
 
     arm: str

@@ -1,4 +1,4 @@
-"""Reaching a Dask scheduler that the user has started, and not giving the run away to others."""
+"""Connecting to a Dask scheduler that the user has started, safely."""
 
 import ipaddress
 import logging
@@ -27,12 +27,12 @@ def check_scheduler(flags: "StudyFlags") -> None:
         for name in ("insecure", "tls_ca_file", "tls_cert", "tls_key"):
             if getattr(flags, name):
                 flag = "--" + name.replace("_", "-")
-                raise InputError(
-                    f"`{flag}` goes with `--scheduler ADDRESS`. Received: {flag} alone"
-                )
+                raise InputError(f"`{flag}` needs `--scheduler ADDRESS`. Received: {flag} alone")
         return
     if flags.workers not in ("auto", 0):
-        raise InputError("`--workers` starts workers here and `--scheduler` uses others: give one")
+        raise InputError(
+            "`--workers` starts workers here and `--scheduler` uses other workers: give one of them"
+        )
     protocol, host = _split(address)
     if protocol == "tls":
         for path in tls:
@@ -42,20 +42,19 @@ def check_scheduler(flags: "StudyFlags") -> None:
         return
     if any(tls):
         raise InputError(
-            "`--tls-ca-file`, `--tls-cert` and `--tls-key` go with an address that begins with "
+            "`--tls-ca-file`, `--tls-cert` and `--tls-key` need an address that begins with "
             f"tls://. Received: --scheduler {address}"
         )
     if not flags.insecure and not _is_loopback(host):
         raise InputError(
             f"`--scheduler` must begin with tls:// unless it is on this machine: over {address} "
-            "anybody on the way can run code on every worker and on this machine. Set up "
-            "certificates (docs/guides/cluster.md), or give `--insecure` in a network that you "
-            "trust."
+            "anybody in between can run code on every worker and on this machine. Set up "
+            "certificates (docs/guides/cluster.md), or give `--insecure` if you trust the network."
         )
 
 
 def connect(flags: "StudyFlags") -> Any:
-    """A Dask client of the scheduler. TLS takes Dask's configuration where no flag is given.
+    """A Dask client of the scheduler. TLS uses Dask's configuration if no flag is given.
 
     Raises:
         InputError: It cannot be reached, or one side refuses the other's certificate.
@@ -70,8 +69,8 @@ def connect(flags: "StudyFlags") -> Any:
         return Client(flags.scheduler, security=security, timeout=_SECONDS_TO_CONNECT)
     except (OSError, TimeoutError) as error:  # ssl's errors are OSErrors
         raise InputError(
-            f"No Dask scheduler answers at {flags.scheduler}: {error}. Is it running, and with "
-            "the same kind of address and certificates?"
+            f"No Dask scheduler answers at {flags.scheduler}: {error}. Check that it is running, "
+            "with the same kind of address and the same certificates."
         ) from error
 
 
@@ -89,15 +88,16 @@ def _security(flags: "StudyFlags") -> Any:
     if not (security.tls_ca_file and security.tls_client_cert):
         raise InputError(
             "A tls:// address needs `--tls-ca-file`, `--tls-cert` and `--tls-key`, or the same "
-            "in Dask's configuration; docs/guides/cluster.md shows how to make them."
+            "settings in Dask's configuration; docs/guides/cluster.md shows how to make "
+            "certificates."
         )
     try:
         security.get_connection_args("client")
     except OSError as error:  # ssl's errors are OSErrors
         received = security.tls_ca_file, security.tls_client_cert, security.tls_client_key
         raise InputError(
-            "`--tls-ca-file`, `--tls-cert` and `--tls-key` must be certificates and the key of the "
-            f"second, in PEM. Received: {', '.join(map(str, received))} ({error})"
+            "`--tls-ca-file`, `--tls-cert` and `--tls-key` must be two certificates and the key "
+            f"of the second one, in PEM format. Received: {', '.join(map(str, received))} ({error})"
         ) from error
     return security
 

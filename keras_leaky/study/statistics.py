@@ -1,4 +1,4 @@
-"""Means, intervals and comparisons: what several seeds allow to be said.
+"""Means, intervals and comparisons of results from several seeds.
 
 SciPy and statsmodels do the statistics. The bootstrap over seeds and examples is our own, because
 neither of them resamples two axes at once.
@@ -17,17 +17,17 @@ from keras_leaky.study.rows import RetrainingRow
 __all__ = ["MIN_SEEDS", "compare", "correct", "summarize"]
 
 LEVEL = 0.05
-MIN_SEEDS = 5  # fewer have no interval: Student's is so wide that it only confuses
+MIN_SEEDS = 5  # fewer give no interval: Student's is then so wide that it only confuses
 N_RESAMPLES = 9_999
 
 # Metrics are float32: two equal differences of them differ by the rounding of the values.
 ROUNDING = 5e-7
 _MAX_DRAWS = 20_000_000  # of one bootstrap, less than a second
-_DRAWS_AT_ONCE = 4_000_000  # what is in memory
+_DRAWS_AT_ONCE = 4_000_000  # kept in memory
 
 
 def summarize(values: Sequence[float], is_fraction: bool) -> Summary:
-    """Summarizes one value a seed.
+    """Summarizes one value per seed.
 
     Args:
         values: At least one.
@@ -65,8 +65,8 @@ def compare_arms(
         has_test: Whether test scores are compared; else validation scores are.
 
     Returns:
-        The differences, corrected for the number of arms. Arms are left out that have no seed with
-        a score in both.
+        The differences, corrected for the number of arms. An arm is left out if it shares no scored
+        seed with the baseline.
     """
     rows: dict[str, dict[int, RetrainingRow]] = {}
     for row in retrainings:
@@ -95,13 +95,13 @@ def compare(
 ) -> Difference:
     """Compares an arm with the baseline; the i-th values of both come from the same seed.
 
-    A pair in which a value is missing or not finite, because that training diverged, is left out:
-    `n` counts the pairs that remain.
+    A pair is left out if a value is missing or not finite, because that training diverged. `n`
+    counts the remaining pairs.
 
     Args:
-        ours, baseline: One value a seed.
-        ours_examples, baseline_examples: The metric of every test example, one row a seed. None as
-            a whole, or as the row of a seed, if examples have no values of their own.
+        ours, baseline: One value per seed.
+        ours_examples, baseline_examples: The metric of every test example, one row per seed. None,
+            or None as the row of a seed, if the metric has no value per example.
         direction: "max" or "min", the better side of the metric.
 
     Returns:
@@ -148,7 +148,7 @@ def correct(differences: Mapping[str, Difference], metric: Metric) -> dict[str, 
     """Fills `p_holm` and `direction` of the differences of all arms.
 
     Holm's correction: the probability that any arm without an effect gets a `p_holm` below a level
-    is at most that level. An arm that could not be tested counts as one with p = 1.
+    is at most that level. An arm that could not be tested counts with p = 1.
 
     An arm helps or hurts if `p_holm` is below 0.05, and both intervals lie on one side of 0.
     """
@@ -168,7 +168,7 @@ def correct(differences: Mapping[str, Difference], metric: Metric) -> dict[str, 
 
 
 def is_finite(value: float | None) -> bool:
-    """Whether there is a number that can be averaged."""
+    """Whether a value is a number that can be averaged."""
     return value is not None and math.isfinite(value)
 
 
@@ -195,7 +195,7 @@ def _side(difference: Difference) -> int:
 def _example_differences(
     ours: Any, baseline: Any, kept: Sequence[int], n_seeds: int
 ) -> np.ndarray | None:
-    """Differences of shape (seeds, examples), or None if an example has no value of its own."""
+    """Differences of shape (seeds, examples), or None if an example has no value."""
     if ours is None or baseline is None:
         return None
     if len(ours) != n_seeds or len(baseline) != n_seeds:
@@ -222,8 +222,8 @@ def _bootstrap_interval(differences: np.ndarray) -> tuple[float, float]:
     """Percentile interval of the mean over resampled seeds and resampled examples.
 
     All seeds are tested on the same examples, so that both are drawn at random: rows and columns
-    are resampled independently. Such an interval is rather too wide than too narrow in what it
-    says of the examples.
+    are resampled independently. For the examples, such an interval tends to be too wide rather than
+    too narrow.
 
     References:
         Owen, 2007, "The pigeonhole bootstrap".

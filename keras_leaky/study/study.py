@@ -1,4 +1,4 @@
-"""A study: every rectifier searched under one budget, the winners retrained, tested once."""
+"""A study: searches all rectifiers under one budget, retrains the winners, tests them once."""
 
 import dataclasses
 import os
@@ -36,13 +36,13 @@ from keras_leaky.tuning._lanes.workplace import Workplace
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What a study is about, for people and for resumes.
+    """Title, data source and options of a study.
 
     Attributes:
-        title: Of the page, such as "MNIST".
+        title: Title of the page, such as "MNIST".
         data_source: Where the data come from.
-        warning: Said loudly, such as that the data are not those that were asked for.
-        options: What a command line was given, as JSON keeps it; `--config` reads it.
+        warning: Shown prominently, for example if other data than the requested ones were used.
+        options: Flags of a command line, as JSON values; `--config` reads them.
     """
 
     title: str = ""
@@ -53,13 +53,13 @@ class About:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run will do. `str(plan)` is a table.
+    """The plan of a run. `str(plan)` is a table.
 
     Attributes:
-        rows: A dict an arm: arm, searched, trials, epochs.
-        n_trainings: Trials, finalists and final retrainings, each of all executions.
-        n_epochs: Of all of them; a short training counts by its steps.
-        notes: What is to be known about the data.
+        rows: One dict per arm: arm, searched, trials, epochs.
+        n_trainings: Number of trials, finalists and final retrainings, all executions counted.
+        n_epochs: Epochs of all trainings; a short training counts by its steps.
+        notes: Notes about the data.
     """
 
     rows: list[dict[str, str]]
@@ -79,44 +79,46 @@ class Plan:
 
 
 class Study:
-    """Searches alpha and learning rate for every rectifier, and tells which one helps.
+    """Searches alpha and learning rate for every rectifier, and says which one helps.
 
     Every arm is searched under the same budget, with the same learning rates, the same initial
-    draws of the weights and the same order of the data. The best points are trained again with
-    other seeds; the one chosen by these is trained `seeds` times and tested once each. What comes
-    out is a folder with tables, a page, the best model and a verdict.
+    draws of the weights and the same order of the data. The best points are retrained with other
+    seeds, and one of them is chosen. The chosen point is trained `seeds` times, and each of these
+    trainings is tested once. The run folder then holds tables, a page, the best model and a
+    verdict.
 
-    A directory that holds this study is resumed by `run`: finished trainings are kept. More trials,
-    seeds or arms may be asked for; anything else that changes is refused.
+    If the directory holds this study already, `run` resumes it: finished trainings are kept. You
+    may ask for more trials, seeds or arms. Any other change is refused.
 
     Args:
         build: Function `(hp, rectifier)` that returns a compiled model: KerasTuner's `build(hp)`,
-            which makes its activations by `rectifier()`. It must ask for
-            `hp.Float("learning_rate", ...)`. Whatever else it asks `hp` for is searched too.
-            `rectifier.initializer()` fits the layers in front, and `rectifier.alpha` is the number
-            that is tried.
-        arms: Names such as "leaky_relu" (searches alpha), "leaky_relu=0.1" (does not), or `Arm`s.
-            ReLU is the baseline of every study, whether it is named or not.
-        objective: Metric that `fit` logs, on validation data: "val_accuracy", "val_mae", ... Or a
-            `keras_tuner.Objective`, where the name does not tell the direction.
-        tuner: "halving" (points spread evenly, the same rates in all arms, trained with few steps;
-            the best third of them with three times as many, and so on, at least 5 in full),
-            "random" (all in full), "bayesian", "hyperband" or "grid"; or a function that returns a
-            `keras_tuner.Oracle`, called with `objective`, `max_trials` and `seed`. Where "halving"
-            would save less than a quarter of the time, as in trainings of a second, all points are
-            trained in full.
+            with activations made by `rectifier()`. It must ask for `hp.Float("learning_rate",
+            ...)`. All other hyperparameters that it asks for are searched too.
+            `rectifier.initializer()` initializes the layer in front, and `rectifier.alpha` is the
+            alpha being tried.
+        arms: Names such as "leaky_relu" (searches alpha) or "leaky_relu=0.1" (fixed alpha), or
+            `Arm`s. ReLU is the baseline of every study, whether it is named or not.
+        objective: Metric that `fit` logs, on validation data: "val_accuracy", "val_mae", ... Use a
+            `keras_tuner.Objective` if the name does not tell the direction.
+        tuner: "halving", "random", "bayesian", "hyperband" or "grid"; or a function that returns a
+            `keras_tuner.Oracle`, called with `objective`, `max_trials` and `seed`. "halving"
+            spreads points evenly, with the same rates in all arms. It trains them with few steps,
+            then the best third with three times as many, and so on, at least 5 in full. If that
+            would save less than a quarter of the time, it trains all points in full, as "random"
+            does.
         trials: int >= 1, of each arm. Defaults to 20. Leave it out with "hyperband".
-        executions: int >= 1. Trainings of a trial, each with its own seed; the score is their mean.
-        finalists: int >= 1. So many of an arm's best points are trained again with 2 seeds before
-            one is chosen; 1 takes the best trial as it is.
+        executions: int >= 1. Trainings of each trial, each with its own seed. The score is their
+            mean.
+        finalists: int >= 1. Number of an arm's best points that are retrained with 2 seeds each
+            before one is chosen. 1 takes the best trial without retraining.
         seeds: int >= 1. Final retrainings of each arm. Fewer than 5 give no intervals.
-        seed: int in [0, 2**32). Everything random derives from it.
+        seed: int in [0, 2**32). Everything random follows from it.
         directory: The run folder.
-        overwrite: Whether to delete a study that is there.
-        about: `About`, for the page.
+        overwrite: Whether to delete a study that the directory holds.
+        about: `About`: title and data source for the page.
 
     Raises:
-        InputError: If an argument is out of range, or the directory holds something else.
+        InputError: If an argument is out of range, or the directory holds other files.
 
     Example:
 
@@ -164,8 +166,8 @@ class Study:
     ) -> None:
         if not callable(build) or isinstance(build, keras.Model):
             raise InputError(
-                "`build` must be a function (hp, rectifier) that returns a compiled model; for a "
-                f"model as it is use Study.from_model. Received: build={build!r}"
+                "`build` must be a function (hp, rectifier) that returns a compiled model. For a "
+                f"finished model, use Study.from_model. Received: build={build!r}"
             )
         self.build, self.arms = build, read_arms(arms)
         self.objective = _read_objective(objective)
@@ -183,7 +185,7 @@ class Study:
             os.fspath(directory).encode()
         except (TypeError, UnicodeEncodeError) as error:
             raise InputError(
-                f"`directory` must be a path that UTF-8 can write. Received: {directory!r}"
+                f"`directory` must be a path in UTF-8. Received: {directory!r}"
             ) from error
         self.directory = Path(os.path.expanduser(directory))
         self.about = about or About()
@@ -202,18 +204,18 @@ class Study:
         learning_rate_range: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> "Study":
-        """A study of a compiled Keras model as it is.
+        """A study of a finished, compiled Keras model.
 
-        The baseline is the model with its own activations. Each arm has its rectifier in the place
-        of every ReLU, and of every ReLU6 too, whose cap is then gone.
+        The baseline is the model with its own activations. Each arm replaces every ReLU and ReLU6
+        by its rectifier. The cap of a ReLU6 is then gone.
 
         Args:
             model: Built and compiled `keras.Sequential` or functional model. It is not changed.
             weights: "draw": each training starts from new weights, by the model's own initializers.
-                Frozen layers, and layers that were adapted, keep theirs. "keep": each starts from
-                the weights that the model has, as for transfer learning.
-            learning_rate_range: `(low, high)`. Defaults to a thirtieth of the compiled rate to 30
-                times that. A schedule is scaled so that its highest rate is the one tried.
+                Frozen and adapted layers keep their weights. "keep": each training starts from the
+                model's weights, as for transfer learning.
+            learning_rate_range: `(low, high)`. Defaults to 1/30 to 30 times the compiled rate. A
+                schedule is scaled so that its highest rate is the rate being tried.
             **kwargs: As for `Study`.
 
         Raises:
@@ -230,15 +232,15 @@ class Study:
 
     @property
     def is_resumed(self) -> bool:
-        """Whether the directory holds a study that `run` goes on with."""
+        """Whether the directory holds a study that `run` resumes."""
         return self.folder.holds_study and not self.overwrite
 
     def build_model(self, arm: str, hyperparameters: Mapping[str, Any]) -> keras.Model:
-        """A new compiled model of an arm, such as to train the chosen point on all of the data.
+        """A new compiled model of an arm, for example to train the chosen point on all data.
 
         Args:
             arm: Name of the arm, "relu" for the baseline.
-            hyperparameters: Such as `outcome.arms[arm].best.hyperparameters`.
+            hyperparameters: Values by name, such as `outcome.arms[arm].best.hyperparameters`.
 
         Raises:
             InputError: If the study has no such arm.
@@ -251,7 +253,7 @@ class Study:
         return ArmModel(self.build, found[arm]).build_point(dict(hyperparameters))
 
     def plan(self, x: Any, y: Any = None, **kwargs: Any) -> Plan:
-        """Checks everything that `run` checks, and trains and writes nothing.
+        """Checks everything that `run` checks, without training or writing.
 
         Args:
             x: As for `run`.
@@ -288,30 +290,32 @@ class Study:
         verbose: int = 1,
         **fit_kwargs: Any,
     ) -> Outcome:
-        """Runs the study, or what is left of it.
+        """Runs the study, or the rest of it.
 
-        Interrupt it at any time: what has finished is kept, and `run` goes on from there.
+        You can interrupt it at any time. Finished trainings are kept, and the next `run` resumes
+        the study.
 
         Args:
             x: As for `keras.Model.fit`: arrays, `tf.data`, PyDataset, several inputs.
-            y: As for `keras.Model.fit`; left out where `x` holds it.
-            workers: So many processes of one thread on this machine; 0 trains in this process.
-                "auto" estimates the time from the net and the data, starts a process a core where
-                that pays, and says so. A study that is resumed keeps its choice.
-            client: `distributed.Client` of a Dask cluster, in the place of `workers`.
-            retries: int >= 0. How often a training is made again whose worker was lost.
-            trial_timeout: Seconds after which a worker is taken for hung, or None.
-            max_seconds: No trial begins after that, less the time that the retrainings will take.
-                All arms get the same number of trials. None: every trial is made.
+            y: As for `keras.Model.fit`; leave it out if `x` holds it.
+            workers: Number of processes of one thread each on this machine; 0 trains in this
+                process. "auto" estimates the time from the net and the data, starts one process per
+                core if that pays, and says so. A resumed study keeps its choice.
+            client: `distributed.Client` of a Dask cluster, instead of `workers`.
+            retries: int >= 0. How often a training is repeated after its worker was lost.
+            trial_timeout: Seconds after which a worker counts as hung, or None.
+            max_seconds: Time limit in seconds. Trials stop beginning early enough to leave time for
+                the retrainings. All arms get the same number of trials. None runs every trial.
             verbose: 1 for a progress display and the verdict, 0 for silence.
-            **fit_kwargs: As for `keras.Model.fit`, `validation_data` or `validation_split` among
-                them, and `test_data`: `(x, y)` or a data set that is used once, at the end.
+            **fit_kwargs: Further arguments of `keras.Model.fit`, among them `validation_data` or
+                `validation_split`. Also `test_data`: `(x, y)` or a data set, which is used once, at
+                the end.
 
         Returns:
             `Outcome`.
 
         Raises:
-            InputError: If the data, `build` or an argument are wrong. Nothing was trained.
+            InputError: If the data, `build` or an argument is wrong. Nothing was trained.
             StudyFailedError: If no arm has a result.
         """
         [outcome] = run_together(
@@ -348,7 +352,7 @@ class Study:
         unknown = set(fit_kwargs) - _OF_FIT
         if unknown:
             raise InputError(
-                f"`run` must be given arguments of keras.Model.fit. Received: {sorted(unknown)[0]}"
+                f"`run` must get only arguments of keras.Model.fit. Received: {sorted(unknown)[0]}"
             )
         data = FitData(x, y, sample_weight, validation_data, validation_split, test_data)
         notes = [*self._notes, *check_data(data)]
@@ -375,7 +379,7 @@ class Study:
         )
 
     def _count_rungs(self, place: Workplace, probes: Mapping[str, Probe]) -> int:
-        """Of successive halving. A study that is resumed keeps its number."""
+        """The number of rungs of successive halving. A resumed study keeps its number."""
         if self.tuner != "halving":
             return 1
         if self.is_resumed:
@@ -394,7 +398,7 @@ class Study:
         fingerprint: Mapping[str, Any],
         notes: list[str],
     ) -> StudyContent:
-        """What study.json holds of a study that begins."""
+        """The content of study.json for a new study."""
         colors = color_arms(self.arms)
         arms = [
             StoredArm(
@@ -438,7 +442,7 @@ class Study:
         )
 
     def _settings(self) -> dict[str, Any]:
-        """How the study is made, as JSON keeps it."""
+        """The settings of the study, as JSON values."""
         tuner = self.tuner if isinstance(self.tuner, str) else _name_of(self.tuner)
         return {
             "arms": {str(arm.name): arm.describe() for arm in self.arms},
@@ -465,7 +469,7 @@ class Study:
                     f"{name}={now[name]} instead of {before[name]}"
                 )
             if name == "trials" and self.tuner == "grid" and now[name] != before[name]:
-                continue  # told below: the points of a grid move with their number
+                continue  # checked below: the points of a grid move with their number
             del before[name], now[name]
         now["arms"] = {k: now["arms"].get(k) for k in before["arms"]}  # more are allowed
         check_same(before, now, self.directory)
@@ -483,7 +487,7 @@ def _read_objective(objective: Any) -> keras_tuner.Objective:
             oracle = keras_tuner.oracles.RandomSearchOracle(objective=name, max_trials=1, seed=1)
         except ValueError as error:
             raise InputError(
-                "`objective` must be a keras_tuner.Objective(name, 'min' or 'max') where its name "
+                "`objective` must be a keras_tuner.Objective(name, 'min' or 'max') if its name "
                 f"does not tell the direction. Received: objective={name!r}"
             ) from error
         objective = oracle.objective

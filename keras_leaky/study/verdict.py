@@ -1,4 +1,4 @@
-"""The verdict: what to do, in a sentence or a few."""
+"""The verdict: the recommendation, in one or a few sentences."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,16 +21,16 @@ def recommend(
     is_finished: bool = True,
     chance: float | None = None,
 ) -> tuple[str, str | None]:
-    """Says what to do.
+    """Writes the verdict.
 
-    Recommended is, of the arms that help and that did not diverge more often than the baseline,
-    the one whose final retrainings score best on validation data; else the baseline; else, if the
-    baseline has no result, the arm that scores best.
+    It recommends the arm whose final retrainings score best on validation data, among the arms that
+    help and did not diverge more often than the baseline. If there is none, it recommends the
+    baseline. If the baseline has no result, it recommends the arm that scores best.
 
     Args:
         differences: Corrected for the number of arms.
         is_finished: Whether every retraining has ended.
-        chance: Score of a model that always names the most common class, where that is known.
+        chance: Score of a model that always names the most common class, if known.
 
     Returns:
         The verdict, and the name of the arm that it recommends, None if no arm has a result.
@@ -125,7 +125,7 @@ def _others(
     lost: Mapping[str, int],
     helping: Sequence[str],
 ) -> Iterable[str]:
-    """What became of the arms that are not recommended."""
+    """Sentences on the arms that are not recommended."""
     hurting = {name: d for name, d in differences.items() if d.direction < 0}
     open_ = {name: d for name, d in differences.items() if d.direction == 0 and d.ci95 is not None}
     diverging = [n for n, d in differences.items() if d.direction > 0 and n not in helping]
@@ -222,7 +222,7 @@ def _failures(arms: Iterable[ArmOutcome], retrainings: Sequence[RetrainingRow]) 
 
 
 def _budgets(arms: Mapping[str, ArmOutcome], trials: Sequence[TrialRow]) -> Iterable[str]:
-    """Says it where one arm had more trials than another."""
+    """Says so if one arm had more trials than another."""
     counts = {name: sum(row.arm == name for row in trials) for name in arms}
     least, most = min(counts, key=lambda a: counts[a]), max(counts, key=lambda a: counts[a])
     if counts[least] < counts[most]:

@@ -1,4 +1,4 @@
-"""How numbers, differences and lists are put into words, in the verdict and on the page."""
+"""Numbers, differences and lists in words, for the verdict and the page."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ def metric_title(metric: Metric) -> str:
 
 
 def capitalize(text: str) -> str:
-    """With a large first letter; the others stay as they are."""
+    """The text with a capital first letter; the other letters stay."""
     return text[:1].upper() + text[1:]
 
 
@@ -56,7 +56,7 @@ def format_interval(ci95: tuple[float, float], metric: Metric) -> str:
 
 @dataclass(frozen=True)
 class Words:
-    """How a metric is spoken of."""
+    """A metric, and its values, in words."""
 
     metric: Metric
     has_test: bool
@@ -70,7 +70,7 @@ class Words:
         return 100.0 if self.metric.is_fraction else 1.0
 
     def decimals(self, values: Sequence[float]) -> int:
-        """So many that half the width of an interval keeps one or two digits, a number two.
+        """Decimals that keep one or two digits of half an interval's width, and two of a number.
 
         The end of an interval that lies on one side of 0 does not become 0.
         """
@@ -104,7 +104,7 @@ class Words:
         return f"{text} (95 % interval {self.interval(difference.ci95)}, n = {difference.n})"
 
     def ruled_out(self, differences: Iterable[Difference]) -> str:
-        """What no interval allows, such as "gains above 0.08 points are ruled out"."""
+        """The values that no interval allows, such as "gains above 0.08 points are ruled out"."""
         intervals = [ci for d in differences for ci in (d.ci95, d.ci95_examples) if ci is not None]
         if self.metric.direction == "max":
             bound = max(high for _, high in intervals)
@@ -130,11 +130,11 @@ def _round_up(value: float) -> str:
 
 
 def alpha_title(arm: ArmOutcome) -> str:
-    """What alpha is in an arm, for people."""
+    """The name of alpha in an arm, such as "negative slope"."""
     known = arm.rectifier is not None and arm.rectifier in TABLE
     return (entry_of(arm.rectifier).alpha_title if known else "") or "alpha"
 
 
 def describe_fraction(fraction: float) -> str:
-    """Which part of the steps a training of successive halving has."""
+    """The fraction of the steps in a training of successive halving, in words."""
     return "in full" if fraction == 1 else f"with 1/{1 / fraction:.0f} of the steps"

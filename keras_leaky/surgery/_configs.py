@@ -1,4 +1,4 @@
-"""Reading and rewriting what `keras.saving.serialize_keras_object` returns."""
+"""Reading and rewriting the results of `keras.saving.serialize_keras_object`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ Change = Callable[[Any, str, Hosts], Any]
 
 
 def rewrite(node: Any, change: Change, key: str = "", hosts: Hosts = ()) -> Any:
-    """A copy of the serialized `node` with `change(part, key, hosts)` in the place of every part.
+    """A copy of the serialized `node`, with every part replaced by `change(part, key, hosts)`.
 
     `key` is the name of the argument that the part is given for, `hosts` are the serialized objects
     that it is in, outermost first. A part that `change` returns as it is gets searched further.

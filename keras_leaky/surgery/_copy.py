@@ -1,4 +1,4 @@
-"""A second model of the same layers, some of them changed."""
+"""Copying a model, with some of its layers changed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,11 +17,11 @@ ChangeAt = Callable[[Any, str, Hosts, Any, Sequence[Any]], Any]
 
 
 def check_graph(model: Any) -> None:
-    """Refuses what is no Sequential or functional model, or has no inputs yet."""
+    """Refuses a model that is not Sequential or functional, or has no inputs yet."""
     if not is_graph(model):
         raise ValueError(
-            "`model` must be a built Sequential or functional model and no subclass of them; "
-            "`keras.Model(model.inputs, model.outputs)` makes one of a subclass that has both. "
+            "`model` must be a built Sequential or functional model, not a subclass. For a "
+            "subclass with inputs and outputs, pass `keras.Model(model.inputs, model.outputs)`. "
             f"Received: model={model!r}"
         )
 
@@ -32,16 +32,15 @@ def copy_model(
     """`model` with every layer rebuilt from its config, as rewritten by `change`.
 
     Names, dtype policies and `trainable` are kept; a layer that is shared, even between nested
-    models, stays shared. Weights are kept, or drawn from `seed` by the model's initializers. Then
-    frozen layers keep theirs, and so do layers that were adapted. An activation that `change` has
-    put in the place of another takes over its state where the shapes are equal, and starts afresh
-    elsewhere.
+    models, stays shared. Weights are kept, or drawn from `seed` by the model's initializers. Frozen
+    and adapted layers then keep their weights. A replacement of an activation takes over its state
+    if the shapes are equal; otherwise it starts with new weights.
 
-    `change(part, key, hosts, operation, inputs)` is that of `rewrite`, with the operation of the
-    graph that the part is in, and what this gets there.
+    `change(part, key, hosts, operation, inputs)` is as for `rewrite`, with the operation of the
+    graph that holds the part, and the inputs of this operation.
 
-    Returns the copy, and the pairs (old, new) of its layers and operations, also those of graphs in
-    it. An old one that was split up is in several.
+    Returns the copy, and the pairs (old, new) of its layers and operations, also in inner graphs.
+    An old layer that was split up is in several pairs.
     """
     copier = _Copier(model, change, seed)
     with own_draws(seed):
@@ -76,7 +75,7 @@ class _Copier:
                 new = _OneAUse(lambda inputs: self._copy_operation(operation, inputs, True))
             else:
                 new = self._copy_operation(operation)
-            self._copies[id(operation)] = operation, new  # while it lives, its id is its own
+            self._copies[id(operation)] = operation, new  # its id is unique while it lives
         return self._copies[id(operation)][1]
 
     def _copy_graph(self, model: Any) -> Any:
@@ -150,7 +149,7 @@ class _Copier:
 
 
 class _OneAUse:
-    """Stands for a shared layer of which every use gets a copy of its own."""
+    """Stands for a shared layer of which every use gets its own copy."""
 
     def __init__(self, layer_for: Callable[[list[Any]], Any]) -> None:
         self.layer_for = layer_for
@@ -178,13 +177,13 @@ def _serialize(operation: Any) -> Any:
     except (NotImplementedError, TypeError) as error:
         raise no_copy(operation, error) from error
     if isinstance(operation, keras.layers.Lambda):
-        # What Python code refers to does not outlive its serialization.
+        # Objects that Python code refers to do not survive serialization.
         node["config"]["function"] = keras.saving.serialize_keras_object(keras.activations.linear)
     return node
 
 
 def _remake(operation: Any, node: dict[str, Any]) -> Any:
-    """What the serialized `node` describes, for the place of `operation`."""
+    """The object that the serialized `node` describes, to replace `operation`."""
     kind = type(operation)
     node = {name: part for name, part in node.items() if name != "build_config"}
     try:
@@ -199,7 +198,7 @@ def _remake(operation: Any, node: dict[str, Any]) -> Any:
 
 
 def _without_compilation(node: Any) -> Any:
-    """`node` less how nested models were compiled, and sure to hold no lambda."""
+    """`node` without the compile configs of nested models; refuses lambdas."""
 
     def change(part: Any, key: str, hosts: Hosts) -> Any:
         if key == "compile_config":

@@ -11,7 +11,7 @@ from keras_leaky.surgery._configs import Hosts, rewrite
 
 
 def new_seeds(node: Any, seed: int) -> Any:
-    """A serialized layer whose initializers have other seeds where they have ints.
+    """A serialized layer with other int seeds in its initializers.
 
     Equal seeds stay equal, and others different. An initializer without a seed takes one from
     Python's generator when it is made, so that it stays without.
@@ -44,7 +44,7 @@ def own_draws(seed: int | None) -> Iterator[None]:
 
 
 def seed_draws(seed: int | None, name: str) -> None:
-    """Makes what is drawn for a layer depend on its name and not on the layers before it.
+    """Makes the draws of a layer depend on its name and not on the layers before it.
 
     Keras takes all seeds that it is not given from Python's generator.
     """

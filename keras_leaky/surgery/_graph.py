@@ -1,4 +1,4 @@
-"""Where the layers of a model stand in its graph."""
+"""The places of a model's layers in its graph."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
@@ -14,7 +14,7 @@ _MOVE = ("Reshape", "Permute", "Transpose", "Moveaxis", "Swapaxes", "RepeatVecto
 
 
 def is_graph(model: Any) -> bool:
-    """Whether `model` is a Sequential or functional one with known inputs, and no subclass.
+    """Whether `model` is Sequential or functional with known inputs, and not a subclass.
 
     A subclass may compute something else in its `call`.
     """
@@ -53,7 +53,7 @@ def inputs_of(x: Any) -> list[Any]:
 
 
 class ChannelAxes:
-    """Which axes hold the channels in a model.
+    """The axes of the channels in a model.
 
     Attributes:
         is_mixed: Whether layers of the model say that channels come first and others that they come
@@ -70,7 +70,7 @@ class ChannelAxes:
     def axis_of(self, x: Any) -> int | None:
         """The axis of the channels in a symbolic tensor, counted from the front.
 
-        None where it cannot be told.
+        None if it is unknown.
         """
         if id(x) not in self._found:
             self._found[id(x)] = x, self._find(x)  # while `x` lives, its id is its own
@@ -108,7 +108,7 @@ def _says(layer: Any) -> Literal["first", "last"] | None:
 
 
 def layers_in_front(x: Any, stop: Callable[[Any], bool]) -> list[Any]:
-    """The layers with a kernel whose outputs `x` is made of, with none of `stop` in between.
+    """The layers with a kernel from whose outputs `x` is computed, without a `stop` in between.
 
     Args:
         x: Symbolic tensor.
@@ -131,7 +131,7 @@ def layers_in_front(x: Any, stop: Callable[[Any], bool]) -> list[Any]:
 
 
 def kernel_of(layer: Any) -> str | None:
-    """The argument that initializes the kernel which a layer applies last, None if it has none."""
+    """The argument that initializes the kernel which a layer applies last; None if it has none."""
     names = ("pointwise_initializer", "depthwise_initializer", "kernel_initializer")
     if isinstance(layer, keras.layers.RNN):
         return None

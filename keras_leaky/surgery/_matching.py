@@ -18,7 +18,7 @@ Direction = Literal["forward", "backward"]
 
 
 class Pattern(Protocol):
-    """What replaces an activation."""
+    """The replacement of an activation."""
 
     layer: Any
 
@@ -28,7 +28,7 @@ class Matching:
 
     Args:
         model: Built Sequential or functional model.
-        patterns: Dict from the names of activations to what replaces them, each with its `layer`.
+        patterns: Dict from the names of activations to their replacements, each with its `layer`.
     """
 
     def __init__(self, model: Any, patterns: Mapping[str, Pattern]) -> None:
@@ -56,12 +56,12 @@ class Matching:
                 self._left.append(layer.name)
 
     def match(self, node: Any, layer: Any) -> Any:
-        """The initializer `node` of the kernel of `layer`, with the gain of what is behind it."""
+        """The kernel initializer `node` of `layer`, with the gain of the activation behind it."""
         changes = self._behind.get(id(layer), [])
         found = [match_initializer(node, old, new) for old, new in changes]
         if any(other != found[0] for other in found):
             raise ValueError(
-                f'`initializers` may be "match" only where a layer has one activation behind it. '
+                f'`initializers` may be "match" only if each layer has one activation behind it. '
                 f"Received: layer {layer.name!r} with several, whose gains differ"
             )
         if found and found[0] is None:
@@ -72,9 +72,9 @@ class Matching:
         """Says which initializers have no gain to change."""
         if self._left:
             warnings.warn(
-                f"Initializers of {', '.join(dict.fromkeys(map(repr, self._left)))} are left as "
-                "they are: those of kernels that are a VarianceScaling or Orthogonal are matched, "
-                "of layers that stand in the model itself or in a model in it",
+                f"Initializers of {', '.join(dict.fromkeys(map(repr, self._left)))} are not "
+                "changed. Only a VarianceScaling or Orthogonal of a kernel can be matched, in "
+                "layers of the model itself or of a nested model",
                 stacklevel=3,
             )
 
@@ -87,7 +87,7 @@ def _is_activated(operation: Any) -> bool:
 
 
 def gain_ratio(old: Any, new: Any, direction: Direction) -> float:
-    """By how much a kernel grows if the activation `new` comes in the place of `old`.
+    """The factor on a kernel if the activation `new` replaces `old`.
 
     Both are layers, operations or functions.
     """
@@ -99,12 +99,12 @@ def _gain_of(thing: Any, direction: Direction) -> float:
         thing = thing.activation
     name: Any = activation_name(thing)
     if name == "relu6":
-        name = "relu"  # pre-activations of variance 1 are as good as never above 6
+        name = "relu"  # pre-activations of variance 1 are almost never above 6
     if name not in TABLE:
         *names, last = ["relu", "relu6", *list(TABLE)[1:]]
         raise ValueError(
-            '`initializers` may be "match" only where the gains of the activation and of what '
-            f"replaces it are known: those of {', '.join(names)} and {last}. "
+            '`initializers` may be "match" only if the gains of the activation and its replacement '
+            f"are known. Known are the gains of {', '.join(names)} and {last}. "
             f"Received: {name or repr(thing)}"
         )
     return gain(name, _alpha_of(thing, name), direction)

@@ -1,4 +1,4 @@
-"""What a copy of a layer takes over: weights, statistics, vocabularies."""
+"""The state that a copy of a layer takes over: weights, statistics, vocabularies."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -28,8 +28,8 @@ _ACTIVATION_LAST = (
 
 def no_copy(operation: Any, error: object) -> ValueError:
     return ValueError(
-        f"Layer {operation.name!r} of class {type(operation).__name__} cannot be made anew from "
-        f"its config: {error}"
+        f"Layer {operation.name!r} of class {type(operation).__name__} cannot be rebuilt from its "
+        f"config: {error}"
     )
 
 
@@ -62,18 +62,18 @@ def build_activations(layer: Any) -> None:
             continue  # no weights
         if part is not layer or not isinstance(layer, _ACTIVATION_LAST):
             raise ValueError(
-                f"The `activation` of layer {part.name!r} of class {type(part).__name__} must be "
-                "one without weights: only that of a Dense or convolution of the model itself may "
-                f"have some. Received: activation={activation!r}"
+                f"The `activation` of layer {part.name!r} of class {type(part).__name__} must have "
+                "no weights: only a Dense or convolution of the model itself may have an "
+                f"activation with weights. Received: activation={activation!r}"
             )
         output: Any = layer.output
         activation.build(output.shape)
 
 
 def copy_state(old: Any, new: Any, is_drawn: bool, twins: dict[int, Any]) -> None:
-    """Copies all that `old` would save: weights, statistics, vocabularies.
+    """Copies the state that `old` would save: weights, statistics, vocabularies.
 
-    If weights are drawn, only that of parts that are frozen or were adapted.
+    If weights are drawn, only the state of frozen and adapted parts is copied.
 
     Args:
         twins: Dict from the id of every part of old layers to its copy, which this adds to.
@@ -86,14 +86,15 @@ def copy_state(old: Any, new: Any, is_drawn: bool, twins: dict[int, Any]) -> Non
                     raise ValueError(
                         f"Layer {part.name!r} is shared in a way that no config shows: within a "
                         "wrapper and outside of it, or as the `activation` of several layers. The "
-                        "copy would have two of it. Give every place a layer of its own"
+                        "copy would have two layers instead of one. Give every place its own layer"
                     )
                 if not is_drawn or not part.trainable or hasattr(part, "adapt"):
                     _load(new_part, part, state)
         elif not is_activation:
             raise no_copy(
                 old,
-                f"its weights have shapes {_shapes(sources)}, those of the copy {_shapes(targets)}",
+                f"its weights have shapes {_shapes(sources)}, but the copy's have "
+                f"{_shapes(targets)}",
             )
 
 

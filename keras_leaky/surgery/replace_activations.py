@@ -1,4 +1,4 @@
-"""Other activations in a model that exists."""
+"""Replacing the activations of a model."""
 
 import numbers
 import random
@@ -35,25 +35,26 @@ def replace_activations(
     - the argument `activation` of any layer (`Dense(10, activation="relu")`), also within wrappers;
     - functions of `keras.ops` and `keras.activations` called in a functional model.
 
-    A ReLU with a cap of 6 (`ReLU(6.0)`, "relu6") is "relu6", one with a slope "leaky_relu". ReLUs
-    with another cap or with a threshold have no name, and stay. If "relu" is replaced, a warning
-    names the ReLUs that are left. Other arguments, such as the `recurrent_activation` of an LSTM,
-    stay as they are.
+    A ReLU with a cap of 6 (`ReLU(6.0)`, "relu6") is "relu6", and a ReLU with a slope is
+    "leaky_relu". ReLUs with another cap or with a threshold have no name, and stay. If "relu" is
+    replaced, a warning names the ReLUs that are left. Other arguments, such as the
+    `recurrent_activation` of an LSTM, are not changed.
 
-    Every place gets its own new layer, or the function. It has the name, dtype policy, `trainable`
-    and `activity_regularizer` of the layer that it replaces; for the argument `activation` those of
-    the layer that has the argument, and the names of both. In the place of a function of the graph
-    a layer computes in the precision of that. A regularizer that the new layer has itself stays.
+    Every place gets its own new layer, or the function. It takes the name, dtype policy,
+    `trainable` and `activity_regularizer` of the layer that it replaces. For the argument
+    `activation`, it takes them from the layer that has the argument, and its name joins both names.
+    A layer that replaces a function of the graph computes in the precision of the function. The new
+    layer's own regularizer stays.
 
-    Layers that are shared stay shared. A shared activation whose replacement would need weights of
-    other shapes from use to use, such as a `PReLU` behind convolutions of 16 and of 32 filters,
-    becomes a layer for every use. A `PReLU` with `shared_axes="spatial"` gets one `alpha` a channel
-    also where the channels come first, as layers before it say by `data_format` or the axis of a
-    normalization.
+    Shared layers stay shared. A shared activation becomes one layer per use if the uses need
+    weights of different shapes, such as a `PReLU` behind convolutions of 16 and of 32 filters. A
+    `PReLU` with `shared_axes="spatial"` gets one `alpha` per channel, also if channels come first:
+    the layers before it show this by `data_format` or by the axis of a normalization.
 
-    Names, dtype policies and `trainable` of all else are kept. The model given is left alone, and
-    the copy is not compiled. An activation with weights starts afresh, unless it replaces one with
-    weights of the same shapes (Keras's `PReLU` by ours), which it takes over.
+    Names, dtype policies and `trainable` of all other layers are kept. The given model is not
+    changed, and the copy is not compiled. A new activation with weights starts with its initial
+    weights. If it replaces an activation with weights of the same shapes (Keras's `PReLU` by ours),
+    it takes them over.
 
     Args:
         model: Built `keras.Sequential` or functional model. Not changed.
@@ -61,30 +62,30 @@ def replace_activations(
             "elu", "gelu", ...) to a layer, or to a name or function that `keras.activations.get`
             takes. The layer is a pattern: it is not used itself.
         weights: `"keep"`, or `"draw"` for new weights by the initializers of the model. Frozen
-            layers, and layers that were adapted such as `Normalization`, keep theirs. Defaults to
+            layers, and adapted layers such as `Normalization`, keep their weights. Defaults to
             `"keep"`.
         initializers: `"keep"`, or `"match"` to give the initializers of the layers in front the
-            gain of the new activation: weights that are drawn are larger by the ratio of
+            gain of the new activation: drawn weights grow by the ratio of
             `keras_leaky.initializers.gain`. So He for ReLU becomes `RectifierNormal` for the new
-            one. Layers in front are those with a kernel whose outputs reach the activation through
-            no other, also through normalization and sums. Weights that are kept do not change.
+            activation. Layers in front have a kernel, and their outputs reach the activation
+            directly or through normalization and sums. Weights that are kept do not change.
             Defaults to `"keep"`.
-        seed: Int of at least 0 for `weights="draw"`; the same seed draws the same weights. Layers
-            draw by their names, so that they get the same draws whatever replaces activations.
-            Defaults to None: from Python's generator, as Keras takes its seeds
+        seed: Int of at least 0 for `weights="draw"`; the same seed draws the same weights. Draws
+            depend on the layers' names, so they are the same for every replacement. Defaults to
+            None, which draws a seed from Python's generator, like Keras
             (`keras.utils.set_random_seed`).
 
     Returns:
         A model of the same kind, not compiled.
 
     Raises:
-        ValueError: If `model` is no built Sequential or functional model, or a layer of it cannot
-            be made from its config; if `replacements` is no dict or empty, names an activation
-            that the model does not have, or a value is of another kind; if an activation is out of
-            reach within a layer; if a layer with weights would have to go within a layer that does
-            not end with its activation, such as an LSTM; if a layer is shared within a wrapper and
-            outside; if it cannot be told which axis holds the channels of a PReLU; if `weights`,
-            `initializers` or `seed` is of another kind; if a gain is not known.
+        ValueError: If `model` is not a built Sequential or functional model, or a layer of it
+            cannot be rebuilt from its config; if `replacements` is not a dict, is empty, names an
+            activation that the model does not have, or holds a value of the wrong type; if an
+            activation is out of reach within a layer; if a layer with weights would have to go
+            within a layer that does not end with its activation, such as an LSTM; if a layer is
+            shared within a wrapper and outside; if the channel axis of a PReLU is unknown; if
+            `weights`, `initializers` or `seed` has an invalid value; if a gain is not known.
 
     Example:
 
@@ -107,7 +108,7 @@ def replace_activations(
             return matching.match(part, operation)
         is_layer = isinstance(part, dict) and part.get("class_name") != "function"
         if is_layer and key.endswith("_activation"):
-            return dict(part)  # stays, with all that is in it
+            return dict(part)  # stays, with everything inside it
         name = activation_name(part) if is_layer or key == "activation" else None
         names_found.add(name)
         if name not in patterns:
@@ -136,7 +137,7 @@ def replace_activations(
 
 
 class _Pattern:
-    """What comes in the place of an activation, serialized."""
+    """The replacement of an activation, serialized."""
 
     def __init__(self, value: Any) -> None:
         self.function: Any = None
@@ -145,12 +146,12 @@ class _Pattern:
             value = keras.layers.Activation(keras.activations.get(self.function))
         self.node: Any = keras.saving.serialize_keras_object(value)
         self.node.pop("build_config", None)  # the shape is that of its place
-        # What comes out is what `is_like` will see.
+        # `is_like` will see the resulting object.
         self.layer: Any = keras.saving.deserialize_keras_object(self.node)
         self.node = keras.saving.serialize_keras_object(self.layer)
 
     def as_layer(self, replaced: dict[str, Any], operation: Any) -> dict[str, Any]:
-        """In the place of a serialized layer, or of the function `operation` of the graph."""
+        """The replacement of a serialized layer, or of the function `operation` of the graph."""
         place = replaced["config"]
         if operation is not None and not isinstance(operation, keras.layers.Layer):
             place = {**place, **_dtype_of(operation, self.layer)}
@@ -161,7 +162,7 @@ class _Pattern:
         return {**replaced, **self.node, "config": config}
 
     def as_argument(self, host: dict[str, Any]) -> Any:
-        """As the `activation` of the serialized layer `host`."""
+        """The replacement as `activation` of the serialized layer `host`."""
         if self.function is not None:
             return self.function
         name = f"{host['config'].get('name', 'activation')}_{self.node['config']['name']}"
@@ -177,7 +178,7 @@ class _Pattern:
         }
 
     def is_like(self, thing: Any) -> bool:
-        """Whether a layer or function is this one, whatever its place."""
+        """Whether a layer or function is this replacement, in any place."""
         if isinstance(thing, keras.Operation):
             return _essence(keras.saving.serialize_keras_object(thing)) == _essence(self.node)
         return self.function == keras.activations.serialize(thing)
@@ -202,11 +203,11 @@ def _dtype_of(operation: Any, layer: Any) -> dict[str, str]:
 def _fit_channels(
     node: Any, axes: ChannelAxes, operation: Any, inputs: Sequence[Any], depth: int
 ) -> Any:
-    """A serialized PReLU that shares its `alpha` over the spatial axes where these come last.
+    """A serialized PReLU with `alpha` shared over the spatial axes, even if channels come first.
 
     Args:
         axes: `ChannelAxes`.
-        operation, inputs: Where the graph puts it, and what it gets there.
+        operation, inputs: Its operation in the graph, and the inputs of this operation.
         depth: How many layers it is within.
     """
     is_prelu = isinstance(node, dict) and node.get("registered_name") == "keras_leaky>PReLU"
@@ -220,9 +221,9 @@ def _fit_channels(
         axis = rank - 1 if is_argument and axis is None else axis
     if axis is None:
         raise ValueError(
-            f"`replacements` must say which axes of layer {operation.name!r} share one `alpha`, as "
-            "it cannot be told which holds the channels: PReLU(shared_axes=[2, 3]) is for images "
-            "whose channels come first, shared_axes=[1, 2] for others. Received: "
+            f"`replacements` must say which axes of layer {operation.name!r} share one `alpha`, "
+            "because the axis of the channels is unknown. Use PReLU(shared_axes=[2, 3]) for "
+            "images with channels first, and shared_axes=[1, 2] for others. Received: "
             "shared_axes='spatial'"
         )
     shared = [a for a in range(1, rank) if a != axis % rank]
@@ -243,7 +244,7 @@ def _read_seed(weights: str, initializers: str, seed: int | None) -> int | None:
     is_int = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if seed is not None and (weights == "keep" or not is_int or seed < 0):
         raise ValueError(
-            '`seed` must be an int of at least 0, and only with weights="draw". Received: '
+            '`seed` must be an int of at least 0, and needs weights="draw". Received: '
             f"seed={seed!r}, weights={weights!r}"
         )
     if weights == "keep":
@@ -281,13 +282,13 @@ def _check_all_replaced(layer: Any, patterns: Mapping[str, _Pattern]) -> None:
         name = activation_name(thing)
         if name in patterns and not any(p.is_like(thing) for p in patterns.values()):
             raise ValueError(
-                f"Layer {layer.name!r} of class {type(layer).__name__} applies {name} where its "
-                f"config does not show it as a layer or as `activation`, so it cannot be replaced"
+                f"Layer {layer.name!r} of class {type(layer).__name__} applies {name}, but its "
+                "config does not show it as a layer or as `activation`, so it cannot be replaced"
             )
 
 
 def _warn_of_relus(operations: Iterable[Any], patterns: Mapping[str, _Pattern]) -> None:
-    """Says which ReLUs are left, since "relu" is not their name."""
+    """Warns which ReLUs are left, because "relu" is not their name."""
     left = []
     for operation in operations:
         for thing in parts_and_functions_of(operation):
@@ -299,7 +300,7 @@ def _warn_of_relus(operations: Iterable[Any], patterns: Mapping[str, _Pattern]) 
                 left.append(f"{operation.name!r} ({key})")
     if left:
         warnings.warn(
-            '"relu" is a ReLU without a cap, threshold or slope. Others are left as they are: '
+            '"relu" is a ReLU without a cap, threshold or slope. Not replaced are: '
             f"{', '.join(dict.fromkeys(left))}. Those with a name can be replaced by it",
             stacklevel=3,
         )

@@ -15,12 +15,12 @@ _BASE = ("name", "trainable", "dtype")  # what every layer has
 
 
 def to_keras(model: keras.Model) -> keras.Model:
-    """A copy of a model in which Keras's own classes stand for those of this package.
+    """A copy of a model with Keras's own classes instead of this package's classes.
 
-    For those who deploy without it: the saved copy loads without `import keras_leaky`. Weights,
-    names, dtype policies and `trainable` are kept, also in nested models, wrappers, arguments
-    (`activation`, `kernel_initializer`) and for shared layers. The model given is left alone, and
-    the copy is not compiled. What comes from elsewhere stays as it is.
+    Use it to deploy without this package: the saved copy loads without `import keras_leaky`.
+    Weights, names, dtype policies and `trainable` are kept, also in nested models, wrappers,
+    arguments (`activation`, `kernel_initializer`) and for shared layers. The given model is not
+    changed, and the copy is not compiled. Other classes stay unchanged.
 
     | here | there |
     | --- | --- |
@@ -35,7 +35,7 @@ def to_keras(model: keras.Model) -> keras.Model:
     | `RandomizedAsymmetric(fan_in)` | `RandomNormal`, likewise |
 
     In inference the outputs are the same within a few roundings (Keras's ELU and CELU lose negative
-    numbers that are small beside 1). In training they may differ: RReLU draws no more slopes, and
+    numbers that are small beside 1). In training they may differ: RReLU no longer draws slopes, and
     Keras's derivatives at exactly 0 depend on layer and backend.
 
     Args:
@@ -45,9 +45,10 @@ def to_keras(model: keras.Model) -> keras.Model:
         A model of the same kind, not compiled.
 
     Raises:
-        ValueError: If `model` is no built Sequential or functional model, or a layer of it cannot
-            be made from its config; if something of this package has no twin in Keras: LeakyReLU
-            with a negative slope, CELU with another `alpha` than 1, a PReLU that was never built.
+        ValueError: If `model` is not a built Sequential or functional model, or a layer of it
+            cannot be rebuilt from its config; if an object of this package has no counterpart in
+            Keras: LeakyReLU with a negative slope, CELU with an `alpha` other than 1, a PReLU that
+            was never built.
 
     Example:
 
@@ -67,7 +68,7 @@ def to_keras(model: keras.Model) -> keras.Model:
             if _is_ours(name):
                 raise ValueError(
                     f"Layer {layer.name!r} of class {type(layer).__name__} uses {name} without "
-                    "showing it in its config, so it cannot become one of Keras's"
+                    "showing it in its config, so Keras's class cannot replace it"
                 )
     return new_model
 
@@ -78,12 +79,12 @@ def _registered_name(thing: Any) -> str:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether Keras has that name from this package, or from a rectifier that was registered."""
+    """Whether Keras got that name from this package, or from a registered rectifier."""
     return name.startswith(_OURS) or _entry_named(name) is not None
 
 
 def _entry_named(name: str) -> Entry | None:
-    """The entry whose layer or function has that name with Keras, and is not Keras's own."""
+    """The entry whose layer or function has that name in Keras, and is not Keras's own."""
     is_registered = ">" in name  # else it is the bare name of anything
     for entry in TABLE.values():
         if is_registered and name in entry.registered_names and not entry.is_of_keras:
@@ -92,7 +93,7 @@ def _entry_named(name: str) -> Entry | None:
 
 
 def _translate(part: Any, key: str, hosts: Hosts) -> Any:
-    """The twin of a serialized object of ours; anything else as it is."""
+    """Keras's counterpart of a serialized object of ours; other objects unchanged."""
     if not isinstance(part, dict):
         return part
     if part.get("class_name") == "function" and _is_ours(part["config"]):
@@ -156,6 +157,6 @@ def _no_twin(name: str, hosts: Hosts) -> ValueError:
     config = {key: value for key, value in hosts[-1]["config"].items() if key not in _BASE}
     layer = next(node["config"]["name"] for node in reversed(hosts) if "name" in node["config"])
     return ValueError(
-        f"`model` must hold only what Keras has a twin of. Received: {name} of layer {layer!r}, "
-        f"whose config is {config}"
+        f"`model` must hold only objects with a counterpart in Keras. Received: {name} of layer "
+        f"{layer!r}, whose config is {config}"
     )

@@ -1,4 +1,4 @@
-"""What a tuner can be made of."""
+"""Checks of the arguments of a tuner."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-# What a tuner takes as its `hypermodel`, and what as its `objective`.
+# Types of a tuner's `hypermodel` and `objective`.
 HyperModelOrBuild = keras_tuner.HyperModel | Callable[[keras_tuner.HyperParameters], keras.Model]
 Objectives = str | keras_tuner.Objective | list[Any]
 
@@ -14,11 +14,11 @@ Objectives = str | keras_tuner.Objective | list[Any]
 def check_arguments(
     oracle: Any, hypermodel: Any, has_own_trials: bool, distribution_strategy: Any
 ) -> None:
-    """Refuses what no search is possible with.
+    """Refuses arguments that no search is possible with.
 
     Args:
-        oracle, hypermodel, distribution_strategy: As given to the tuner.
-        has_own_trials: Whether it is of a subclass with a `run_trial` of its own.
+        oracle, hypermodel, distribution_strategy: Arguments of the tuner.
+        has_own_trials: Whether the tuner is of a subclass with its own `run_trial`.
     """
     if not isinstance(oracle, keras_tuner.Oracle):
         raise ValueError(
@@ -29,8 +29,8 @@ def check_arguments(
         )
     if hypermodel is None and not has_own_trials:
         raise ValueError(
-            "`hypermodel` must be a function `build(hp)` or a HyperModel, unless a subclass "
-            f"has a `run_trial` of its own. Received: hypermodel={hypermodel!r}"
+            "`hypermodel` must be a function `build(hp)` or a HyperModel, unless a subclass has "
+            f"its own `run_trial`. Received: hypermodel={hypermodel!r}"
         )
     if distribution_strategy is not None:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Everything private of KerasTuner that this package touches, each with the reason.
 
-Seen in keras-tuner 1.4.8. What a subclass overrides stands in the subclass, which is
+Seen in keras-tuner 1.4.8. Methods that a subclass overrides stand in the subclass:
 `_populate_initial_space` and `_build_hypermodel`.
 """
 
@@ -20,23 +20,24 @@ _N_COLLISIONS = 100  # proposals in a row that were tried before, until a search
 
 
 class FatalWriteError(keras_tuner.errors.FatalError, WriteError):
-    """KerasTuner records an OSError in a trial as its failure and goes on; this ends the search."""
+    """Ends the search; KerasTuner records an OSError in a trial as a failure and continues."""
 
 
 def record_values(oracle: keras_tuner.Oracle, trial: Trial) -> None:
-    """Has an oracle know the values of a trial, so that it does not propose them again.
+    """Tells an oracle the values of a trial, so that it does not propose them again.
 
-    `create_trial` does so for a new trial; for one that is read or made here nothing public does.
+    `create_trial` does so for a new trial. KerasTuner has no public way for a trial that was read
+    or made here.
     """
     oracle._record_values(trial)
 
 
 def propose_by(oracle: Any, propose: Callable[[Any, int], dict[str, Any] | None]) -> None:
-    """Has an oracle take from `propose(space, index)` what it would draw at random.
+    """Makes an oracle take points from `propose(space, index)` instead of random draws.
 
-    That is every trial of a random search, the first points of a Bayesian one and the first rungs
-    of Hyperband. None ends the search. Nothing public reaches all three. The index goes into
-    `_seed_state`, which the oracle saves, so that a resumed search goes on with the next one.
+    This covers every trial of a random search, the first points of a Bayesian search, and the first
+    rungs of Hyperband. None ends the search. Nothing public reaches all three. The index goes into
+    `_seed_state`, which the oracle saves, so that a resumed search continues with the next index.
     """
 
     def draw() -> dict[str, Any] | None:
@@ -56,7 +57,7 @@ def replace_files(
     save_trial: Callable[[Trial], None],
     reload: Callable[[], bool],
 ) -> None:
-    """Puts other methods in the place of those with which an oracle writes and reads.
+    """Replaces the methods with which an oracle writes and reads.
 
     KerasTuner's write in place, and stop at the first file that they cannot read.
     """
@@ -66,9 +67,9 @@ def replace_files(
 def build_model(
     hypermodel: Any, optimizer: Any, loss: Any, metrics: Any, hyperparameters: Any
 ) -> Any:
-    """The model that a `keras_tuner.Tuner` of these arguments builds, compiled as it would do it.
+    """The model that a `keras_tuner.Tuner` with these arguments builds and compiles.
 
-    By a tuner without an oracle and files: the method needs nothing else of it.
+    It uses a tuner without an oracle and files: the method needs neither.
     """
     tuner = object.__new__(keras_tuner.Tuner)
     tuner.hypermodel, tuner.distribution_strategy = hypermodel, None
@@ -97,10 +98,10 @@ def tuner_path(tuner: Any) -> str:
 
 
 def run_and_record(tuner: keras_tuner.Tuner, trial: Trial, *args: Any, **kwargs: Any) -> None:
-    """Calls `run_trial` and has the oracle know what came of it, results or an error.
+    """Calls `run_trial` and tells the oracle the results or the error.
 
-    KerasTuner prints a traceback for every trial that fails, also where a loss became NaN, which is
-    no error of a program. Here an unexpected error alone is printed.
+    KerasTuner prints a traceback for every failed trial, even if only a loss became NaN, which is
+    not a program error. Here only unexpected errors are printed.
     """
     # A constant of a private module, and there is no other way to reach it.
     config: Any = sys.modules[keras_tuner.Tuner.__bases__[0].__module__].config_module
@@ -114,14 +115,14 @@ def run_and_record(tuner: keras_tuner.Tuner, trial: Trial, *args: Any, **kwargs:
 
 
 def check_results(results: Any, objective: keras_tuner.Objective) -> None:
-    """Raises KerasTuner's error if they are not what a `HyperModel.fit` may return."""
+    """Raises KerasTuner's error if a `HyperModel.fit` may not return these results."""
     # In a private module, and there is no other way to reach it.
     utils = sys.modules[keras_tuner.Tuner.__module__].tuner_utils
     utils.validate_trial_results(results, objective, "HyperModel.fit()")
 
 
 def count_no_failures(oracle: Any) -> None:
-    """Keeps an oracle from ending a search after failures in a row: `Crashes` does that.
+    """Stops an oracle from ending a search after failures in a row: `Crashes` does that.
 
     KerasTuner counts trials that diverged as well, ends the search without a reason, and goes
     through all trials each time.

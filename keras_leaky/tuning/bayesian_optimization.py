@@ -11,12 +11,12 @@ from keras_leaky.tuning.reusing_tuner import ReusingTuner
 
 
 class BayesianOptimizationOracle(keras_tuner.oracles.BayesianOptimizationOracle):
-    """KerasTuner's oracle, its arguments too, without two of its traps.
+    """KerasTuner's oracle with the same arguments, without two of its traps.
 
-    A point that was tried already becomes a random one: with common random numbers it would give
-    the same score again. And a resumed search goes on as an undisturbed one would have: KerasTuner
-    does not save its random state, which derives from the seed and the number of trials here, and
-    reads the trials back in any order.
+    A point that was tried before becomes a random one: with common random numbers it would give the
+    same score again. A resumed search proposes the same points as an undisturbed one. KerasTuner
+    does not save its random state and reads the trials back in any order. Here the random state
+    follows from the seed and the number of trials.
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class BayesianOptimizationOracle(keras_tuner.oracles.BayesianOptimizationOracle)
 
 @accepts_seed_0
 class BayesianOptimization(keras_tuner.BayesianOptimization, ReusingTuner):
-    """`keras_tuner.BayesianOptimization`, its arguments too, with the trials of `ReusingTuner`."""
+    """`keras_tuner.BayesianOptimization` with the same arguments, on `ReusingTuner`'s programs."""
 
     def __init__(
         self,

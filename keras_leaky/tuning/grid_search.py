@@ -11,23 +11,22 @@ from keras_leaky.tuning.reusing_tuner import ReusingTuner
 
 
 class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
-    """KerasTuner's oracle, its arguments and the order of its points too, without two of its traps.
+    """KerasTuner's oracle with the same arguments and order of points, without two traps.
 
-    The next point does not wait for a trial to end, so that any number of trials can run at once:
-    KerasTuner's proposes two, and then one for each that ends. And a resumed search goes on with
-    the points that are left: KerasTuner does not save which these are, and stops at once.
+    The next point does not wait for a trial to end, so any number of trials can run at once.
+    KerasTuner proposes two, and then one for each trial that ends. A resumed search continues with
+    the remaining points. KerasTuner does not save them, and stops at once.
 
-    A hyperparameter that shows only when a trial runs, such as the width of a layer that not every
-    model has, or one that `HyperModel.fit` asks for, adds its points after those of the trial that
-    asked for it first. Trials without it are not run again for its sake. One that has no
-    conditional scope, and is known already, is also varied where a later trial does not ask for it;
-    KerasTuner does the same.
+    Some hyperparameters show only when a trial runs, such as the width of an optional layer, or a
+    hyperparameter of `HyperModel.fit`. Their points come after the points of the first trial that
+    asked for them. Earlier trials are not repeated. A known hyperparameter without a conditional
+    scope is also varied if a later trial does not ask for it; KerasTuner does the same.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._order: list[str] = []  # ids of trials, by their values
-        # Those whose next point may be new; None: what comes first.
+        # Trials whose next point may be new; None stands for the first point.
         self._to_follow: list[str | None] = [None]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -48,7 +47,7 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
                 self._order.insert(place, trial_id)
                 self._to_follow.append(trial_id)
                 return {"status": TrialStatus.RUNNING, "values": values}
-        # A trial that goes on may still ask for another hyperparameter.
+        # A running trial may still ask for another hyperparameter.
         return {
             "status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED,
             "values": None,
@@ -72,14 +71,14 @@ class GridSearchOracle(keras_tuner.oracles.GridSearchOracle):
         return {p.name: p.default for p in space.space if space.is_active(p)}
 
     def _next_values(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """The values that follow `values` in the grid, None if they are the last.
+        """The values that follow `values` in the grid; None if they are the last.
 
-        As KerasTuner's `_get_next_combination`, which fails for a trial that did not ask for all
-        hyperparameters that others have asked for in the meantime.
+        Like KerasTuner's `_get_next_combination`, which fails for a trial that did not ask for
+        hyperparameters that other trials have asked for in the meantime.
         """
         space = self.get_space()
         space.values = dict(values)
-        # From the end: what a condition needs comes before what depends on it.
+        # From the end: a condition comes before the values that depend on it.
         for i, parameter in reversed(list(enumerate(space.space))):
             choices, place = _choices(parameter), _place(parameter, values)
             if space.is_active(parameter) and 0 <= place < len(choices) - 1:
@@ -103,7 +102,7 @@ def _choices(parameter: Any) -> list[Any]:
 
 
 def _place(parameter: Any, values: dict[str, Any]) -> int:
-    """Which of its choices a hyperparameter has among `values`; -1 if it is not there."""
+    """The index of a hyperparameter's choice in `values`; -1 if it is not there."""
     choices = _choices(parameter)
     is_there = parameter.name in values and values[parameter.name] in choices
     return choices.index(values[parameter.name]) if is_there else -1
@@ -111,7 +110,7 @@ def _place(parameter: Any, values: dict[str, Any]) -> int:
 
 @accepts_seed_0
 class GridSearch(keras_tuner.GridSearch, ReusingTuner):
-    """`keras_tuner.GridSearch`, its arguments too, with the trials of `ReusingTuner`."""
+    """`keras_tuner.GridSearch` with the same arguments, on `ReusingTuner`'s programs."""
 
     def __init__(
         self,

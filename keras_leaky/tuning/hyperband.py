@@ -10,7 +10,7 @@ from keras_leaky.tuning.reusing_tuner import ReusingTuner
 
 @accepts_seed_0
 class Hyperband(keras_tuner.Hyperband, ReusingTuner):
-    """`keras_tuner.Hyperband`, its arguments too, with the trials of `ReusingTuner`."""
+    """`keras_tuner.Hyperband` with the same arguments, on `ReusingTuner`'s programs."""
 
     def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> Any:
         before = hp.values.get("tuner/trial_id")

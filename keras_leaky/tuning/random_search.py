@@ -8,4 +8,4 @@ from keras_leaky.tuning.reusing_tuner import ReusingTuner
 
 @accepts_seed_0
 class RandomSearch(keras_tuner.RandomSearch, ReusingTuner):
-    """`keras_tuner.RandomSearch`, its arguments too, with the trials of `ReusingTuner`."""
+    """`keras_tuner.RandomSearch` with the same arguments, on `ReusingTuner`'s programs."""

@@ -1,4 +1,4 @@
-"""What the folder of a project says of its trials, without a tuner."""
+"""Reading the trials in the folder of a project, without a tuner."""
 
 import dataclasses
 import logging
@@ -16,14 +16,14 @@ class TrialRecord:
     """A trial that has ended.
 
     Attributes:
-        trial_id: As KerasTuner's.
+        trial_id: KerasTuner's id of the trial.
         hyperparameters: Name -> value.
-        score: KerasTuner's; None if the trial failed.
+        score: KerasTuner's score; None if the trial failed.
         has_diverged: Whether it failed because a loss or an objective was not finite.
-        message: Why it failed, or which workers were lost on the way. Empty otherwise.
-        seeds: One a training. Empty for a trial that KerasTuner's own classes recorded.
-        histories: One a training: metric -> its value in each epoch.
-        seconds: Of all its trainings.
+        message: Why the trial failed, or which workers were lost during it. Empty otherwise.
+        seeds: One per training. Empty for a trial that KerasTuner's own classes recorded.
+        histories: One per training: metric -> its value in each epoch.
+        seconds: Seconds of all its trainings.
     """
 
     trial_id: str
@@ -37,11 +37,11 @@ class TrialRecord:
 
 
 def read_trials(folder: str | os.PathLike[str]) -> list[TrialRecord]:
-    """Reads the trials of a project that have ended, in the order in which they were proposed.
+    """Reads the ended trials of a project, in the order in which they were proposed.
 
-    KerasTuner keeps the best value of each metric alone. The tuners of this module keep every
-    epoch, for plots and tables of your own. Nothing is changed in the folder, and a search may be
-    running in it. Damaged files are left out, and the log says so.
+    KerasTuner keeps only the best value of each metric. The tuners of this module keep every epoch,
+    for your own plots and tables. The folder is not changed, and a search may be running in it.
+    Damaged files are left out, and the log says so.
 
     Args:
         folder: `tuner.project_dir`.

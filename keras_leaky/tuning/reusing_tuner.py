@@ -39,48 +39,48 @@ class ReusingTuner(keras_tuner.Tuner):
     folder and results. For each trial `build(hp)` makes a new model. If one of the same structure
     is compiled already, the new model's numbers are loaded into it: weights, statistics, seeds,
     optimizer, learning rate, and the slopes of this package's layers. A hyperparameter that changes
-    the structure, such as a width, costs one compilation a value; the eight programs that were
+    the structure, such as a width, needs one compilation per value. The eight programs that were
     used last are kept.
 
     Two trials share a program only if everything that can be reached from their models, optimizers,
     losses and metrics is equal, apart from these numbers: attributes of all objects, the code of
-    functions, and the globals that they read. What cannot be looked into gets a program of its own,
-    and so does a program that uses a variable which is not the model's.
+    functions, and the globals that they read. A model that holds an object which cannot be
+    inspected gets its own program. So does a model whose code uses a variable outside of the model.
 
     An epoch is one compiled call over data on the device, with TensorFlow or JAX. It covers arrays
     and tensors, with TensorFlow `tf.data` too, and the `model.fit` that a `HyperModel.fit` calls.
-    What it does not cover is trained by `fit` on the reused model, and the log says why: callbacks
-    with hooks for batches, generators, a `train_step` of your own. With PyTorch every trial trains
-    its own model by `fit`.
+    It does not cover callbacks with hooks for batches, generators, or your own `train_step`. Such
+    trials are trained by `fit` on the reused model, and the log says why. With PyTorch, every trial
+    trains its own model by `fit`.
 
     All trials see common random numbers, derived from the seed of the oracle: the same order of the
     data and, before they are scaled, the same initial draws.
 
-    A trial whose training loss is not finite, or whose objective is NaN in every epoch, is FAILED
-    with that as its message, is never among the best, and does not count as one of the consecutive
-    failures that end a search.
+    A trial has diverged if its training loss is not finite, or if its objective is NaN in every
+    epoch. It is FAILED, with the reason as its message, and never among the best. It does not count
+    among the consecutive failures that end a search.
 
-    A search that is killed at any moment goes on when the script is started again: no finished
-    trial is lost or trained twice. Files of the project are written whole and hold checksums; a
-    damaged one is set aside under a name that says so, and its trial is trained again. One search
-    at a time may run in a project.
+    If a search is killed at any moment, start the script again to resume it: no finished trial is
+    lost or trained twice. Files of the project are written atomically and hold checksums. A damaged
+    file is renamed to `*.damaged`, and its trial is trained again. Only one search at a time may
+    run in a project.
 
-    Not seen when trials are compared: what code reads from outside of Python, such as a file or a
-    setting of TensorFlow.
+    The comparison of models does not see inputs from outside of Python, such as a file or a setting
+    of TensorFlow.
 
     Args:
-        oracle: `keras_tuner.Oracle`. KerasTuner's draw a random seed where 0 is
-            given; the tuners named above do not.
+        oracle: `keras_tuner.Oracle`. KerasTuner's oracles replace `seed=0` by a random seed; the
+            tuners named above do not.
         hypermodel: Function `build(hp)` that returns a compiled model, or a
             `keras_tuner.HyperModel`.
-        **kwargs: As `keras_tuner.Tuner`: `executions_per_trial`, `directory`, `project_name`,
-            `overwrite`, `max_model_size`, ... A project of the same name is resumed, unless its
-            search space or objective is another one.
+        **kwargs: As for `keras_tuner.Tuner`: `executions_per_trial`, `directory`, `project_name`,
+            `overwrite`, `max_model_size`, ... A project of the same name is resumed if it has the
+            same search space and objective.
 
     Raises:
-        ValueError: If `distribution_strategy` is given. If the project to resume has
-            another search space or objective, or was written by another kind of oracle. From
-            `search`, and with `overwrite=True`, if another process searches in the project.
+        ValueError: If `distribution_strategy` is given. If the project to resume has a different
+            search space or objective, or was written by another kind of oracle. From `search`, and
+            with `overwrite=True`, if another process searches in the project.
 
     Example:
 
@@ -114,13 +114,13 @@ class ReusingTuner(keras_tuner.Tuner):
         has_own_trials = type(self).run_trial not in _RUN_TRIALS
         check_arguments(oracle, hypermodel, has_own_trials, kwargs.get("distribution_strategy"))
         self._trainer = Trainer()
-        self._own_oracle = oracle  # KerasTuner's own workers have a proxy in its place
+        self._own_oracle = oracle  # KerasTuner's own workers have a proxy instead
         self._execution = 0
         self._data_seen = DataSeen()
         self._diverged: dict[str, str] = {}  # trial id -> why
         self._from_workers: dict[str, Callable[[], Executions]] = {}  # by trial id
         self._given_space = oracle.get_space()
-        # As KerasTuner's BaseTuner has it, which reads the project at once.
+        # Like KerasTuner's BaseTuner, which reads the project at once.
         folder = os.path.join(
             str(kwargs.get("directory") or "."), kwargs.get("project_name") or "untitled_project"
         )
@@ -142,29 +142,29 @@ class ReusingTuner(keras_tuner.Tuner):
         trial_timeout: float | None = None,
         **fit_kwargs: Any,
     ) -> None:
-        """As `keras_tuner.Tuner.search`, here or on the workers of a Dask cluster.
+        """Searches like `keras_tuner.Tuner.search`, here or on the workers of a Dask cluster.
 
-        Workers train one trial at a time each, in programs that they compile once, and need no
-        disk in common. Which points a random or grid search tries, and what comes out, does not
-        depend on their number, if the first call of `build` asks for all hyperparameters. What
-        Bayesian optimization and Hyperband try depends on the trials that have ended by then.
+        Each worker trains one trial at a time, in programs that it compiles once. Workers need no
+        shared disk. The points and results of a random or grid search do not depend on the number
+        of workers, if the first call of `build` asks for all hyperparameters. The points of
+        Bayesian optimization and Hyperband depend on the trials that have ended by then.
 
         Args:
-            *fit_args: As for `keras.Model.fit`; for workers things that can be pickled. Arrays are
-                sent to each worker once. A function without arguments is called in their place,
-                once on each worker, such as one that loads a file there.
-            client: `distributed.Client`, such as one of `local_workers`, with workers that are
-                processes: threads of one would share what they draw from. None: trials are trained
-                in this process.
-            retries: int >= 0. How often a trial is tried again whose worker was killed or ran out
+            *fit_args: As for `keras.Model.fit`; workers need arguments that can be pickled. Arrays
+                are sent to each worker once. You can pass a function without arguments instead,
+                such as one that loads a file: it is called once on each worker.
+            client: `distributed.Client`, such as from `local_workers`. Its workers must be
+                processes: threads would share random generators. None trains in this process.
+            retries: int >= 0. How often a trial is retried after its worker was killed or ran out
                 of time. After that it is FAILED.
-            trial_timeout: Seconds after which a worker is taken for hung and restarted, or None.
-            **fit_kwargs: As `fit_args`.
+            trial_timeout: Seconds after which a worker counts as hung and is restarted, or None.
+            **fit_kwargs: As for `fit_args`.
 
         Raises:
             ValueError: If another process searches in the project. With `client`: if an argument is
-                out of range, something cannot be pickled, or the tuner has hooks of its own.
-            SchedulerLostError: If the scheduler has gone away. What has finished is kept.
+                out of range, something cannot be pickled, or the tuner has its own hooks.
+            SchedulerLostError: If the connection to the scheduler is lost. Finished trials are
+                kept.
         """
         self._trainer.forget_data()  # it may have changed since the last search
         if is_distributed():
@@ -197,7 +197,7 @@ class ReusingTuner(keras_tuner.Tuner):
 
     def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains the model of `trial` once. AutoKeras overrides it."""
-        # Hyperband loads the trial that it goes on with.
+        # Hyperband loads the trial that it continues.
         build = self._try_build if overrides(self, "_try_build") else self._build_hypermodel
         return build_and_fit(
             self._trainer,
@@ -227,7 +227,8 @@ class ReusingTuner(keras_tuner.Tuner):
         """The model of a trial with the weights of its best epoch.
 
         Raises:
-            ValueError: If none were kept, as `HyperModel.fit` did not pass its callbacks on.
+            ValueError: If no weights were kept, because `HyperModel.fit` did not pass its callbacks
+                on.
         """
         self._project.flush()
         if not os.path.exists(checkpoint_paths(self, trial.trial_id)[0]):
@@ -238,7 +239,7 @@ class ReusingTuner(keras_tuner.Tuner):
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """The models of the best trials at their best epochs, the best first.
 
-        They are those that `build` makes, with weights that were trained in another.
+        `build` makes these models; their weights were trained in a shared program.
 
         Raises:
             ValueError: If no trial was completed.
@@ -260,10 +261,10 @@ class ReusingTuner(keras_tuner.Tuner):
         self._project.write_tuner(tuner_path(self), self.get_state())
 
     def reload(self) -> None:
-        """Reads the project; damaged files of it are set aside, and their trials run again.
+        """Reads the project; damaged files are renamed, and their trials run again.
 
         Raises:
-            ValueError: If its search space, objective or kind of oracle is another one.
+            ValueError: If its search space, objective or kind of oracle differs.
         """
         with self._project.repairing():
             is_found = self._is_worker() or self.oracle.reload()
@@ -287,15 +288,15 @@ class ReusingTuner(keras_tuner.Tuner):
             check_objective(state.get("objective", objective), objective, self.project_dir)
 
     def _populate_initial_space(self) -> None:
-        # KerasTuner takes a project whose tuner's file is missing for a new one, and would write
-        # over its trials. It comes here in the place of `reload`.
+        # KerasTuner treats a project without a tuner's file as a new one, and would write
+        # over its trials. It comes here instead of `reload`.
         if self._project.is_begun and not self._is_worker():
             self.reload()
         else:
             super()._populate_initial_space()
 
     def _keep(self, trial: Trial, executions: Executions) -> list[Any]:
-        """Writes the checkpoint of `Executions`; returns what KerasTuner takes as results."""
+        """Writes the checkpoint of `Executions`; returns results in KerasTuner's form."""
         seed = self._own_oracle.seed
         log = TrialLog(
             histories=executions.histories,

@@ -1,4 +1,4 @@
-"""A learning-rate schedule whose height is held in a variable."""
+"""A learning-rate schedule with its height in a variable."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     A schedule is compiled into the training program with its numbers. `ReusingTuner` keeps the
     learning rate of a `ScaledSchedule` in a variable, so that trials with other rates run in the
-    same program. It turns the schedules of `keras.optimizers.schedules` into this one itself:
-    write it out for a schedule of your own.
+    same program. It converts the schedules of `keras.optimizers.schedules` itself. Use this class
+    for your own schedule.
 
     Args:
         shape: `keras.optimizers.schedules.LearningRateSchedule`. Its numbers belong to the
             program: 1 is the learning rate.
-        learning_rate: float in (0, inf). What the shape is multiplied by.
+        learning_rate: float in (0, inf). Factor on the shape.
 
     Example:
 
@@ -99,7 +99,7 @@ class HurriedSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def hurry_schedule(optimizer: Any, speed: float) -> None:
-    """Has the schedule that `optimizer` may have be run through `speed` times as fast."""
+    """Makes the schedule of `optimizer`, if it has one, run `speed` times as fast."""
     optimizer = inner_optimizer_of(optimizer)
     schedule = schedule_of(optimizer)
     if type(schedule) in _HEIGHTS:
@@ -112,18 +112,18 @@ def hurry_schedule(optimizer: Any, speed: float) -> None:
 
 
 def inner_optimizer_of(optimizer: Any) -> Any:
-    """The optimizer that updates the weights, also where it is wrapped for loss scaling."""
+    """The optimizer that updates the weights, even if it is wrapped for loss scaling."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def schedule_of(optimizer: Any) -> Any:
-    """The schedule, or where there is none the variable, of an optimizer's learning rate."""
+    """The schedule of an optimizer's learning rate, or its variable if there is none."""
     # `learning_rate` is the rate at this step.
     return inner_optimizer_of(optimizer)._learning_rate
 
 
 def hold_learning_rate(optimizer: Any) -> None:
-    """Puts the height of a schedule that `optimizer` may have into a variable of it."""
+    """Moves the height of the optimizer's schedule, if it has one, into a variable."""
     optimizer = inner_optimizer_of(optimizer)
     schedule = schedule_of(optimizer)
     if type(schedule) in _HEIGHTS:
@@ -138,19 +138,19 @@ def hold_learning_rate(optimizer: Any) -> None:
 
 
 def take_learning_rate(optimizer: Any, other: Any) -> None:
-    """Makes the config of a schedule that of the one in `other`."""
+    """Gives a schedule the config of the schedule in `other`."""
     schedule = schedule_of(optimizer)
     if isinstance(schedule, ScaledSchedule):
         schedule.learning_rate = schedule_of(other).learning_rate
 
 
 def _scaled(schedule: Any) -> Any:
-    """One of Keras's schedules as a shape of height 1 times a learning rate, where it has any."""
+    """A schedule of Keras as a shape of height 1 times a learning rate, if it has a height."""
     config = schedule.get_config()
     numbers = {name: config[name] for name in _HEIGHTS[type(schedule)] if config[name] is not None}
     height = max(map(abs, keras.tree.flatten(numbers)))
     if not 0 < height < float("inf"):
         return schedule
-    # Rounded, as rate * 0.1 / rate is not the same number for every rate.
+    # Rounded, because rate * 0.1 / rate is not the same number for every rate.
     shape: Any = keras.tree.map_structure(lambda number: round(number / height, 12), numbers)
     return ScaledSchedule(type(schedule).from_config({**config, **shape}), height)

@@ -15,31 +15,31 @@ RUNG, PARENT = "tuner/rung", "tuner/parent"
 
 
 class SuccessiveHalvingOracle(keras_tuner.Oracle):
-    """Trains `max_trials` points briefly, a third of them longer, and a third of these in full.
+    """Trains `max_trials` points briefly, the best third longer, the best third of these in full.
 
-    Every training is a trial of its own, from new weights. A short one is complete: it has a ninth
-    or a third of the steps of `fit`, and a learning-rate schedule is run through in these. So it
-    tells how good a point is, and not how the full training begins.
+    Every training is its own trial, from new weights. A short training is complete: it has a ninth
+    or a third of the steps of `fit`, and the whole learning-rate schedule runs in these steps. So
+    its score tells how good the point is, not how the full training begins.
 
-    The values of a trial hold its `tuner/rung`, from 0, the `tuner/fraction` of the steps, and as
-    `tuner/parent` the trial of the same point in the rung before.
+    The values of a trial hold its `tuner/rung`, from 0, and the `tuner/fraction` of the steps.
+    `tuner/parent` is the trial of the same point in the previous rung.
 
-    The trials of a rung have all ended before the best of them are trained longer. So what is tried
-    does not depend on how many workers there are, or on which of them is fast.
+    All trials of a rung end before the best of them are trained longer. So the trials do not depend
+    on the number of workers, or on which worker is fast.
 
     Args:
         objective: As for every oracle of KerasTuner.
-        max_trials: int >= 1. Points that are tried.
+        max_trials: int >= 1. Number of points to try.
         factor: Number > 1. Each rung keeps the best 1 / `factor` of its points, and trains them
             with `factor` times as many steps.
-        n_rungs: int >= 1. The first has `factor ** (1 - n_rungs)` of the steps of `fit`, the last
-            all of them. 1 is a random search.
-        n_full: int >= 1. At least so many points are kept in every rung, if there are so many.
+        n_rungs: int >= 1. The first rung has `factor ** (1 - n_rungs)` of the steps of `fit`, the
+            last rung all of them. 1 is a random search.
+        n_full: int >= 1. Every rung keeps at least this many points, if there are so many.
         seed: As for every oracle of KerasTuner, and so are the arguments that follow.
 
     Raises:
-        ValueError: If an argument is out of range; when a project is resumed that has another
-            `factor` or `n_rungs`.
+        ValueError: If an argument is out of range, or a resumed project has another `factor` or
+            `n_rungs`.
 
     References:
         Jamieson and Talwalkar, 2016, "Non-stochastic Best Arm Identification and Hyperparameter
@@ -103,7 +103,7 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
         return {"status": TrialStatus.STOPPED, "values": None}
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
-        """The best trials; of the last rung first, as the scores of a shorter one are lower."""
+        """The best trials, the last rung first: shorter trainings have lower scores."""
         trials = super().get_best_trials(max(len(self.trials), 1))
         completed = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
         completed.sort(key=lambda trial: -trial.hyperparameters.values.get(RUNG, 0))  # stable
@@ -118,8 +118,8 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
         before, now = list(state["halving"]), [self.factor, self.n_rungs]
         if before != now:
             raise ValueError(
-                "`factor` and `n_rungs` must be those of the project that is resumed: "
-                f"{before[0]} and {before[1]}. Received: factor={now[0]}, n_rungs={now[1]}"
+                f"`factor` and `n_rungs` must be the same as in the resumed project: {before[0]} "
+                f"and {before[1]}. Received: factor={now[0]}, n_rungs={now[1]}"
             )
         self._rungs = []
 
@@ -130,7 +130,7 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
         return {"status": TrialStatus.RUNNING, "values": {**values, **own}}
 
     def _find_promotions(self, rung: int) -> list[tuple[int, str]]:
-        """The points that are to be trained in `rung`, but for those that were."""
+        """The points that still have to be trained in `rung`."""
         known = {
             self.trials[name].hyperparameters.values.get(PARENT): name for name in self._rungs[rung]
         }
@@ -141,7 +141,7 @@ class SuccessiveHalvingOracle(keras_tuner.Oracle):
         return [(rung, t.trial_id) for t in ranked[:n_kept] if t.trial_id not in known]
 
     def _compute_values_hash(self, values: dict[str, Any]) -> str:
-        # KerasTuner draws no point twice; what we add to the values is no part of the point.
+        # KerasTuner draws no point twice; our additions to the values are not part of the point.
         return super()._compute_values_hash(_without_own(values))
 
 

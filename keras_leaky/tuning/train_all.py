@@ -1,4 +1,4 @@
-"""Many trainings that are no search: every point from every seed."""
+"""Many trainings without a search: every point from every seed."""
 
 import contextlib
 import dataclasses
@@ -29,34 +29,35 @@ def train_all(
 ) -> list[Trained]:
     """Trains the model of every point from every seed, in programs that are compiled once.
 
-    For a map of alpha and learning rate, or a comparison of your own. Trainings of one seed see the
-    same order of the data and, before they are scaled, the same initial draws. A training whose
-    loss is not finite ends there, and the others go on.
+    Use it for a map of alpha and learning rate, or your own comparison. Trainings of one seed see
+    the same order of the data and the same unscaled initial draws. A training ends if its loss is
+    not finite; the others continue.
 
     Args:
         build: Function from a point to a compiled model. As for `ReusingTuner`, models that differ
-            in numbers alone share a program.
+            only in numbers share a program.
         points: Anything that `build` takes, such as dicts of alpha and learning rate.
-        *fit_args: As for `keras.Model.fit`. A function without arguments is called in their place,
-            once on each worker.
+        *fit_args: As for `keras.Model.fit`. You can pass a function without arguments instead of an
+            argument: it is called once on each worker.
         seeds: Ints in [0, 2**31), each once.
-        examine: Function of the trained model, such as one that evaluates it on test data. It runs
-            where the model was trained. The model itself is trained anew for the next point.
-        workers: int >= 0. So many processes of one thread on this machine; 0 trains in this one.
-        client: `distributed.Client` in the place of `workers`.
-        retries: int >= 0. How often a training is made again whose worker was lost.
-        timeout: Seconds after which a worker is taken for hung, or None.
+        examine: Function of the trained model, for example to evaluate it on test data. It runs in
+            the process that trained the model. The next point reuses the model object.
+        workers: int >= 0. Number of processes of one thread each on this machine; 0 trains in this
+            process.
+        client: `distributed.Client` instead of `workers`.
+        retries: int >= 0. How often a training is repeated after its worker was lost.
+        timeout: Seconds after which a worker counts as hung, or None.
         verbose: 0, or 1 for a progress bar over the trainings.
         **fit_kwargs: As for `keras.Model.fit`. Callbacks are copied for each training.
 
     Returns:
-        A `Trained` for each point and seed, in their order: all seeds of the first point, then
-        all seeds of the next.
+        One `Trained` per point and seed, in order: all seeds of the first point, then all seeds of
+        the next.
 
     Raises:
         ValueError: If `seeds` is empty or has one twice, if `workers` and `client` are both given,
-            or if something that workers need cannot be pickled.
-        SchedulerLostError: If the Dask scheduler has gone away.
+            or if workers need an object that cannot be pickled.
+        SchedulerLostError: If the connection to the Dask scheduler is lost.
 
     Example:
 
@@ -74,11 +75,9 @@ def train_all(
     [(0.01, 1, 2), (0.01, 2, 2), (0.3, 1, 2), (0.3, 2, 2)]
     """
     if not len(seeds) or len(set(seeds)) < len(seeds):
-        raise ValueError(f"`seeds` must be at least one int, each once. Received: {seeds=}")
+        raise ValueError(f"`seeds` must hold at least one int, each once. Received: {seeds=}")
     if workers and client is not None:
-        raise ValueError(
-            f"`workers` must be left out where a `client` is given. Received: {workers=}"
-        )
+        raise ValueError(f"`workers` must be left out if a `client` is given. Received: {workers=}")
     fit_kwargs = {**fit_kwargs, "verbose": 0}
     callbacks = fit_kwargs.pop("callbacks", None)
     place = Workplace(fit_args, fit_kwargs)

@@ -42,8 +42,8 @@ _N_BUILDS_A_COLLECTION = 25
 class Trainer:
     """Builds models from seeds and trains those of one structure in one compiled program.
 
-    What `ReusingTuner` trains its trials with, for trainings that are no trials: the best point
-    with other seeds, or a loop of your own over learning rates.
+    `ReusingTuner` trains its trials with it. Use it for other trainings: the best point with other
+    seeds, or your own loop over learning rates.
 
     Example:
 
@@ -75,9 +75,9 @@ class Trainer:
         self._first_draw: tuple[int, dict[str, bytes]] | tuple[()] | None = None
 
     def build(self, build: Callable[[], keras.Model], seed: int) -> keras.Model:
-        """The model that `build()` returns when everything random in it derives from `seed`.
+        """Calls `build()` with all its random draws made from `seed`, and returns the model.
 
-        The slopes of this package's layers are in variables: for a model to keep see `copy`.
+        The slopes of this package's layers are variables in it. For a model to keep, see `copy`.
 
         Args:
             build: Function without arguments that returns a compiled `keras.Model`.
@@ -91,7 +91,7 @@ class Trainer:
             with variable_slopes(), own_generator(seed):
                 model = build()
                 if isinstance(model, keras.Model) and model.built and model.compiled:
-                    build_optimizer(model)  # here, where names start at the beginning
+                    build_optimizer(model)  # here, because names start at the beginning
                 return model
 
         set_seed(seed, fully=self._seeds_fully)
@@ -103,7 +103,7 @@ class Trainer:
         return model
 
     def _compare_draws(self, model: keras.Model, seed: int) -> None:
-        """Warns, once, where models of two seeds start from the same weights."""
+        """Warns once if models of two seeds start from the same weights."""
         if self._first_draw is None:
             self._first_draw = seed, _digests_of_kernels(model)
         elif self._first_draw and self._first_draw[0] != seed:
@@ -113,9 +113,9 @@ class Trainer:
             self._first_draw = ()
             if same:
                 _logger.warning(
-                    "`build` returned models with the same weights for two seeds: %s. They seem to "
-                    "come from a model that was made outside of `build`. Make these layers inside "
-                    "of it, or expect that the seeds differ less than new models do.",
+                    "`build` returned models with the same weights for two seeds: %s. They seem "
+                    "to come from a model outside of `build`. Make these layers inside of "
+                    "`build`, or expect smaller differences between seeds.",
                     ", ".join(same[:3]) + (", ..." if len(same) > 3 else ""),
                 )
 
@@ -127,18 +127,17 @@ class Trainer:
         own_fit: Callable[..., Any] | None = None,
         **kwargs: Any,
     ) -> tuple[keras.Model, Any]:
-        """Trains `model` as `model.fit(*args, **kwargs)` does, in a program compiled before.
+        """Trains `model` like `model.fit(*args, **kwargs)`, in a compiled program that is reused.
 
         The numbers of `model` are loaded into a compiled model of the same structure, trained
-        there, and copied back. The models that are returned are yours: later trainings leave them
-        as they are.
+        there, and copied back. The returned models are yours: later trainings do not change them.
 
         Args:
             model: From `build`.
-            *args: As for `keras.Model.fit`. Arrays stay on the device for the next `fit` with
-                the same ones; see `forget_data`.
-            seed: int in [0, 2**31). The order of the data derives from it.
-            own_fit: Function `(model, *args, **kwargs)` to call in the place of `model.fit`.
+            *args: As for `keras.Model.fit`. Arrays stay on the device for the next `fit` with the
+                same arrays; see `forget_data`.
+            seed: int in [0, 2**31). The order of the data follows from it.
+            own_fit: Function `(model, *args, **kwargs)` to call instead of `model.fit`.
             **kwargs: As for `keras.Model.fit`.
 
         Returns:
@@ -169,10 +168,10 @@ class Trainer:
         own_fit: Callable[..., Any] | None = None,
         **kwargs: Any,
     ) -> tuple[keras.Model, Any]:
-        """As `fit`, without copying: what it returns is the model that was compiled first.
+        """Like `fit`, but without a copy: it returns the model that was compiled first.
 
-        The next training in the same program changes it. For loops that take from each model what
-        they need before they train the next.
+        The next training in the same program changes this model. Use it in loops that are done with
+        a model before they train the next one.
         """
         program = self._programs.find(model, describe_labels(FitArguments.of(args, kwargs)))
         if program.model is not model:
@@ -210,7 +209,7 @@ class Trainer:
                 del model.fit
 
     def _compile_fit_of(self, model: Any, program: Program, seed: int) -> None:
-        """Has the `model.fit` that a `HyperModel.fit` calls be compiled where it can be."""
+        """Compiles the `model.fit` that a `HyperModel.fit` calls, if possible."""
         n_fits = itertools.count()
 
         def fit(_: Any, *args: Any, **kwargs: Any) -> Any:
@@ -226,11 +225,11 @@ class Trainer:
         seed: int,
         n_fits: int = 0,
     ) -> Any:
-        """`fit`, in one call an epoch where that is covered.
+        """`fit`, with one call per epoch if that is covered.
 
         Args:
-            n_fits: How often this training has come here before: a `HyperModel.fit` may call it
-                for each epoch, whose orders of the data are to differ.
+            n_fits: How often this training has called it before: a `HyperModel.fit` may call it for
+                each epoch, and each epoch needs another order of the data.
         """
         model = program.model
         arguments = FitArguments.of(args, kwargs)
@@ -251,15 +250,15 @@ class Trainer:
             return type(model).fit(model, *args, callbacks=callbacks, **kwargs)
 
     def forget_data(self) -> None:
-        """Frees the data on the device. To be called when arrays have changed in place."""
+        """Frees the data on the device. Call it after you changed arrays in place."""
         if self._data is not None:
             self._data.forget()
 
     def copy(self, trained: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
-        """The model that `build()` returns, with the weights of a trained one: one to keep.
+        """Builds a model to keep: from `build()`, with the weights of a trained model.
 
         Args:
-            trained: What `fit` returned.
+            trained: A model that `fit` returned.
             build: Function without arguments that returns a model with the same weights. Layers
                 without weights may differ, and the slopes of this package's layers are numbers.
 
@@ -281,7 +280,7 @@ class Trainer:
 
 
 def _digests_of_kernels(model: keras.Model) -> dict[str, bytes]:
-    """Of the trainable kernels of a model that do not start from a constant, by their paths."""
+    """Digests of a model's trainable kernels that do not start from a constant, by path."""
     digests = {}
     for variable in getattr(model, "trainable_variables", ()):
         value = np.asarray(keras.ops.convert_to_numpy(variable))

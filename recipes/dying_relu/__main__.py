@@ -41,19 +41,19 @@ class DyingFlags:
     Example: python -m recipes.dying_relu --output runs/dying
 
     Attributes:
-        quick: Train fewer nets for fewer epochs: about a minute on two cores. Question 3
-            then has 2 nets a setting, which is too few for an answer.
-        data: Images for question 3. auto takes MNIST, or scikit-learn's 1,797 digits where MNIST
-            cannot be had. synthetic takes made-up images, to try the machinery. Test images are
+        quick: Train fewer nets for fewer epochs: about a minute on two cores. Question 3 then has 2
+            nets per setting, which is too few for an answer.
+        data: Images for question 3. auto takes MNIST, or scikit-learn's 1,797 digits if MNIST
+            cannot be loaded. synthetic takes made-up images, to try the machinery. Test images are
             not used.
         data_dir: Folder that holds mnist.npz with the arrays x_train, y_train, x_test, y_test.
             Without it, Keras's cache or a download.
-        seed: Everything random derives from it.
-        output: The run folder; by default runs/dying_relu- and the time.
-        resume: Go on with the run in the output folder. Finished parts are kept; settings come
-            from the run.
-        overwrite: Delete the run in the output folder first. Refused on a folder that holds no run
-            of this recipe.
+        seed: Everything random follows from this number.
+        output: The run folder. By default runs/dying_relu-TIME.
+        resume: Resume the run in the output folder. Finished parts are kept. Settings come from the
+            run.
+        overwrite: Delete the run in the output folder first. Refused if the folder holds other
+            files.
     """
 
     quick: bool = False
@@ -65,7 +65,7 @@ class DyingFlags:
     overwrite: bool = False
 
     def as_arguments(self) -> list[str]:
-        """What is measured, as the command line that says so."""
+        """The measured settings, as a command line."""
         given = ["--data", self.data, "--seed", str(self.seed)]
         given += ["--quick"] if self.quick else []
         return given + (["--data-dir", str(self.data_dir)] if self.data_dir else [])
@@ -135,7 +135,7 @@ def run(flags: DyingFlags) -> None:
 
 
 def _read_or_measure(path: Path, name: str, cls: Any, measure: Any) -> Any:
-    """A part from the folder, or measured under a progress bar and written there."""
+    """Reads a part from the folder, or measures it under a progress bar and writes it."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -146,7 +146,7 @@ def _read_or_measure(path: Path, name: str, cls: Any, measure: Any) -> Any:
     except FileNotFoundError:
         pass
     except storage.DamagedFileError as error:
-        print(f"{error}. It is now called {storage.set_aside(error.path).name}.", flush=True)
+        print(f"{error}. It was renamed to {storage.set_aside(error.path).name}.", flush=True)
     start, console = time.monotonic(), Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(cls.title, total=1.0)
@@ -158,7 +158,7 @@ def _read_or_measure(path: Path, name: str, cls: Any, measure: Any) -> Any:
 
 
 def make_config(flags: DyingFlags, sizes: budget.Budget, arrays: "Arrays") -> dict[str, Any]:
-    """What config.json holds: the flags, and all that they stand for."""
+    """The content of config.json: the flags, and all settings behind them."""
     from keras_leaky.study.environment import describe_environment
     from recipes import datasets
     from recipes.dying_relu import collapse, training_death
@@ -189,12 +189,12 @@ def make_config(flags: DyingFlags, sizes: budget.Budget, arrays: "Arrays") -> di
 
 @contextlib.contextmanager
 def _ways_on(path: Path) -> Iterator[None]:
-    """Tells how to go on with a run that ends early."""
+    """Tells how to resume a run that ended early."""
     try:
         yield
     except BaseException as error:
         error.add_note(
-            "Finished parts are kept. Go on with:\n"
+            "Finished parts are kept. Resume with:\n"
             f"  {PROGRAM} --output {shlex.quote(str(path))} --resume"
         )
         raise

@@ -1,4 +1,4 @@
-"""What came out, a part at a time: first one sentence that answers, then details."""
+"""The results of each part in words: first one sentence that answers, then details."""
 
 from recipes.dying_relu.born_dead import N_STANDARD_ERRORS, BornDead
 from recipes.dying_relu.collapse import Collapse, CollapseRow
@@ -136,7 +136,7 @@ def _remedy(row: ComparisonRow) -> str:
 
 
 def _too_small(cells: list[CellRow]) -> list[str]:
-    """Where the smallest learning rate leaves twice as many ReLU units dead as some larger one."""
+    """Says if the smallest learning rate leaves twice as many ReLU units dead as a larger one."""
     sentences = []
     for momentum in dict.fromkeys(cell.momentum for cell in cells):
         relu = [c for c in cells if (c.momentum, c.alpha) == (momentum, 0.0)]

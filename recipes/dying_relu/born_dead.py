@@ -48,11 +48,11 @@ class BornDeadRow:
 
 @dataclass(frozen=True)
 class Remedy:
-    """What may prevent born-dead nets: an activation, or an initialization of ReLU nets.
+    """A possible remedy for born-dead nets: an activation, or an initialization of ReLU nets.
 
     Attributes:
         activation: "leaky_relu" or "elu", and `alpha` the negative slope, 0 for ReLU, or ELU's.
-        asymmetric: RAI in the place of He's initialization.
+        asymmetric: RAI instead of He's initialization.
     """
 
     title: str
@@ -73,7 +73,7 @@ REMEDIES = (
 
 @dataclass(frozen=True)
 class RemedyRow:
-    """What becomes of nets of one shape under one remedy, at initialization."""
+    """The state of nets of one shape under one remedy, at initialization."""
 
     remedy: str
     depth: int
@@ -92,7 +92,7 @@ class RemedyRow:
 
 @dataclass(frozen=True)
 class BoundsRow:
-    """What the theory allows for one shape, counted or not."""
+    """The bounds of the theory for one shape, counted or not."""
 
     depth: int
     width: int

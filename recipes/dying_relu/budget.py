@@ -1,4 +1,4 @@
-"""How much is measured: all of it, or enough to see the machinery work."""
+"""The sizes of a run: full, or just enough to try the machinery."""
 
 from dataclasses import dataclass
 

@@ -51,7 +51,7 @@ class Arm:
     Attributes:
         activation: As in `keras_leaky.initializers.gain`, and `alpha` too: the negative slope, 0
             for ReLU, or ELU's.
-        asymmetric: RAI in the place of He's initialization.
+        asymmetric: RAI instead of He's initialization.
         published: The collapsed fraction that Lu et al. (2019) report.
     """
 

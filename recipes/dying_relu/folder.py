@@ -1,8 +1,8 @@
 """The folder of a run.
 
-    config.json                                       what is measured, on which data and machine
-    born_dead.json collapse.json training_death.json  a part each, written when it is finished
-    *.csv plots/ summary.json report.html             made from these
+    config.json                                       the settings, the data and the machine
+    born_dead.json collapse.json training_death.json  one part each, written when it is finished
+    *.csv plots/ summary.json report.html             generated from these
 
 The JSON files in the first two lines hold checksums. A resumed run keeps the parts that are whole.
 """
@@ -24,7 +24,7 @@ from keras_leaky.study import InputError
 
 FORMAT = "keras_leaky dying_relu 4"
 _ANY_FORMAT = "keras_leaky dying_relu"
-# What has to be the same for a run to be resumed.
+# Settings that must be equal for a run to be resumed.
 _KEPT = ("quick", "data", "seed", "budget", "fixed", "data_sha256", "machine")
 
 PartT = TypeVar("PartT")
@@ -45,7 +45,7 @@ def is_run(path: Path) -> bool:
 
 
 def check_output(path: Path, resume: bool, overwrite: bool) -> None:
-    """Refuses a folder that cannot be written, or that holds something else than is asked for.
+    """Refuses a folder that cannot be written, or that holds something unexpected.
 
     Raises:
         InputError: Says what is wrong, and what to do.
@@ -63,7 +63,9 @@ def check_output(path: Path, resume: bool, overwrite: bool) -> None:
     if is_free or resume or (overwrite and holds_run(path)):
         return
     if holds_run(path):
-        ways_out = "Go on with it by `--resume`, replace it by `--overwrite`, or choose another."
+        ways_out = (
+            "Resume it with `--resume`, replace it with `--overwrite`, or choose another folder."
+        )
         raise InputError(
             f"`--output` must be a new or empty folder. {received}, which holds a run. {ways_out}"
         )
@@ -94,7 +96,7 @@ def start_run(path: Path, config: Mapping[str, Any], resume: bool, overwrite: bo
     """Writes config.json of a new run, or checks the one of a run that is resumed.
 
     Raises:
-        InputError: The run in the folder is another one, which is told.
+        InputError: The folder holds a run with other settings, which the message lists.
     """
     if not resume:
         if overwrite:

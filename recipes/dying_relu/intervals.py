@@ -1,4 +1,4 @@
-"""95 % intervals of what is counted."""
+"""95 % intervals of counts."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What people see of a run: tables, pictures, summary.json, and report.html in one file."""
+"""The results of a run for people: tables, pictures, summary.json and report.html."""
 
 import base64
 import importlib.resources
@@ -109,7 +109,9 @@ def _read_part(path: Path, name: str) -> tuple[Any, float]:
         return folder.read_part(path, name, PARTS[name])
     except FileNotFoundError as error:
         file = path / f"{name}.json"
-        raise InputError(f"{file} is missing: the run did not get that far. {again}") from error
+        raise InputError(
+            f"{file} is missing: the run has not reached this part. {again}"
+        ) from error
     except storage.DamagedFileError as error:
         raise InputError(f"{error}. {again}") from error
 

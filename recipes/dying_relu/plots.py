@@ -41,7 +41,7 @@ STATES = {
     "learned": ("learned |x|", "#0a7d4f"),
 }
 ALPHA_COLORS = ("#555555", "#7fb8e6", BLUE, "#08306b")
-MIN_UNITS = 30  # fewer give no share worth a line
+MIN_UNITS = 30  # fewer give no useful share
 
 
 def draw_part(part: BornDead | Collapse | TrainingDeath) -> dict[str, bytes]:
@@ -131,7 +131,7 @@ def draw_remedies(figure: Figure, part: BornDead) -> None:
 
 
 def draw_collapse(figure: Figure, part: Collapse) -> None:
-    """What became of the nets of each arm, as one bar of 100 %."""
+    """The outcomes of the nets of each arm, as one bar of 100 %."""
     figure.set_size_inches(8.4, 0.55 * len(part.arms) + 1.7)
     axes, arms = figure.add_subplot(), part.arms
     places, left = np.arange(len(arms)), np.zeros(len(arms))

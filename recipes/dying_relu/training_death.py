@@ -36,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class History:
-    """What was seen of an ensemble with one momentum, at initialization and after each epoch.
+    """The record of an ensemble with one momentum, at initialization and after each epoch.
 
     Attributes:
         active: Whether a unit had a positive pre-activation on the sample, of shape

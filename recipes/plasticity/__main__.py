@@ -18,19 +18,20 @@ PARTS = "regression", "permuted"
 class Options:
     """Loss of plasticity: 14 rectifiers through tasks that keep changing.
 
-    regression: Slowly-Changing Regression, a net of 5 hidden units and a step an example.
-    14 rectifiers, 3 step sizes, 2 initializations and 100 runs are 8,400 nets in one program.
-    permuted: Online Permuted MNIST in small. 7 rectifiers, 3 step sizes and 30 runs are 630 nets.
+    regression: Slowly-Changing Regression, with nets of 5 hidden units and one step per example. 14
+    rectifiers, 3 step sizes, 2 initializations and 100 runs are 8,400 nets in one program.
+    permuted: A small form of Online Permuted MNIST. 7 rectifiers, 3 step sizes and 30 runs are 630
+    nets.
 
     Both run on JAX. `out` gets a table of all numbers (NAME.csv.gz), the settings and seconds
-    (NAME.json), and the state (NAME-state.npz). Run the command again with the same folder to go
-    on where it stopped, or to go further, with more examples or tasks.
+    (NAME.json), and the state (NAME-state.npz). Run the command again with the same folder to
+    resume it, or to continue with more examples or tasks.
     """
 
     out: Path = Path("runs/plasticity")
     """Folder for the results."""
     minutes: float = 60.0
-    """Stop after so many minutes, to go on later."""
+    """Stop after this many minutes; the next call resumes."""
     parts: tuple[str, ...] = PARTS
     """Parts to run, in this order."""
     examples: int = 1_000_000
@@ -38,13 +39,13 @@ class Options:
     tasks: int = 100
     """Tasks of Permuted MNIST. The paper has 800."""
     runs: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
-    """Runs of each arm. None: 100 of the regression, 30 of Permuted MNIST."""
+    """Runs of each arm. None: 100 for the regression, 30 for Permuted MNIST."""
     seed: int = 1
-    """Everything random derives from it."""
+    """Everything random follows from this number."""
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder with mnist.npz, for Permuted MNIST."""
     quick: bool = False
-    """A small form of each part, in under a minute: does it run?"""
+    """Try the machinery with a small form of each part, in under a minute."""
 
 
 def refuse(message):
@@ -77,7 +78,7 @@ def main(options: Options):
     start = time.perf_counter()
     unknown = [name for name in options.parts if name not in PARTS]
     if unknown:
-        refuse(f"`--parts` must be of {', '.join(PARTS)}. Received: {unknown[0]}")
+        refuse(f"`--parts` must be among {', '.join(PARTS)}. Received: {unknown[0]}")
     if options.examples < 40_000 or options.examples % 40_000 or options.examples > 10_000_000:
         refuse(
             "`--examples` must be a multiple of 40,000, at most 10,000,000. "
@@ -104,9 +105,9 @@ def main(options: Options):
         except OtherRunError as error:
             refuse(str(error))
         if not is_complete:
-            tell("Stopped. Run the same command again to go on.")
+            tell("Stopped. Run the same command again to resume.")
             return
-    tell(f"All is done: {options.out}")
+    tell(f"Finished: {options.out}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the runs of plasticity show: the tests that the hypotheses fixed, from the raw numbers.
+"""The results of the plasticity runs: the tests that the hypotheses fixed, from raw numbers.
 
     python -m recipes.plasticity.claims
 

@@ -1,4 +1,4 @@
-"""A run that can stop anywhere: its state, what it recorded, and the table of that."""
+"""A run that can stop anywhere: its state, its records, and their table."""
 
 # pyright: reportMissingImports=false
 # JAX is an extra.
@@ -23,7 +23,7 @@ class OtherRunError(Exception):
 
 
 def run(program, folder, is_late, tell):
-    """Goes on with the program where the folder stopped; whether it is complete.
+    """Resumes the program from the folder; returns whether it is complete.
 
     Writes NAME-state.npz now and then. When it stops, it also writes NAME.csv.gz, with a row for
     each quantity and net and a column for each bin or task, and NAME.json with the settings, the

@@ -496,7 +496,7 @@ def test_printing_and_drawing():
     report = dead_units(model, X)
     text = str(report)
     assert re.search(r"^dense +relu +5 +1 +1 +", text, re.MULTILINE)
-    assert "60 samples, which allows (95 %) that up to\n    4.87% of all samples" in text
+    assert "60 samples; with 95 % confidence,\n    at most 4.87% of all samples" in text
     left, right = report.plot().axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["dense\nrelu", "elu\nelu"]
     assert sum(len(dots.get_offsets()) for dots in right.collections) >= 10
@@ -535,7 +535,7 @@ def test_wrong_arguments():
     for data in (3, "text", None):
         with pytest.raises(ValueError, match="`data` must be an array, a list or dict of arrays"):
             dead_units(model, data)
-    with pytest.raises(ValueError, match="samples as their first axis"):
+    with pytest.raises(ValueError, match="with the samples along the first axis"):
         dead_units(model, np.float32(3.0))
     with pytest.raises(ValueError, match=r"layer 'dense.*' are NaN"):
         dead_units(model, np.where(X > 1, np.nan, X))

@@ -25,7 +25,7 @@ TINY = (
 # TensorFlow's own, which it prints whatever it is told.
 _NOISE = re.compile(r"(WARNING: All log messages before absl|[IWE]0000 ).*")
 _SENTENCE = re.compile(r"error: [^\n]+")
-_KEPT = re.compile(r"Finished trainings are kept\. Go on with:")
+_KEPT = re.compile(r"Finished trainings are kept\. Resume with:")
 _WAY_ON = re.compile(r"^  python -m recipes\.mnist (.*)$", re.MULTILINE)
 
 
@@ -67,7 +67,7 @@ class Ended:
 
     @property
     def way_on(self):
-        """The arguments of the command that it printed to go on with, none if it printed none."""
+        """The arguments of the command that it printed to resume with, none if it printed none."""
         found = _WAY_ON.search(self.error)
         return shlex.split(found.group(1)) if found else []
 

@@ -207,8 +207,8 @@ def test_a_model_is_restored_where_it_fails_half_way():
     attributes = [set(vars(layer)) for layer in model.layers]
     before = model.get_weights()
     message = (
-        "Layer 'dead' must have a finite variance above 0 on `x`; it is 0 where all its inputs "
-        "are. Received: variance=0.0"
+        "Layer 'dead' must have a finite variance above 0 on `x`. It is 0 if all inputs of "
+        "the layer are 0. Received: variance=0.0"
     )
     with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
         lsuv(model, batch(20, 8))

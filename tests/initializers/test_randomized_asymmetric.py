@@ -223,7 +223,7 @@ def test_refusals():
     message = "`fan_in` must be an int of at least 1. Received: fan_in=None"
     with pytest.raises(ValueError, match="^" + message + "$"):
         randomized_asymmetric(None)
-    message = "`fan_in` must be 27, that of a kernel of shape (3, 3, 3, 8). Received: fan_in=9"
+    message = "`fan_in` must be 27 for a kernel of shape (3, 3, 3, 8). Received: fan_in=9"
     with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
         RandomizedAsymmetric(9)((3, 3, 3, 8))
     message = "`fan_in` must be given for a bias, .* Received: fan_in=None and shape=\\(8,\\)"

@@ -59,7 +59,7 @@ def test_all_else_is_nan(value):
 @pytest.mark.parametrize("slope", [0.2, 0.01, 0.3, None], ids=repr)
 def test_slope_under_both_of_its_names_is_refused(slope):
     message = (
-        "Layer 'leaky' must get `negative_slope` or `alpha`, which are one thing. "
+        "Layer 'leaky' must get `negative_slope` or `alpha`, not both: they mean the same. "
         f"Received: negative_slope={slope!r}, alpha=0.3"
     )
     with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):

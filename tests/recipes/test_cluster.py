@@ -160,7 +160,7 @@ def test_a_search_goes_on_where_a_worker_is_cut_off(cluster, tmp_path):
         address = kill_a_busy_worker(client)
     _, errors = child.communicate(timeout=300)
     assert child.returncode == 0, errors
-    assert f"worker {address} was killed; it is tried again." in errors
+    assert f"worker {address} was killed; the trial is retried." in errors
     kept, reasons = rows(tmp_path / "cluster")
     assert kept == rows(tmp_path / "alone")[0]
     assert sorted(set(reasons)) == ["", f"worker {address} was killed"]
@@ -224,7 +224,7 @@ def test_a_search_whose_scheduler_is_killed_can_be_resumed(cluster, tmp_path):
     _, errors = child.communicate()
     error, n_kept, command = errors.splitlines()[-3:]
     assert error.startswith(f"error: The Dask scheduler at {cluster.address} cannot be reached: ")
-    assert "Finished trainings are kept. Go on with:" in n_kept
+    assert "Finished trainings are kept. Resume with:" in n_kept
     assert "Traceback" not in errors
     before = rows(path)[0]
     assert len(before) >= 3

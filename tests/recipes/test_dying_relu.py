@@ -234,7 +234,7 @@ def test_overwrite_replaces_a_run_of_this_recipe_and_nothing_else(run, tmp_path,
 
     before = (run / "report.html").read_bytes()
     assert main([*QUICK, "--output", str(run)]) == 2
-    assert "replace it by `--overwrite`" in capsys.readouterr().err
+    assert "replace it with `--overwrite`" in capsys.readouterr().err
     assert (run / "report.html").read_bytes() == before
 
 
@@ -281,7 +281,8 @@ def test_file_that_cannot_be_written_is_one_sentence(tmp_path, capsys, monkeypat
     assert main([*QUICK, "--output", str(tmp_path / "run")]) == 1
     first, *rest = capsys.readouterr().err.strip().splitlines()
     assert first.endswith(
-        "born_dead.json cannot be written: No space left on device. Make room and go on."
+        "born_dead.json cannot be written: No space left on device. Free some space, then resume "
+        "the run."
     )
     assert rest[-1].endswith(f"--output {tmp_path / 'run'} --resume")
 
@@ -346,7 +347,7 @@ def test_quick_run_that_is_interrupted_keeps_what_is_finished(tmp_path):
         "born_dead_remedies.png",
     }
     assert ended.error.endswith(
-        f"Go on with:\n  python -m recipes.dying_relu --output {path} --resume"
+        f"Resume with:\n  python -m recipes.dying_relu --output {path} --resume"
     )
     assert main([*QUICK, "--output", str(path)]) == 2
     assert report([str(path)]) == 2

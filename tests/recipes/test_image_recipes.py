@@ -185,7 +185,7 @@ def test_comparison_is_drawn_again_and_resumed(compared, capsys):
     assert compare.main(["--output", str(compared), "--resume"]) == 0
     assert "Keep" in capsys.readouterr().out
     assert compare.main(["--output", str(compared), "--dataset=mnist"]) == 2
-    assert "which holds a run. Go on with it by `--resume`" in capsys.readouterr().err
+    assert "which holds a run. Resume it with `--resume`" in capsys.readouterr().err
 
 
 def test_report_draws_a_run_again(finished, capsys, tmp_path):

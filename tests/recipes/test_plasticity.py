@@ -171,7 +171,7 @@ def test_initial_weights_are_paired():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--parts", "regresion"), "`--parts` must be of regression, permuted"),
+        (("--parts", "regresion"), "`--parts` must be among regression, permuted"),
         (("--examples", "50000"), "`--examples` must be a multiple of 40,000"),
         ((), "`--data-dir` must name a folder with mnist.npz"),
     ],

@@ -169,7 +169,7 @@ def test_function_by_its_name_alone(tmp_path):
     refuse(
         path,
         "PATH cannot be read: layer 'd' of class `Dense`: Could not interpret activation function "
-        "identifier: my_function. If that is your own, pass it in `custom_objects={...}`.",
+        "identifier: my_function. If it is your own class, pass it in `custom_objects={...}`.",
     )
     load_model(path, custom_objects={"my_function": my_function})
 
@@ -181,8 +181,8 @@ def test_arguments_that_a_class_does_not_take(suffix, tmp_path):
     refuse(
         path,
         "PATH cannot be read: layer 'e' of class `ELU`: Unrecognized keyword arguments passed to "
-        "ELU: {'beta': 1}. The class took other arguments when the file was saved: update the "
-        "package that has it, or pass a class that takes them in `custom_objects={...}`.",
+        "ELU: {'beta': 1}. The class took other arguments when the file was saved: update its "
+        "package, or pass a class that takes these arguments in `custom_objects={...}`.",
     )
 
 
@@ -226,8 +226,8 @@ def test_loss_that_nobody_knows_in_an_h5_file(tmp_path):
     path = compiled(".h5", tmp_path)
     with pytest.raises(
         ValueError,
-        match=r"The model in '.*' cannot be compiled as it was, with loss='my_function', "
-        r"metrics=\['accuracy'\]: .* Pass what is your own in `custom_objects=\{...\}`, or pass "
+        match=r"The model in '.*' cannot be compiled with its saved loss='my_function', "
+        r"metrics=\['accuracy'\]: .* Pass your own classes in `custom_objects=\{...\}`, or pass "
         r"`compile=False` and call `compile` on the model\.$",
     ):
         load_model(path)
@@ -247,7 +247,7 @@ def test_weights_of_another_model(tmp_path):
         "The weights in PATH do not fit the layers in it: 1 object(s) failed, the first <Dense "
         "name=d, built=True>: Layer 'd' expected 2 variables, but received 0 variables during "
         "loading. Expected: ['kernel', 'bias']. If Keras 2.13 wrote the file, save it as .h5 "
-        "there: it named weights in its own way.",
+        "there, because its .keras files name weights in another way.",
     )
 
 
@@ -328,7 +328,7 @@ def test_file_of_another_kind(content, reason, tmp_path):
         ({"config.json": "{}"}, "the archive lacks config.json or model.weights.*"),
         (
             {"config.json": "{}", "model.weights.h5": ""},
-            "the config in the file is not one of a model",
+            "the config in the file is not the config of a model",
         ),
     ],
 )
@@ -342,7 +342,7 @@ def test_weights_without_a_model(tmp_path):
     sequential(keras.layers.Dense(2)).save_weights(path)
     refuse(
         path,
-        NO_MODEL + "the file holds no model config: if it is one of weights alone, make the model "
+        NO_MODEL + "the file holds no model config: if it holds only weights, make the model "
         "and call `model.load_weights(path)`. Received: path=PATH",
         cause=type(None),
     )

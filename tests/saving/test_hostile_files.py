@@ -91,7 +91,7 @@ def refuse(path, reason, **options):
     return str(error.value)
 
 
-UNSAFE = r" was not loaded: {}\. No model that Keras saved is like that; take one from a source"
+UNSAFE = r" was not loaded: {}\. Keras does not save such files: take the model from a source"
 
 
 class TestCode:
@@ -143,7 +143,7 @@ class TestCode:
             config["config"]["layers"][1]["config"]["function"] = function
             return config
 
-        reason = UNSAFE.format(rf"it names {module}\.{name}, which is no part of a model")
+        reason = UNSAFE.format(rf"it names {module}\.{name}, which is not part of a model")
         for kind in ("function", "plain"):
             function = {"class_name": "function", "config": name, "module": module}
             if kind == "plain" and name[0].islower():
@@ -205,9 +205,7 @@ class TestCode:
             return config
 
         path = with_config(honest(suffix), change)
-        refuse(
-            path, "holds a layer `TFSMLayer`, which runs a program that lies in a folder. If you"
-        )
+        refuse(path, "holds a layer `TFSMLayer`, which runs a program from a folder. If you")
 
     def test_vocabularies_in_other_files(self, tmp_path):
         (tmp_path / "secret").write_text("a\nb\n")
@@ -219,14 +217,17 @@ class TestCode:
             config["config"]["layers"][1]["config"]["vocabulary"] = str(tmp_path / "secret")
             return config
 
-        refuse(with_config(path, change), "asks for what safe mode refuses: Requested the loading")
+        refuse(
+            with_config(path, change),
+            "needs something that safe mode refuses: Requested the loading",
+        )
 
     def test_names_that_are_no_text(self, honest):
         def change(config):
             config["config"]["layers"][1]["module"] = ["keras"]
             return config
 
-        refuse(with_config(honest(), change), "its config gives classes names that are none")
+        refuse(with_config(honest(), change), "its config contains invalid class names")
 
     def test_pickled_weights(self, honest):
         path = honest()
@@ -344,13 +345,13 @@ class TestWeights:
     @pytest.mark.parametrize(
         ("edit", "reason"),
         [
-            (external_link, r"it links to '/tmp/other\.h5' in the place of weights"),
-            (soft_link, "it links to '/elsewhere' in the place of weights"),
+            (external_link, r"it has a link to '/tmp/other\.h5' instead of weights"),
+            (soft_link, "it has a link to '/elsewhere' instead of weights"),
             (raw_file, r"its weight '\S+' lies in another file"),
             (virtual, r"its weight '\S+' lies in another file"),
-            (texts, r"its weight '\S+' is no array of numbers"),
-            (records, r"its weight '\S+' is no array of numbers"),
-            (nothing, r"its weight '\S+' is no array of numbers"),
+            (texts, r"its weight '\S+' is not an array of numbers"),
+            (records, r"its weight '\S+' is not an array of numbers"),
+            (nothing, r"its weight '\S+' is not an array of numbers"),
         ],
     )
     def test_weights_that_are_none(self, suffix, edit, reason, honest):
@@ -360,8 +361,8 @@ class TestWeights:
         ("names", "reason"),
         [
             ([b"d", b"d"], "its lists of weights name one of them twice"),
-            ([b"d", b"./d"], "its lists of weights have names that are none"),
-            ([[b"d"]], "its 'layer_names' are no list of names"),
+            ([b"d", b"./d"], "its lists of weights contain invalid names"),
+            ([[b"d"]], "its 'layer_names' are not a list of names"),
         ],
     )
     def test_lists_of_names(self, names, reason, honest):
@@ -390,7 +391,7 @@ class TestWeights:
         path = with_weights(honest(), external_link)
         with zipfile.ZipFile(path) as archive:
             archive.extractall(tmp_path / "folder")
-        refuse(tmp_path / "folder", "it links to")
+        refuse(tmp_path / "folder", "it has a link to")
         (tmp_path / "folder/model.weights.h5").unlink()
         refuse(tmp_path / "folder", r"the folder lacks config\.json or model\.weights\.h5")
 
@@ -399,7 +400,7 @@ class TestWeights:
             archive.extractall(tmp_path / "folder")
         with open(tmp_path / "folder/config.json", "a") as file:
             file.truncate(65 * MB)
-        refuse(tmp_path / "folder", UNSAFE.format("its config is one of more than 64 MB .*"))
+        refuse(tmp_path / "folder", UNSAFE.format("its config has more than 64 MB .*"))
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "device"])
@@ -410,7 +411,7 @@ def test_what_is_no_file(kind, tmp_path):
     else:
         os.mkfifo(tmp_path / "pipe")
         path.symlink_to(tmp_path / "pipe")
-    refuse(tmp_path / "pipe" if kind == "pipe" else path, "but that is no file")
+    refuse(tmp_path / "pipe" if kind == "pipe" else path, "but it is not a file")
 
 
 @both_formats
@@ -424,7 +425,7 @@ def test_ways_to_compile_that_are_none(training, honest):
     def change(config):
         return config | {"compile_config": training}
 
-    refuse(with_config(honest(), change), "cannot be compiled as it was|cannot be read")
+    refuse(with_config(honest(), change), "cannot be compiled with its saved|cannot be read")
 
 
 @both_formats

@@ -194,7 +194,7 @@ def test_arguments_that_are_gone(class_name, argument, neutral, value):
 @pytest.mark.parametrize("interpolation", ["gaussian", "mitchellcubic"])
 def test_interpolations_that_are_gone(class_name, interpolation):
     message = (
-        f"`interpolation` of layer 'layer' of class `{class_name}` must be one that Keras 3 has"
+        f"`interpolation` of layer 'layer' of class `{class_name}` must be a method of Keras 3"
     )
     with pytest.raises(ValueError, match=message):
         repair_model(of_class(class_name, interpolation=interpolation), None)

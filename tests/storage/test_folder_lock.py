@@ -121,7 +121,7 @@ def test_a_lock_file_that_says_nothing_locks_nobody_out(tmp_path, content):
 def test_what_is_no_file_is_damage(tmp_path, stand_in):
     (tmp_path / "file").write_text("mine")
     stand_in(tmp_path / ".lock")
-    with pytest.raises(DamagedFileError, match=r"\.lock is damaged: it is no file"):
+    with pytest.raises(DamagedFileError, match=r"\.lock is damaged: it is not a file"):
         folder_lock(tmp_path).__enter__()
     assert (tmp_path / "file").read_text() == "mine"
     assert not (tmp_path / "nowhere").exists()

@@ -68,11 +68,11 @@ def test_a_region_of_other_bytes_is_damage(readable, n_bytes, tmp_path, monkeypa
     ("data", "problem"),
     [
         (b"", "Expecting value"),
-        (b"[]", "it holds no JSON object"),
+        (b"[]", "it does not hold a JSON object"),
         (b"{}", 'it lacks its "sha256"'),
-        (b'{"sha256": 1}', "its SHA-256 is not the one"),
-        (b'{"sha256": null}', "its SHA-256 is not the one"),
-        (b'{"\\u0073ha256": "a"}', "its SHA-256 is not the one"),
+        (b'{"sha256": 1}', "its SHA-256 does not match"),
+        (b'{"sha256": null}', "its SHA-256 does not match"),
+        (b'{"\\u0073ha256": "a"}', "its SHA-256 does not match"),
         (b'{"a": {"sha256": "b"}}', 'it lacks its "sha256"'),
         (b"\xff\xfe", ""),
         (bytes(4096), ""),
@@ -115,7 +115,7 @@ def test_a_file_that_was_edited_is_read_where_that_is_asked_for(tmp_path):
     path.write_text(path.read_text().replace("1", "3"))
     assert read_unverified_json(path) == {"a": 3, "b": 2}
     path.write_text("[]")
-    with pytest.raises(DamagedFileError, match="it holds no JSON object"):
+    with pytest.raises(DamagedFileError, match="it does not hold a JSON object"):
         read_unverified_json(path)
 
 

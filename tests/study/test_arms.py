@@ -22,7 +22,7 @@ from keras_leaky.study.arms import Rectifier, color_arms, read_arms
         (lambda: Arm("relu", 0.1), "`alpha` of relu must be None"),
         (lambda: Arm("rrelu", 0.1), "`alpha` of rrelu must be a pair"),
         (lambda: Arm(lambda: LeakyReLU()), "`name` of an arm must be given"),
-        (lambda: Arm(LeakyReLU, 0.1), "`alpha` must be left out where `rectifier` is a function"),
+        (lambda: Arm(LeakyReLU, 0.1), "`alpha` must be left out if `rectifier` is a function"),
         (lambda: Arm(LeakyReLU()), "must be a name, or a function"),
         (lambda: Arm("elu", name=""), "`name` of an arm must be a string of 1 to 100"),
         (lambda: Arm("elu", name="a\nb"), "`name` of an arm must be printable"),

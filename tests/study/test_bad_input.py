@@ -69,7 +69,7 @@ def with_nan(x):
         (depends_on_the_arm, "must return the same net for every arm.*67.*75"),
         (
             asks_for_too_much,
-            r"must be asked for finite ranges.*learning_rate from 0\.001 to 1e\+300",
+            r"must ask `hp` for finite ranges.*learning_rate from 0\.001 to 1e\+300",
         ),
     ],
 )
@@ -84,17 +84,27 @@ def test_a_build_that_cannot_be_studied(tmp_path, function, message):
     [
         (with_nan(X), Y, {}, "`x` must be finite. Received: 1 values that are NaN"),
         (X[:0], Y[:0], {}, "`x` must hold at least one example"),
-        (X, Y[:-1], {}, "`x` and `y` must have one length. Received: 120 and 119"),
+        (X, Y[:-1], {}, "`x` and `y` must have the same length. Received: 120 and 119"),
         (X, Y, {"validation_data": None}, "`validation_data`, or a `validation_split`"),
-        (X, Y, {"validation_data": (VALIDATION[0], VALIDATION[1][:9])}, "arrays of one length"),
+        (
+            X,
+            Y,
+            {"validation_data": (VALIDATION[0], VALIDATION[1][:9])},
+            "arrays of the same length",
+        ),
         (X, Y, {"test_data": (X, Y)}, "`test_data` must hold examples that are not in `x`"),
-        (X, np.minimum(Y, 1), {}, "`validation_data` must have labels that training has.*2, which"),
+        (
+            X,
+            np.minimum(Y, 1),
+            {},
+            "`validation_data` must have only labels that `y` has too.*2, which",
+        ),
         (X, Y + 5, {}, "cannot be evaluated on the first examples"),
         (X[:, :3], Y, {}, "cannot be evaluated on the first examples"),
         (X, Y, {"epochs": 0}, "`epochs` must be an int of at least 1. Received: epochs=0"),
         (X, Y, {"workers": -1}, "`workers` must be 'auto' or an int >= 0"),
         (X, Y, {"max_seconds": 0}, "`max_seconds` must be above 0"),
-        (X, Y, {"epoch": 3}, "must be given arguments of keras.Model.fit. Received: epoch"),
+        (X, Y, {"epoch": 3}, "must get only arguments of keras.Model.fit. Received: epoch"),
     ],
 )
 def test_data_and_arguments_that_are_wrong(tmp_path, x, y, changed, message):
@@ -108,7 +118,7 @@ def test_data_and_arguments_that_are_wrong(tmp_path, x, y, changed, message):
     ("changed", "message"),
     [
         ({"objective": "accuracy"}, "name begins with val_.*try 'val_accuracy'"),
-        ({"objective": "val_what"}, "where its name does not tell the direction"),
+        ({"objective": "val_what"}, "if its name does not tell the direction"),
         ({"objective": 3}, "`objective` must be the name of a metric"),
         ({"trials": 0}, "`trials` must be an int of at least 1. Received: trials=0"),
         ({"seeds": 2.0}, "`seeds` must be an int of at least 1"),
@@ -153,7 +163,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_a_path_that_utf8_cannot_write():
-    with pytest.raises(InputError, match="must be a path that UTF-8 can write"):
+    with pytest.raises(InputError, match="must be a path in UTF-8"):
         make_study("run\udcff")
 
 

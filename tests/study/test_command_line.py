@@ -96,8 +96,8 @@ def test_resume_keeps_what_is_there_and_adds_what_is_asked_for(finished, capsys)
 
 DATA = {
     "vectors": (X, CLASSES, "2 hidden layers for vectors of 6, to 2 classes"),
-    "real": (X, X[:, 0], "for vectors of 6, to 1 number an example"),
-    "several": (X, X[:, :3], "for vectors of 6, to 3 numbers an example"),
+    "real": (X, X[:, 0], "for vectors of 6, to 1 number per example"),
+    "several": (X, X[:, :3], "for vectors of 6, to 3 numbers per example"),
     "one-hot": (X, np.eye(2)[CLASSES], "for vectors of 6, to 2 classes"),
     "numbers": (X[:, 0], CLASSES, "for vectors of 1, to 2 classes"),
     "images": (np.zeros((N, 12, 9, 2), "float32"), np.arange(N) % 3, "for images of 12 x 9 x 2"),
@@ -140,12 +140,12 @@ def test_study_of_real_targets_ends(tmp_path):
         ("--data {path}/data.npz --arms elu elu", "twice"),
         ("--data {path}/data.npz --objective val_mae", "val_accuracy"),
         ("--data {path}/data.npz --epochs 0", "`--epochs` must be a whole number >= 1"),
-        ("--data {path}/other.npz", "unless you give FILE.py with a net of your own"),
+        ("--data {path}/other.npz", "unless FILE.py holds a net for it"),
         ("--data {path}/nan.npz", "`x_train` must be finite"),
         ("--data {path}/wide.npz {path}/net.py", r"for inputs of shape (5,), as `x_train`"),
         ("--data {path}/data3.npz {path}/net.py", "2 outputs, and labels from 0 to 2"),
         ("--data {path}/data.npz {path}/none.py", "`FILE` must be a Python file"),
-        ("--data {path}/data.npz {path}", "which is no regular file"),
+        ("--data {path}/data.npz {path}", "which is not a regular file"),
         ("--data {path}/data.npz {path}/empty.py", "must define build(hp, rectifier)"),
         ("--data {path}/data.npz {path}/one.py", "must take (hp, rectifier). Received: build(hp)"),
         ("--data {path}/data.npz --output {path}/data.npz", "`--output` must be a folder"),
@@ -263,7 +263,7 @@ def test_run_that_ends_early_says_how_to_go_on(tmp_path, capsys, monkeypatch, er
     monkeypatch.setattr(Study, "run", end)
     data, run = write_table(tmp_path, CLASSES), tmp_path / "a run"
     flags = ["study", "--data", str(data), "--output", str(run)]
-    way_on = f"Go on with:\n  keras-leaky study --output '{run}' --resume"
+    way_on = f"Resume with:\n  keras-leaky study --output '{run}' --resume"
     if code is None:  # Python prints notes below a traceback
         with pytest.raises(ZeroDivisionError) as stop:
             main(flags)

@@ -36,7 +36,7 @@ def test_a_link_in_the_place_of_a_lock_is_one_sentence(folder, capsys, place):
     code = exit_code(lambda: make_study(folder, trials=2).run(X, Y, test_data=TEST, **FIT))
     assert code == 2
     told = capsys.readouterr().err.strip()
-    assert told.startswith(f"error: {lock} is damaged: it is no file. Delete it")
+    assert told.startswith(f"error: {lock} is damaged: it is not a file. Delete it")
     assert "\n" not in told
     lock.unlink()
     assert exit_code(lambda: make_study(folder, trials=2).run(X, Y, test_data=TEST, **FIT)) == 0

@@ -20,16 +20,16 @@ def read_table(folder, targets, **changes):
     ("changes", "message"),
     [
         ({"x_train": None}, "must hold the arrays x_train, y_train. Missing: x_train"),
-        ({"y_test": None}, "must hold `y_test` too, as it holds `x_test`"),
-        ({"y_val": np.zeros(3, int)}, "must hold `x_val` too, as it holds `y_val`"),
+        ({"y_test": None}, "must hold `y_test` too, because it holds `x_test`"),
+        ({"y_val": np.zeros(3, int)}, "must hold `x_val` too, because it holds `y_val`"),
         ({"x_train": np.zeros((0, 28, 28))}, "`x_train` must hold at least one example"),
         ({"x_train": np.zeros((400, 0))}, "`x_train` must have no axis of length 0"),
         ({"x_train": np.zeros((400, 28, 28), complex)}, "`x_train` must hold numbers.* complex128"),
         ({"x_train": np.zeros((400, 28, 28), "M8[s]")}, "`x_train` must hold numbers"),
         ({"x_train": np.full((400, 28, 28), "a")}, "`x_train` must hold numbers"),
         ({"x_train": np.zeros((400, 28, 28), [("a", "u1")])}, "`x_train` must hold numbers"),
-        ({"x_train": np.uint8(0)}, "`x_train` must have one entry an example"),
-        ({"y_train": np.int64(0)}, "`y_train` must have one entry an example"),
+        ({"x_train": np.uint8(0)}, "`x_train` must have one entry per example"),
+        ({"y_train": np.int64(0)}, "`y_train` must have one entry per example"),
         ({"y_train": np.arange(399) % 10}, "`y_train` must have the length of `x_train`, 400. Rec"),
         ({"y_train": np.array([None] * 400)}, "could not be read"),  # pickled
         (
@@ -43,7 +43,7 @@ def read_table(folder, targets, **changes):
         ({"y_train": np.full(400, np.nan), "y_test": np.zeros(100)}, "`y_train` must be finite"),
         (
             {"y_train": np.full(400, 7), "y_test": np.full(100, 7)},
-            "two classes.* the label 7 alone",
+            "two classes.* only the label 7",
         ),
         ({"y_train": np.arange(400) % 9}, "`y_test` must hold labels that `y_train` has.* 9"),
         (
@@ -130,7 +130,7 @@ def test_real_targets_are_numbers_and_split_at_random(tmp_path, targets, n):
 def test_whole_numbers_as_floats_are_told(tmp_path):
     data = read_table(tmp_path, CLASSES.astype("float32"))
     assert data.targets.kind == "numbers"
-    assert "taken for amounts. If they are classes, save them as integers" in data.notes[0]
+    assert "treats them as amounts. If they are classes, save them as integers" in data.notes[0]
 
 
 @pytest.mark.parametrize("targets", [np.eye(3)[CLASSES] + np.eye(3)[0] > 0, np.zeros((N, 4, 2))])
@@ -232,10 +232,10 @@ def make_model(n_out, loss, *layers, shape=(6,)):
         (CLASSES == 1, 1, "binary_crossentropy", None),
         (CLASSES, 1, "mse", None),
         (np.eye(3)[CLASSES], 3, "categorical_crossentropy", None),
-        (np.eye(3)[CLASSES], 3, "sparse_categorical_crossentropy", "for one-hot rows, or save one"),
+        (np.eye(3)[CLASSES], 3, "sparse_categorical_crossentropy", "for one-hot rows. Received: "),
         (np.eye(3)[CLASSES], 4, "categorical_crossentropy", "3 outputs, one for each class"),
         (np.linspace(0, 1, N), 1, "mse", None),
-        (np.linspace(0, 1, N), 2, "mse", "an output for each number of an example, 1"),
+        (np.linspace(0, 1, N), 2, "mse", "one output for each target number of an example, 1"),
         (np.linspace(0, 1, N), 1, "binary_crossentropy", "must compile a loss for real targets"),
     ],
 )

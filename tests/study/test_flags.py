@@ -58,11 +58,11 @@ def test_flags_name_every_rectifier_with_an_alpha_to_search():
         ("--data digits --data-dir /tmp", "not read from a folder"),
         ("--resume", "`--resume` needs `--output RUN`"),
         ("--overwrite", "`--overwrite` needs `--output RUN`"),
-        ("--resume --overwrite --output b", "there is no b/study.json to read"),
+        ("--resume --overwrite --output b", "b/study.json cannot be read"),
         ("--config a.json --resume --output b", "leave `--config` out"),
-        ("--config /nowhere/study.json", "there is no /nowhere/study.json"),
+        ("--config /nowhere/study.json", "/nowhere/study.json cannot be read"),
         ("--output /dev/null/a", "`--output` must be a folder"),
-        ("--insecure", "`--insecure` goes with `--scheduler ADDRESS`"),
+        ("--insecure", "`--insecure` needs `--scheduler ADDRESS`"),
     ],
 )
 def test_wrong_flags_are_refused_by_name(flags, message):
@@ -152,7 +152,7 @@ def test_config_may_be_edited_and_a_run_to_resume_may_not(tmp_path):
     path = write_run(tmp_path, MnistFlags(trials=7))
     path.write_text(path.read_text().replace('"trials": 7', '"trials": 8'))
     assert parse("--config", str(path)).trials == 8
-    with pytest.raises(InputError, match=r"study\.json is damaged: its SHA-256 is not the one"):
+    with pytest.raises(InputError, match=r"study\.json is damaged: its SHA-256 does not match"):
         parse("--resume", "--output", str(tmp_path))
 
 
@@ -229,7 +229,7 @@ def test_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "run").mkdir()
     write_run(tmp_path / "run", MnistFlags())
     output = ["--output", str(tmp_path / "run")]
-    with pytest.raises(InputError, match=r"which holds a run\. Go on with it by `--resume`"):
+    with pytest.raises(InputError, match=r"which holds a run\. Resume it with `--resume`"):
         parse(*output)
     assert parse(*output, "--overwrite").overwrite
     assert parse("--output", str(tmp_path / "new" / "run")).output == tmp_path / "new" / "run"

@@ -126,7 +126,7 @@ def test_a_study_of_a_model(tmp_path):
         ({"learning_rate_range": (0.1, 0.01)}, r"must be \(low, high\) with 0 < low < high"),
         ({"learning_rate_range": (1e-3, 1e300)}, r"high < 1e30"),
         ({"model": "not compiled"}, "`model` must be compiled"),
-        ({"model": "no relu"}, "must have a ReLU to be replaced.*tanh"),
+        ({"model": "no relu"}, "must have a ReLU or ReLU6 to replace.*tanh"),
         ({"model": 3}, r"`model` must be a built keras\.Model"),
     ],
 )

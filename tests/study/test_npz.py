@@ -35,18 +35,18 @@ def with_member(path, member, content, packing=zipfile.ZIP_STORED):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header("(4000000000000, 28, 28)"), "takes 3,136,000,000,000,000 bytes, and its member"),
+        (header("(4000000000000, 28, 28)"), "takes 3,136,000,000,000,000 bytes, but its member"),
         (header("(18446744073709551617, 28, 28)"), "`x_train` of shape .* takes"),
-        (header("(-400, 28, 28)"), r"`x_train` has the shape \(-400, 28, 28\)"),
-        (header("(True, 28, 28)"), r"`x_train` has the shape \(True, 28, 28\)"),
-        (header("(" * 300), "could not be read .* the header of `x_train` is none"),
-        (header("(" * 50), "could not be read .* the header of `x_train` is none"),
+        (header("(-400, 28, 28)"), r"`x_train` has the invalid shape \(-400, 28, 28\)"),
+        (header("(True, 28, 28)"), r"`x_train` has the invalid shape \(True, 28, 28\)"),
+        (header("(" * 300), "could not be read .* the header of `x_train` is invalid"),
+        (header("(" * 50), "could not be read .* the header of `x_train` is invalid"),
         (header(descr="'|O'") + bytes(400 * 784), "`x_train` holds Python objects"),
         (header(descr="[('a', 'O')]"), "`x_train` holds Python objects"),
-        (header(version=(3, 0)) + bytes(400 * 784), r"is in version \(3, 0\) of the .npy format"),
+        (header(version=(3, 0)) + bytes(400 * 784), r"has version \(3, 0\) of the .npy format"),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(9999), "could not be read"),
-        (header() + bytes(400 * 784 - 1), "takes 313,600 bytes, and its member"),
-        (header() + bytes(400 * 784 + 100), "takes 313,600 bytes, and its member 313,7"),
+        (header() + bytes(400 * 784 - 1), "takes 313,600 bytes, but its member"),
+        (header() + bytes(400 * 784 + 100), "takes 313,600 bytes, but its member has 313,7"),
         (b"", "could not be read"),
     ],
 )
@@ -126,7 +126,7 @@ def test_data_that_end_early_are_refused(tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("x_train.npy", header() + bytes(399 * 784))
     edit_last_member(path, size=len(header()) + 400 * 784)
-    with pytest.raises(InputError, match="`x_train` has other data than its header says"):
+    with pytest.raises(InputError, match="`x_train` holds other data than its header says"):
         read_data(tmp_path / "data.npz")
 
 
@@ -173,14 +173,14 @@ def test_what_is_no_file_is_refused(tmp_path, kind):
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(InputError, match=r"must be an \.npz file\. .* which is no regular file"):
+    with pytest.raises(InputError, match=r"must be an \.npz file\. .* which is not a regular file"):
         read_data(tmp_path / "data.npz")
 
 
 def test_pipe_that_takes_the_place_of_a_file_is_refused(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "data.npz")
     monkeypatch.setattr(Path, "is_file", lambda self: True)
-    with pytest.raises(InputError, match="it is no regular file"):
+    with pytest.raises(InputError, match="it is not a regular file"):
         read_data(tmp_path / "data.npz")
 
 
@@ -234,7 +234,7 @@ def test_bombs_stay_within_a_bound(tmp_path):
     write_bomb(tmp_path / "b", b"\x93NUMPY\x02\x00\x00\x00\x00\x40", n_zeros)
     write_bomb(tmp_path / "c", header(), n_zeros, says=len(header()) + 400 * 784)
     messages = {
-        "a": "to 10,687,086,592, more than 100 times as many: if that is right, save it with",
+        "a": "to 10,687,086,592, more than 100 times as many: if that is right, save it",
         "b": "could not be read",
         "c": "Bad CRC-32",
     }

@@ -125,10 +125,10 @@ def test_the_verdict_comes_first(tmp_path):
     text = re.sub("<[^>]*>", "", body.split("<h2>")[0])
     assert outcome.verdict in " ".join(text.split())
     titles = page.text["h2"]
-    assert titles[0] == "Differences to ReLU"
+    assert titles[0] == "Differences from ReLU"
     assert titles[1] == "Accuracy against alpha and learning rate"
     assert {"All arms", "Learning curves", "Dead units", "Load the model", "Settings",
-            "Machine and versions", "What failed or was stopped"} < set(titles)  # fmt: skip
+            "Machine and versions", "Failed or stopped trainings"} < set(titles)  # fmt: skip
 
 
 def test_every_trial_tells_what_it_is(tmp_path):
@@ -158,7 +158,7 @@ def test_alt_texts_say_what_the_picture_shows(tmp_path):
     assert f"Best trial of Leaky ReLU: {100 * best.score:.2f} % at " in by_alpha
     assert f"{best.hyperparameters['alpha']:.3g}" in by_alpha
     assert f"as good as its best from {good.alpha[0]:.2g} to {good.alpha[1]:.2g}" in by_alpha
-    differences = next(alt for alt in page.alts if alt.startswith("Difference to ReLU"))
+    differences = next(alt for alt in page.alts if alt.startswith("Difference from ReLU"))
     low, high = outcome.differences["leaky_relu"].ci95
     assert f"(95 % interval {100 * low:.1f} to {100 * high:.1f}, n = 5), helps." in differences
 
@@ -247,7 +247,7 @@ def test_a_chosen_point_at_an_end_of_its_range_is_told(tmp_path, rate, is_told):
     best = dataclasses.replace(arm.best, hyperparameters={"learning_rate": rate})
     arms = {**outcome.arms, "relu": dataclasses.replace(arm, best=best)}
     source = write_report(dataclasses.replace(outcome, arms=arms)).read_text()
-    assert ("was searched: ReLU (learning rate)" in source) == is_told
+    assert ("of the searched range: ReLU (learning rate)" in source) == is_told
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -311,9 +311,9 @@ def test_a_joint_page(tmp_path):
     for outcome in outcomes.values():
         assert outcome.verdict in text
     assert [a["href"] for a in page.find("a")] == ["mlp/report.html", "a <net>/report.html"]
-    assert sum(alt.startswith("Difference to ReLU") for alt in page.alts) == 2
+    assert sum(alt.startswith("Difference from ReLU") for alt in page.alts) == 2
     assert len(list((tmp_path / "plots").iterdir())) == len(page.alts)
-    assert "corrected over the arms of a net" in text
+    assert "corrected for the number of arms of a net" in text
 
 
 def test_arms_have_the_same_color_in_all_nets(tmp_path):

@@ -52,7 +52,7 @@ def test_an_address_that_is_none_is_refused(address):
 )
 def test_flags_without_a_scheduler_are_refused(flag, value):
     name = "--" + flag.replace("_", "-")
-    with pytest.raises(InputError, match=f"`{name}` goes with `--scheduler ADDRESS`. Received: "):
+    with pytest.raises(InputError, match=f"`{name}` needs `--scheduler ADDRESS`. Received: "):
         check_scheduler(StudyFlags(**{flag: value}))
 
 
@@ -62,7 +62,7 @@ def test_workers_are_started_here_or_elsewhere():
 
 
 def test_certificates_go_with_tls(certificates):
-    with pytest.raises(InputError, match="go with an address that begins with tls://"):
+    with pytest.raises(InputError, match="need an address that begins with tls://"):
         check_scheduler(StudyFlags(scheduler="tcp://127.0.0.1:1", **tls(certificates)))
 
 
@@ -90,7 +90,7 @@ def test_a_certificate_that_is_not_there_is_refused(certificates):
 
 def test_a_key_of_another_certificate_is_refused(certificates):
     files = tls(certificates, "client", key="worker")
-    message = "must be certificates and the key of the second, in PEM. Received: .*client.pem"
+    message = "must be two certificates and the key of the second one, in PEM.*client.pem"
     with pytest.raises(InputError, match=message):
         check_scheduler(StudyFlags(scheduler="tls://192.0.2.1:8786", **files))
 

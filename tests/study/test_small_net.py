@@ -71,7 +71,7 @@ def test_channels_that_seem_to_come_first_are_told(tmp_path):
 
 
 def test_targets_for_a_net_of_ones_own_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"unless you give FILE\.py with a net of your own"):
+    with pytest.raises(InputError, match=r"unless FILE\.py holds a net for it"):
         make(tmp_path, np.random.default_rng(0).normal(size=(N, 4)), np.zeros((N, 4, 4)))
 
 

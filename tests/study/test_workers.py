@@ -41,7 +41,8 @@ def test_a_long_one_starts_a_process_a_core(tmp_path, monkeypatch):
     monkeypatch.setattr(_workers, "count_threads", lambda: 2)
     n_workers, reason = choose(tmp_path / "run", epochs=20_000)
     assert n_workers == 2
-    assert reason.endswith("min of training in one process")
+    assert reason.startswith("one process would train for about ")
+    assert reason.endswith(" min")
     assert choose(tmp_path / "run", epochs=20_000, max_seconds=20)[0] == 0
     monkeypatch.setattr(_workers, "count_threads", lambda: 1)
     assert choose(tmp_path / "run", epochs=20_000) == (0, "one core")
@@ -73,7 +74,7 @@ def test_what_needs_this_process_stays(tmp_path, cheap_start, given, reason):
 def test_the_choice_of_a_study_that_began_is_kept(tmp_path):
     make_study(tmp_path / "run", trials=1, finalists=1, seeds=1).run(X, Y, workers=1, **FIT)
     study = make_study(tmp_path / "run", trials=1, finalists=1, seeds=2)
-    assert choose_workers([study.prepare(X, Y, **RUN)], None) == (1, "as the study began")
+    assert choose_workers([study.prepare(X, Y, **RUN)], None) == (1, "the study began this way")
 
 
 @pytest.mark.soak
@@ -84,9 +85,9 @@ def test_a_study_that_is_resumed_keeps_its_choice(tmp_path, cheap_start, monkeyp
     assert rows_without_times(chosen.trials) == rows_without_times(given.trials)
     monkeypatch.undo()
     make_study(tmp_path / "chosen", seeds=3).run(X, Y, test_data=TEST, **RUN)
-    assert "Trains in 2 worker processes: as the study began" in capsys.readouterr().out
+    assert "Trains in 2 worker processes: the study began this way" in capsys.readouterr().out
     make_study(tmp_path / "given", seeds=3).run(X, Y, test_data=TEST, **RUN)
-    assert "Trains in one worker process: as the study began" in capsys.readouterr().out
+    assert "Trains in one worker process: the study began this way" in capsys.readouterr().out
     for name in ("chosen", "given"):
         assert load(tmp_path / name).arms["relu"].test.n == 3
     with pytest.raises(InputError, match="n_threads"):

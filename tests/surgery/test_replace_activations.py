@@ -151,7 +151,7 @@ def test_recurrent_activation_stays():
     assert new.recurrent_activation is keras.activations.tanh
     model.add(stock.Reshape((2, 1)))
     model.add(stock.LSTM(2, recurrent_activation=stock.Activation("tanh"), name="act"))
-    with pytest.raises(ValueError, match="Layer 'act' of class LSTM applies tanh where its config"):
+    with pytest.raises(ValueError, match="Layer 'act' of class LSTM applies tanh, but its config"):
         replace_activations(model, {"tanh": "relu"})
 
 
@@ -321,7 +321,7 @@ class Hidden(stock.Layer):
 )
 def test_an_activation_out_of_reach_is_refused(kind, make, name):
     model = sequential(stock.ReLU(), make(name="act"), stock.PReLU())
-    message = f"Layer 'act' of class {kind} applies {name} where its config does not show it"
+    message = f"Layer 'act' of class {kind} applies {name}, but its config does not show it"
     with pytest.raises(ValueError, match=message):
         replace_activations(model, {name: LeakyReLU()})
     replace_activations(model, {"relu": "relu"})  # what it is already, where it is out of reach
@@ -395,7 +395,7 @@ def test_prelu_is_trained_and_saved(make, tmp_path):
     ],
 )
 def test_weights_where_they_cannot_be_made_are_refused(wrap, name):
-    message = f"The `activation` of layer '{name} must be one without weights: .* Received: activa"
+    message = f"The `activation` of layer '{name} must have no weights: .* Received: activa"
     with pytest.raises(ValueError, match=message):
         replace_activations(sequential(wrap()), {"relu": PReLU()})
 
@@ -440,7 +440,7 @@ class FunctionalSubclass(keras.Model):
     ids=["None", "layer", "not built", "subclass", "functional subclass"],
 )
 def test_no_model_with_layers_in_sight_is_refused(model):
-    message = "`model` must be a built Sequential or functional model and no subclass of them"
+    message = "`model` must be a built Sequential or functional model, not a subclass"
     with pytest.raises(ValueError, match=f"^{message}.*Received: model={re.escape(repr(model))}"):
         replace_activations(model, {"relu": "elu"})
 
@@ -496,12 +496,15 @@ class Forgetful(stock.Layer):
     ("layer", "reason"),
     [
         (NoConfig(object()), "Object NoConfig was created by passing"),
-        (Forgetful(2, name="act"), r"its weights have shapes \[{'0': \(2,\)}\], those of the copy"),
+        (
+            Forgetful(2, name="act"),
+            r"its weights have shapes \[{'0': \(2,\)}\], but the copy's have",
+        ),
         (stock.TimeDistributed(stock.Lambda(lambda x: x), name="act"), "it holds a lambda"),
     ],
 )
 def test_a_layer_that_no_config_makes_anew_is_refused(layer, reason):
-    message = rf"Layer 'act' of class {type(layer).__name__} cannot be made anew from its config:"
+    message = rf"Layer 'act' of class {type(layer).__name__} cannot be rebuilt from its config:"
     with pytest.raises(ValueError, match=rf"{message}\s+{reason}"):
         replace_activations(sequential(layer, stock.ReLU()), {"relu": "elu"})
 

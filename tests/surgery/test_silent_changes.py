@@ -117,7 +117,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("make", UNKNOWN.values(), ids=UNKNOWN)
 def test_channels_that_cannot_be_told_are_refused(make):
-    with pytest.raises(ValueError, match="which axes of layer 'act' share one `alpha`, as it cann"):
+    with pytest.raises(ValueError, match="which axes of layer 'act' share one `alpha`, because"):
         replace_activations(make(), {"relu": PReLU()})
     replace_activations(make(), {"relu": PReLU(shared_axes="all")})
 
@@ -181,7 +181,7 @@ LEFT = {
 def test_relus_that_are_not_plain_keep_what_they_are(make):
     model = sequential(stock.ReLU(), *make(), shape=(5, 4))
     x = 9 * np.random.default_rng(0).normal(size=(20, 5, 4)).astype("float32")
-    with pytest.warns(UserWarning, match="Others are left as they are: 'act'"):
+    with pytest.warns(UserWarning, match="Not replaced are: 'act'"):
         new = replace_activations(model, {"relu": "linear"})
     without = keras.Sequential([keras.Input((5, 4)), *model.layers[1:]])
     np.testing.assert_array_equal(new(x), without(x))
@@ -194,7 +194,7 @@ def test_relus_that_are_not_plain_keep_what_they_are(make):
 @pytest.mark.parametrize("function", [keras.ops.relu6, keras.activations.relu6])
 def test_a_cap_in_the_graph_is_left_too(function):
     model = functional(lambda x: function(stock.ReLU()(x)), shape=(4,))
-    with pytest.warns(UserWarning, match=r"left as they are: 're.*u6?_?\d*' \(\"relu6\"\)"):
+    with pytest.warns(UserWarning, match=r"Not replaced are: 're.*u6?_?\d*' \(\"relu6\"\)"):
         new = replace_activations(model, {"relu": "linear"})
     np.testing.assert_array_equal(new(np.full((1, 4), 9.0)), np.full((1, 4), 6.0))
     both = replace_activations(model, {"relu": "linear", "relu6": "linear"})
@@ -377,7 +377,7 @@ def test_layers_in_front_through_sums_and_nested_models():
 )
 def test_initializers_without_a_gain_are_named(layer):
     model = sequential(layer, stock.ReLU(), shape=(5, 4))
-    with pytest.warns(UserWarning, match="Initializers of 'act' are left as they are"):
+    with pytest.warns(UserWarning, match="Initializers of 'act' are not changed"):
         replace_activations(model, {"relu": LeakyReLU()}, initializers="match")
 
 
@@ -401,7 +401,7 @@ def test_gains_that_are_not_known_or_differ_are_refused():
         ({"weights": "new"}, '`weights` must be "keep" or "draw". Received: weights=.new.'),
         ({"weights": None}, "`weights` must be .* Received: weights=None"),
         ({"initializers": True}, '`initializers` must be "keep" or "match". Received: .*True'),
-        ({"seed": 1}, "`seed` must be an int of at least 0, and only with weights=.draw"),
+        ({"seed": 1}, "`seed` must be an int of at least 0, and needs weights=.draw"),
         ({"seed": -1, "weights": "draw"}, "`seed` must be .* Received: seed=-1"),
         ({"seed": True, "weights": "draw"}, "`seed` must be .* Received: seed=True"),
         ({"seed": "1", "weights": "draw"}, "`seed` must be .* Received: seed='1'"),

@@ -238,7 +238,10 @@ class HoldsOurs(stock.Layer):
     ],
 )
 def test_what_has_no_twin_is_refused(layer, message):
-    message = "`model` must hold only what Keras has a twin of. Received: keras_leaky>" + message
+    message = (
+        "`model` must hold only objects with a counterpart in Keras. Received: keras_leaky>"
+        + message
+    )
     with pytest.raises(ValueError, match=message):
         to_keras(sequential(layer))
 
@@ -258,7 +261,9 @@ def test_what_no_config_shows_is_refused(layer, name):
 
 def test_a_prelu_that_is_not_built_is_refused():
     model = sequential(stock.Dense(2, activation=PReLU(name="act")))
-    with pytest.raises(ValueError, match="PReLU 'act' must be built: call `model` on data before"):
+    with pytest.raises(
+        ValueError, match="PReLU 'act' must be built: call the model on data before"
+    ):
         to_keras(model)
 
 

@@ -238,13 +238,16 @@ def test_all_arguments_of_fit_are_known():
         ("`steps_per_epoch` is given", {"steps_per_epoch": 2, "epochs": 2}),
         ("`steps_per_epoch` is given", {"steps_per_epoch": N_SAMPLES}),
         ("`steps_per_epoch` is given", {"steps_per_epoch": 1.5}),
-        ("the data are no arrays", {"x": [[1.0], [2.0]]}),
+        ("the data are not arrays", {"x": [[1.0], [2.0]]}),
         ("`validation_freq` is [1, 3]", {"validation_freq": [1, 3]}),
         ("`batch_size` is -1", {"batch_size": -1}),
         ("arrays are empty or differ in length", {"y": np.zeros(3)}),
         ("arrays are empty or differ in length", {"x": np.zeros((0, 8, 8, 3)), "y": np.zeros(0)}),
         ("`validation_split` leaves no training data", {"validation_split": 1.0}),
-        ("of the weights", {"sample_weight": np.ones(N_SAMPLES), "class_weight": {0: 2.0}}),
+        (
+            "only `fit` covers these sample or class weights",
+            {"sample_weight": np.ones(N_SAMPLES), "class_weight": {0: 2.0}},
+        ),
         ("ModelCheckpoint has `on_train_batch_end`", {"checkpoint": 5}),
         ("LambdaCallback has `on_train_batch_end`", {"hook": True}),
         ("TensorBoard has `on_train_batch_begin`", {"tensorboard": True}),
@@ -284,4 +287,4 @@ def test_a_train_step_of_its_own_is_left_to_fit():
     model = Model(inputs, layers.Dense(1)(inputs))
     model.compile("sgd", "mse")
     arguments = FitArguments.of((np.zeros((4, 2)), np.zeros(4)), {})
-    assert reason_for_fit(model, arguments) == "the model has a `train_step` of its own"
+    assert reason_for_fit(model, arguments) == "the model has its own `train_step`"

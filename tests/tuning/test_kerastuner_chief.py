@@ -90,5 +90,6 @@ def test_a_chief_and_its_workers_search(name, n_trials, tmp_path):
 def test_crashes_end_the_chief_with_the_reason_and_the_workers_too(tmp_path):
     (code, output), (worker_code, worker_output) = run("Broken", tmp_path, n_workers=1)
     assert (code, worker_code) == (1, 0)
-    assert "3 trials in a row failed; the last one, 2:\nthe log of its worker says why" in output
+    what_to_do = "Fix the error of the last one, trial 2:\nthe log of its worker says why"
+    assert f"3 trials in a row failed. {what_to_do}" in output
     assert "the disk is on fire" in worker_output

@@ -271,7 +271,7 @@ def test_a_damaged_file_is_set_aside_and_its_trial_runs_again(file, projects, tm
         content, n_runs = path.read_bytes(), len(killed.runs_in(tmp_path / "x"))
         tuner = make("RandomSearch", tmp_path / "x")
         output = caplog.text
-        assert f"{path} is damaged and now called {Path(aside).name}" in output
+        assert f"{path} is damaged and was renamed to {Path(aside).name}" in output
         assert "Trial 1" in output
         assert Path(aside).read_bytes() == content
         tuner.search(verbose=0)
@@ -385,7 +385,7 @@ def test_a_trial_whose_values_are_lost_too_is_replaced(projects, tmp_path, caplo
     for file in ("oracle.json", "trial_1/trial.json", "trial_2/trial.json"):
         (tmp_path / "x" / "p" / file).unlink()
     tuner = make("RandomSearch", tmp_path / "x")
-    assert "Trial 1 is lost, its hyperparameters too: a new one" in caplog.text
+    assert "Trial 1 is lost with its hyperparameters: a new trial" in caplog.text
     tuner.search(verbose=0)
     assert list(outcome(tuner)) == list(expected)
     assert outcome(tuner)["1"] not in expected.values()
@@ -415,7 +415,7 @@ def test_a_lost_trial_without_another_point_fails_once_and_for_all(projects, tmp
         )
         return tuner.oracle.trials["0001"]
 
-    message = "Trial 0001 is lost, and the search has no other point for it"
+    message = "Trial 0001 is lost, and the search has no other point to replace it"
     assert other.exists()
     assert (reopen().status, reopen().message) == ("FAILED", message)
     assert caplog.text.count(message) == 1
@@ -426,7 +426,9 @@ def test_other_objectives_and_oracles_are_refused_without_the_tuners_file(projec
     shutil.copytree(folder / "finished", tmp_path / "x")
     (tmp_path / "x" / "p" / "tuner0.json").unlink()
     before = files_of(tmp_path / "x")
-    with pytest.raises(ValueError, match=r"The objective must be that of .*Received: \['max score"):
+    with pytest.raises(
+        ValueError, match=r"The objective must be the one of .*Received: \['max score"
+    ):
         make("RandomSearch", tmp_path / "x", objective=keras_tuner.Objective("score", "max"))
     with pytest.raises(ValueError, match="cannot be resumed by a HyperbandOracle: give another"):
         make("Hyperband", tmp_path / "x")
@@ -623,7 +625,7 @@ def test_a_project_may_be_looked_at_where_nothing_can_be_written(projects, tmp_p
 def test_a_project_that_cannot_be_written_ends_the_search_with_the_path(tmp_path):
     tuner = make("RandomSearch", tmp_path)
     (tmp_path / "p" / "trial_0").write_text("in the way")
-    with pytest.raises(OSError, match=r"The search ends; what has finished is saved: '.*trial_0"):
+    with pytest.raises(OSError, match=r"The search ends; finished trials are saved: '.*trial_0"):
         tuner.search(verbose=0)
 
 
@@ -655,5 +657,5 @@ def test_who_looks_at_a_project_is_told_without_a_logger_of_their_own(projects, 
     arguments = "RandomSearch", str(tmp_path / "x")
     code = f"from tests.tuning.killed_searches import make; make(*{arguments!r})"
     said = run_child(code, stderr=subprocess.PIPE).communicate()[1]
-    assert "trial.json is damaged and now called trial.json.damaged" in said
+    assert "trial.json is damaged and was renamed to trial.json.damaged" in said
     assert "Trial 1, whose file is lost, runs again" in said

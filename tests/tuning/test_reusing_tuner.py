@@ -304,9 +304,13 @@ def test_a_project_of_another_space_or_objective_is_refused(tmp_path):
         hp.Choice("alpha", [0.5, 0.6])
         return build(hp)
 
-    with pytest.raises(ValueError, match=r"The search space must be that of .*Received: .*alpha"):
+    with pytest.raises(
+        ValueError, match=r"The search space must be the one of .*Received: .*alpha"
+    ):
         tuning.RandomSearch(other, "val_accuracy", **kwargs)
-    with pytest.raises(ValueError, match=r"The objective must be that of .*Received: \['min val_l"):
+    with pytest.raises(
+        ValueError, match=r"The objective must be the one of .*Received: \['min val_l"
+    ):
         tuning.RandomSearch(build, "val_loss", **kwargs)
     tuning.RandomSearch(other, "val_loss", overwrite=True, **kwargs)
 
@@ -416,5 +420,5 @@ def test_generators_go_through_fit(tmp_path, caplog):
     tuner = tuning.RandomSearch(build, "val_accuracy", max_trials=2, seed=1, directory=tmp_path)
     with caplog.at_level(logging.WARNING, "keras_leaky"):
         tuner.search(Batches(), validation_data=(x, y), epochs=2, verbose=0)
-    assert "because the data are no arrays" in caplog.text
+    assert "because the data are not arrays" in caplog.text
     assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}

@@ -181,7 +181,7 @@ def test_a_space_of_few_points_ends(tmp_path):
 
 def test_another_number_of_rungs_is_refused(tmp_path):
     make_tuner(tmp_path, max_trials=3).search(X, Y, **FIT)
-    with pytest.raises(ValueError, match="`factor` and `n_rungs` must be those"):
+    with pytest.raises(ValueError, match="`factor` and `n_rungs` must be the same"):
         make_tuner(tmp_path, max_trials=3, n_rungs=2)
 
 

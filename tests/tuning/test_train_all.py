@@ -85,9 +85,9 @@ def test_workers_give_the_same_numbers_whatever_their_number():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"seeds": []}, r"`seeds` must be at least one int, each once. Received: seeds=\[\]"),
-        ({"seeds": [1, 1]}, r"`seeds` must be at least one int, each once"),
-        ({"workers": 2, "client": object()}, r"`workers` must be left out where a `client`"),
+        ({"seeds": []}, r"`seeds` must hold at least one int, each once. Received: seeds=\[\]"),
+        ({"seeds": [1, 1]}, r"`seeds` must hold at least one int, each once"),
+        ({"workers": 2, "client": object()}, r"`workers` must be left out if a `client`"),
     ],
 )
 def test_what_is_refused(kwargs, message):

@@ -185,7 +185,7 @@ def test_a_call_whose_worker_is_killed_is_made_again(make_pool, tmp_path):
     [lost] = done[0].lost
     assert lost.startswith("worker tcp://127.0.0.1:")
     assert lost.endswith(" was killed")
-    assert warnings == [f"Trial 0: {lost}; it is tried again."]
+    assert warnings == [f"Trial 0: {lost}; the trial is retried."]
     assert done[1].lost == done[2].lost == []
 
 
@@ -195,7 +195,7 @@ def test_a_call_that_kills_every_worker_is_given_up(make_pool):
     assert isinstance(done[0].error, WorkerLostError)
     assert len(done[0].lost) == 2
     assert str(done[0].error) == "; ".join(done[0].lost) + " (`retries` is 1)"
-    assert warnings[-1].endswith("it is given up.")
+    assert warnings[-1].endswith("the trial is not retried.")
     assert done[1].error is done[2].error is None
 
 
@@ -351,7 +351,7 @@ def test_workers_that_die_again_and_again_before_they_are_ready_end_it(make_pool
     with pytest.raises(SchedulerLostError, match="5 workers in a row were lost"):
         pool.wait(120)
     assert len(warnings) == 4
-    assert all("has it memory enough?" in text for text in warnings)
+    assert all("Check that it has enough memory." in text for text in warnings)
 
 
 @pytest.mark.soak

@@ -19,7 +19,7 @@ from keras_leaky.study.report.view import MAX_TOLD, Picture, View, space_scale
 from keras_leaky.study.statistics import MIN_SEEDS
 from keras_leaky.study.wording import capitalize, describe_fraction, list_names, metric_title
 
-_MAX_FAILURES = 100  # rows; trials.csv has them all
+_MAX_FAILURES = 100  # rows on the page; trials.csv has them all
 _MAX_LAYER_PICTURES = 4
 
 
@@ -75,8 +75,8 @@ def write_joint_report(outcomes: Mapping[str, Outcome], directory: Path, title: 
     Every net has a page of its own in its folder.
 
     Args:
-        outcomes: By the name of the net.
-        directory: Of the page.
+        outcomes: Outcomes by the name of their net.
+        directory: Folder of the page.
 
     Returns:
         The path of the page.
@@ -134,10 +134,10 @@ def _sections(view: View) -> Iterable[Section]:
         return [picture for picture in pictures if picture is not None]
 
     yield Section(
-        f"Differences to {view.baseline.title}",
-        "Mark: mean over the seeds, filled where the difference is shown. Thick line: 95 % "
-        "interval over seeds. Thin line: over seeds and test examples. Ticks: one pair of "
-        "trainings from the same seed each.",
+        f"Differences from {view.baseline.title}",
+        "Mark: mean over the seeds, filled if the arm helps or hurts. Thick line: 95 % interval "
+        "over seeds. Thin line: interval over seeds and test examples. Each tick: one pair of "
+        "trainings from the same seed.",
         drawn(result_plots.draw_differences(view), result_plots.draw_seeds(view)),
     )
     n = view.n_astray
@@ -145,8 +145,8 @@ def _sections(view: View) -> Iterable[Section]:
     reading = (
         "One mark is one trial of the search. Ring: the chosen point. Shaded: the range of points "
         "as good as the best. Dashed: the score that such points reach. A worse trial in the "
-        f"shade has another value that is not as good. {_rungs_note(outcome)}Crosses: no score. "
-        f"Point at a mark to read it.{astray}"
+        f"shaded range has a worse value of another hyperparameter. {_rungs_note(outcome)}Crosses: "
+        f"trials without a score. Point at a mark to read its values.{astray}"
     )
     if outcome.metric.is_fraction and outcome.metric.direction == "max":
         reading += " The distance to 100 % is on a logarithmic axis."
@@ -194,9 +194,10 @@ def _sections(view: View) -> Iterable[Section]:
     n_samples = max((row.n_samples for row in outcome.dead_units), default=0)
     yield Section(
         "Dead units",
-        f"Of the final retrainings, on {n_samples:,} validation examples. Inactive: the unit fires "
-        "on none of them. Dead: it also receives no gradient. In the pictures by layer, box: "
-        "quartiles of the units, line: the least to the most active one.",
+        f"Units of the final retrainings, on {n_samples:,} validation examples. Inactive: the unit "
+        "fires on none of them. Dead: it also receives no gradient. In the pictures by layer, the "
+        "box shows the quartiles of the units. The line reaches from the least to the most active "
+        "unit.",
         drawn(result_plots.draw_dead_units(view), *layers),
     )
 
@@ -239,8 +240,8 @@ def _edge_note(view: View) -> str:
     if not found:
         return ""
     return (
-        f"Chosen at an end of the range that was searched: {list_names(found, 5)}. Better points "
-        "may lie beyond it."
+        f"The chosen point lies at an end of the searched range: {list_names(found, 5)}. Better "
+        "points may lie beyond it."
     )
 
 
@@ -282,7 +283,7 @@ def _layer_table(view: View) -> list[tuple[str, ...]]:
 
 
 def _budget_note(outcome: Outcome) -> str:
-    """Says it where arms had different budgets."""
+    """Says so if arms had different budgets."""
     rows = {arm: [row for row in outcome.trials if row.arm == arm] for arm in outcome.arms}
     trials = {arm: len(own) for arm, own in rows.items()}
     epochs = {arm: sum(row.epochs for row in own) for arm, own in rows.items()}
@@ -297,7 +298,7 @@ def _budget_note(outcome: Outcome) -> str:
 
 
 def _rungs_note(outcome: Outcome) -> str:
-    """What successive halving trained, and what it left out; empty with another tuner."""
+    """A note on successive halving; empty with another tuner."""
     own = [row for row in outcome.trials if row.arm == next(iter(outcome.arms))]
     fractions = [row.training_fraction for row in own if row.training_fraction is not None]
     if not fractions:
@@ -308,13 +309,13 @@ def _rungs_note(outcome: Outcome) -> str:
         told.append(f"{n} {describe_fraction(fraction)}")
     return (
         "Successive halving trained the points of an arm briefly, and the best of them longer: "
-        f"{', '.join(told)}. Open: a point that was left out, at the score of its short training, "
-        "which is worse than that of a full one. "
+        f"{', '.join(told)}. Open marks: points that were stopped early, at the score of their "
+        "short training. A full training scores better. "
     )
 
 
 def failure_rows(outcomes: Iterable[Outcome]) -> list[tuple[str, str, str, str, str]]:
-    """Arm, training, point, what happened and why, of every training that ended by a failure."""
+    """Arm, training, point, status and reason of every training that failed."""
     found = []
     for outcome in outcomes:
         for row in outcome.trials:
@@ -374,19 +375,19 @@ def _render(template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["min_seeds"] = MIN_SEEDS  # macros see these alone
+    environment.globals["min_seeds"] = MIN_SEEDS  # macros see only these
     return environment.get_template(template).render(**context)
 
 
 def _write(directory: Path, html: str, pictures: Mapping[str, str]) -> Path:
     page = directory / "report.html"
-    # Names of files may hold bytes that are no text.
+    # Names of files may hold bytes that are not text.
     files = {directory / "plots" / f"{name}.svg": svg for name, svg in pictures.items()}
     try:
         for path, text in {**files, page: html}.items():
             storage.write_whole(path, text.encode("utf-8", "replace"))
         for path in (directory / "plots").glob("*.svg"):
-            if path not in files:  # of an arm or a net that is no longer there
+            if path not in files:  # pictures of an arm or a net that is no longer there
                 path.unlink()
     except storage.WriteError as error:
         raise InputError(f"{error.filename} cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""The pictures of the final retrainings: what each shows, and in words what this one shows."""
+"""The pictures of the final retrainings, each with a text that says what it shows."""
 
 import math
 import re
@@ -53,7 +53,7 @@ def draw_differences(view: View) -> Picture | None:
         else f"{kind} {metric_title(metric)}"
     )
     panel = Panel(
-        f"Difference to {view.baseline.title}",
+        f"Difference from {view.baseline.title}",
         linear_scale(-limit, limit),
         f"difference in {unit}",
         height=100 + _ROW * len(compared),
@@ -71,11 +71,11 @@ def draw_differences(view: View) -> Picture | None:
         _draw_difference(view, panel, arm, difference, pairs[arm.name], y, factor)
     alt = " ".join(
         f"{arm.title}: {tell_change(d, metric, outcome.has_test)}, "
-        + {1: "helps.", -1: "hurts.", 0: "not shown."}[d.direction]
+        + {1: "helps.", -1: "hurts.", 0: "no difference shown."}[d.direction]
         for arm in compared
         for d in [outcome.differences[arm.name]]
     )
-    return view.picture("differences", panel, f"Difference to {view.baseline.title}. {alt}")
+    return view.picture("differences", panel, f"Difference from {view.baseline.title}. {alt}")
 
 
 def _draw_difference(
@@ -219,7 +219,7 @@ def draw_dead_units(view: View) -> Picture | None:
     panel = Panel(
         "Units that never fire",
         percent_scale(most),
-        "share of units: pale inactive, full dead",
+        "fraction of units (pale: inactive, full: dead)",
         height=82 + 36 * len(arms),
         left=14,
     )
@@ -249,7 +249,7 @@ def draw_layers(view: View, arm: ArmOutcome) -> Picture | None:
     panel = Panel(
         f"{arm.title}: how active the units are{cut}",
         Scale(-0.02, 1.02, float, [(v / 4, f"{25 * v} %") for v in range(5)]),
-        "share of examples on which a unit fires",
+        "fraction of examples on which a unit fires",
         height=82 + 34 * len(layers),
         left=14,
     )

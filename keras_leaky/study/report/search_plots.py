@@ -1,4 +1,4 @@
-"""The pictures of a search: what each shows, and in words what this one shows."""
+"""The pictures of a search, each with a text that says what it shows."""
 
 from collections.abc import Callable, Sequence
 
@@ -174,7 +174,7 @@ def draw_learning_rates(view: View) -> Picture | None:
 
 
 def draw_plane(view: View, arm: ArmOutcome) -> Picture | None:
-    """Where the trials lie in alpha and learning rate, and how good each is."""
+    """The trials in the plane of alpha and learning rate, colored by score."""
     rows = [r for r in view.trials[arm.name] if r.alpha is not None and r.learning_rate is not None]
     scored = sorted(filter(is_scored, rows), key=lambda row: row.epochs)
     alphas, rates = [row.alpha or 0.0 for row in rows], [row.learning_rate or 0.0 for row in rows]

@@ -59,7 +59,7 @@ def color_classes(arms: Iterable[ArmOutcome]) -> dict[str, tuple[str, str]]:
 
 
 def page_style(colors: Iterable[tuple[str, str]]) -> str:
-    """Variables and classes for the pictures, to stand in the page once."""
+    """Variables and classes for the pictures, once per page."""
     colors = list(colors)
     light = "".join(f".a{i}{{color:{color}}}" for i, (color, _) in enumerate(colors))
     dark = "".join(f".a{i}{{color:{color}}}" for i, (_, color) in enumerate(colors))
@@ -71,7 +71,7 @@ def page_style(colors: Iterable[tuple[str, str]]) -> str:
 
 
 def file_style(colors: Iterable[tuple[str, str]]) -> str:
-    """The same for a picture in a file of its own, with its background."""
+    """The style sheet of a picture in its own file, with a background."""
     return page_style(colors) + "svg{background:var(--bg)}"
 
 

@@ -1,6 +1,6 @@
 """A small writer of pictures as SVG: scales, and one panel of marks and lines.
 
-A panel is as wide as a phone. Text stays text, points tell what they are in a `<title>`, and every
+A panel is as wide as a phone. Text stays text, each point is described by a `<title>`, and every
 color is a class of the style sheet, so that a picture follows the reader's light or dark mode.
 """
 
@@ -45,7 +45,7 @@ class Scale:
 
     Attributes:
         low, high: Values at the ends. Others are drawn at the nearer end.
-        transform: Monotone; what is linear along the axis.
+        transform: Monotone function whose values are linear along the axis.
         ticks: Values with their labels.
     """
 
@@ -116,11 +116,11 @@ class Panel:
     """One picture.
 
     Attributes:
-        title: Above it.
-        height: Of all of it, in pixels at a width of 440.
+        title: Title above the picture.
+        height: Total height, in pixels at a width of 440.
         x: Horizontal scale; None leaves it out.
         y: Vertical scale. None where rows are labelled by `text`.
-        x_label, y_label: What the axes show.
+        x_label, y_label: Labels of the axes.
         left: Room for the labels of the vertical axis.
         legend: Class, shape and text of each mark to explain, above the axes.
     """
@@ -187,7 +187,7 @@ class Panel:
         self.add(f'<path class="{css}" d="{_mark(x, y, shape, size)}"{_close("path", told)}')
 
     def dots(self, places: Iterable[tuple[float, float]], css: str) -> None:
-        """Adds many dots that tell nothing, in few bytes: lines of no length with round ends."""
+        """Adds many dots without titles, in few bytes: lines of no length with round ends."""
         unique = dict.fromkeys((round(x), round(y)) for x, y in places)
         path = "".join(f"M{x} {y}h0" for x, y in unique)
         if path:
@@ -197,8 +197,8 @@ class Panel:
         """The picture.
 
         Args:
-            alt: What it shows, for those who cannot see it.
-            style: A style sheet, for a file of its own.
+            alt: Text alternative: what the picture shows.
+            style: Style sheet, if the picture gets its own file.
         """
         namespace = ' xmlns="http://www.w3.org/2000/svg"' if style else ""
         sheet = f"<style>{style}</style>" if style else ""

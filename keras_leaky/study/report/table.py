@@ -37,7 +37,7 @@ def result_table(outcome: Outcome) -> Table:
 
 
 def arm_cells(outcome: Outcome, arm: ArmOutcome) -> dict[str, str]:
-    """Everything about an arm that stands in a table, as text; empty where there is nothing."""
+    """All cells of an arm's table rows, as text; empty if there is no value."""
     metric = outcome.metric
     final = arm.test if outcome.has_test else arm.validation
     difference = outcome.differences.get(arm.name)

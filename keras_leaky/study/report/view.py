@@ -1,4 +1,4 @@
-"""An outcome as the pictures need it, and what they share: scales, colors and words."""
+"""An outcome in the form that the pictures need, with shared scales, colors and words."""
 
 import math
 import re
@@ -18,7 +18,7 @@ from keras_leaky.study.rows import TrialRow
 from keras_leaky.study.statistics import is_finite
 from keras_leaky.study.wording import format_number
 
-MAX_TOLD = 1_200  # trials that tell what they are; more would make the page too large
+MAX_TOLD = 1_200  # trials with a title; more would make the page too large
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Picture:
     """One picture.
 
     Attributes:
-        name: Of its file.
-        alt: What it shows, in words.
-        draw: Its SVG from a style sheet, "" for use inside the page.
+        name: Name of its file.
+        alt: Text alternative: what the picture shows.
+        draw: Function from a style sheet to the SVG; "" for use inside the page.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Picture:
 
 
 class View:
-    """An outcome as the pictures need it; what several of them ask for is computed once.
+    """An outcome in the form that the pictures need; shared values are computed once.
 
     Args:
-        prefix: Before the names of the files.
-        n_told: How many trials tell what they are.
-        colored: All arms that share a page, which have the same color in all of its pictures.
+        prefix: Start of the file names.
+        n_told: Number of trials with a title.
+        colored: All arms of the page; an arm has the same color in all pictures.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class View:
 
     @cached_property
     def importance(self) -> dict[str, dict[str, float]] | None:
-        """How much each hyperparameter matters, of arms where that can be said.
+        """How much each hyperparameter matters, for arms with enough trials.
 
         None without Optuna.
         """
@@ -89,20 +89,20 @@ class View:
 
     @cached_property
     def scale(self) -> Scale:
-        """Scores of all trials, the same in all pictures."""
+        """The axis for the scores of all trials, the same in all pictures."""
         return score_scale(
             [row.score or 0.0 for row in self.outcome.trials if is_scored(row)], self.metric
         )
 
     @cached_property
     def n_astray(self) -> int:
-        """Trials that are worse than what the pictures show, and drawn at their edge."""
+        """Number of trials that are worse than the axis shows, and drawn at its edge."""
         is_max = self.metric.direction == "max"
         scores = [row.score or 0.0 for row in self.outcome.trials if is_scored(row)]
         return sum(s < self.scale.low if is_max else s > self.scale.high for s in scores)
 
     def shape(self, arm: ArmOutcome) -> str:
-        """The mark of an arm; color is not all that tells arms apart."""
+        """The mark of an arm, so that arms do not differ by color alone."""
         if arm.is_baseline:
             return "square"
         return SHAPES[(list(self.colored).index(arm.name) - 1) % len(SHAPES)]
@@ -118,13 +118,13 @@ class View:
         return Picture(self.prefix + name, alt, lambda style: panel.to_svg(alt, style))
 
     def file_name(self, kind: str, arm: ArmOutcome) -> str:
-        """Of a picture of one arm: names of arms need not be names of files."""
+        """The file name for a picture of one arm, whose name may not suit a file."""
         slug = re.sub("[^a-z0-9]+", "_", arm.name.lower()).strip("_")[:40]
         return "_".join(filter(None, [kind, str(self.arms.index(arm)), slug]))
 
 
 def format_score(value: float | None, metric: Metric, std: float | None = None) -> str:
-    """A score as people read it; the digits that a standard deviation allows, if it is given."""
+    """A score as text, with as many digits as the standard deviation allows, if given."""
     if value is None:
         return ""
     if metric.is_fraction:
@@ -148,7 +148,7 @@ def score_scale(scores: Sequence[float], metric: Metric) -> Scale:
     scores = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
     low, high = min(scores), max(scores)
     if metric.is_fraction and metric.direction == "max" and low >= 0 and high <= 1:
-        # An error of 0 has no logarithm: it stands below all others.
+        # An error of 0 has no logarithm: it is drawn below all others.
         floor = min(max(min((1 - s for s in scores if s < 1), default=1.0) / 2, 1e-5), 0.005)
         errors = log_scale(max(1 - high, floor), max(1 - low, 4 * floor))
         ticks = [(1 - e, f"{100 * (1 - e):.6g} %") for e, _ in reversed(errors.ticks)]
@@ -170,7 +170,7 @@ def score_scale(scores: Sequence[float], metric: Metric) -> Scale:
 
 
 def space_scale(values: Sequence[float], ranges: Iterable[Range | None]) -> Scale:
-    """The whole space, so that what no trial visited shows too."""
+    """An axis for the whole space, so that it also shows values that no trial visited."""
     known = [range_ for range_ in ranges if range_ is not None]
     ends = [end for range_ in known for end in (range_.low, range_.high) if end is not None]
     low, high = min([*values, *ends]), max([*values, *ends])

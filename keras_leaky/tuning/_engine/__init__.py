@@ -1,1 +1,1 @@
-"""Compiled programs, what decides which models share one, and the epochs that run in them."""
+"""Compiled programs, the rules for sharing them, and the epochs that run in them."""

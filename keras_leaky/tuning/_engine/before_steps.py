@@ -1,4 +1,4 @@
-"""What is to be done in `fit` before its first step."""
+"""The work to do in `fit` before its first step."""
 
 from typing import Any
 
@@ -10,8 +10,9 @@ from keras_leaky.tuning._engine.programs import Program
 class BeforeSteps(keras.callbacks.Callback):
     """The last of the callbacks of a `fit`.
 
-    It sets the global seed, as `fit` takes a first batch from its data to build a new model, and
-    not for a used one. And it has code compiled again for what callbacks before it have changed.
+    It sets the global seed, because `fit` takes a first batch from its data to build a new model,
+    but not for a used one. It also recompiles code for anything that earlier callbacks have
+    changed.
     """
 
     model: keras.Model

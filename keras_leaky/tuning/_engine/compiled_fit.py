@@ -11,7 +11,7 @@ from keras_leaky.tuning._engine.programs import Program
 
 
 def build_metrics(model: Any, arguments: FitArguments, data: DeviceData) -> str | None:
-    """Makes the variables of metrics, which a compiled function cannot.
+    """Makes the variables of metrics, because a compiled function cannot make them.
 
     Returns:
         Why this training needs `fit`, or None.
@@ -20,7 +20,7 @@ def build_metrics(model: Any, arguments: FitArguments, data: DeviceData) -> str 
     batch = data.batch_of(training, arguments.batch_size or 32)
     try:
         model._symbolic_build(data_batch=batch)
-    except Exception:  # `fit` will say what is wrong, or does without it
+    except Exception:  # `fit` reports the problem, or works without the metrics
         return "its metrics cannot be built without training"
     return None
 
@@ -30,12 +30,12 @@ def compiled_fit(
 ) -> keras.callbacks.History:
     """Trains as the `fit` of the program's model does.
 
-    Where `fit` would shuffle, an epoch has the order that `seed` and its number give. The losses of
-    single outputs weigh a smaller last batch by its size, as the loss does; those of `fit` do not.
+    If `fit` would shuffle, `seed` and the number of the epoch give the order. The losses of single
+    outputs weigh a smaller last batch by its size, like the loss; the losses of `fit` do not.
 
     Args:
         program: `Program` with the numbers to start from, with its metrics made.
-        arguments: `FitArguments`. `reason_for_fit` has found them covered.
+        arguments: `FitArguments` that `reason_for_fit` has found covered.
         data: `DeviceData`.
         seed: Ints >= 0.
 
@@ -100,7 +100,7 @@ def _first_of(order: np.ndarray | None, arguments: FitArguments, batch_size: int
 
 
 def _results(model: Any) -> dict[str, Any]:
-    """The metrics so far, those of several outputs side by side, sorted as in `fit`."""
+    """The metrics so far, side by side for several outputs, sorted as in `fit`."""
     results = {}
     for name, value in sorted(model.get_metrics_result().items()):
         results.update(value if isinstance(value, dict) else {name: value})
@@ -108,6 +108,6 @@ def _results(model: Any) -> dict[str, Any]:
 
 
 def _as_python(value: Any) -> Any:
-    """A float; what is no single number, such as F1 by class, stays an array."""
+    """A float; a value that is not a single number, such as F1 by class, stays an array."""
     value = np.asarray(keras.ops.convert_to_numpy(value))
     return float(value) if value.size == 1 else value

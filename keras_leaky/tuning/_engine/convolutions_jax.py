@@ -26,16 +26,16 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 @dataclass
 class Seen:
-    """Whether a convolution was traced that is not one of those written here."""
+    """Whether a convolution was traced that this module does not cover."""
 
     is_other: bool = False
 
 
 @contextmanager
 def convolutions_for_loops() -> Iterator[Seen]:
-    """Has JAX trace two-dimensional convolutions of stride 1 with gradients for loops.
+    """Makes JAX trace two-dimensional convolutions of stride 1 with gradients for loops.
 
-    Keras calls a public function of JAX, in whose place another stands meanwhile, for this thread.
+    Keras calls a public function of JAX, which is replaced meanwhile, for this thread.
     """
     seen, thread = Seen(), threading.get_ident()
 

@@ -1,4 +1,4 @@
-"""What the compiled epoch covers, and why all else goes through `fit`."""
+"""The cases that the compiled epoch covers, and why the others go through `fit`."""
 
 import math
 from typing import Any, TypeGuard
@@ -17,7 +17,7 @@ _STEPS = ("train_step", "test_step", "fit", "evaluate", "make_train_function")
 
 
 def count_steps(arguments: FitArguments) -> int | None:
-    """Steps of an epoch of `fit`; None where the data do not tell."""
+    """Steps of an epoch of `fit`; None if the data do not tell."""
     x, batch_size = arguments.x, arguments.batch_size or 32
     if isinstance(x, keras.utils.PyDataset):
         return x.num_batches
@@ -34,7 +34,7 @@ def count_steps(arguments: FitArguments) -> int | None:
 
 
 def reason_for_fit(model: Any, arguments: FitArguments) -> str | None:
-    """Why this training needs `fit`, in a few words, or None where the compiled epoch covers it."""
+    """Why this training needs `fit`, in a few words; None if the compiled epoch covers it."""
     if epochs_module() is None:
         return f"the backend is {keras.backend.backend()}"
     if not model.compiled:
@@ -45,7 +45,7 @@ def reason_for_fit(model: Any, arguments: FitArguments) -> str | None:
         return "the model runs eagerly"
     for name in _STEPS:
         if getattr(type(model), name) is not getattr(keras.Model, name):
-            return f"the model has a `{name}` of its own"
+            return f"the model has its own `{name}`"
     if keras.distribution.distribution() is not None or _has_strategy(model):
         return "the training is distributed"
     if arguments.validation_steps is not None:
@@ -67,7 +67,7 @@ def reason_for_fit(model: Any, arguments: FitArguments) -> str | None:
 
 
 def describe_labels(arguments: FitArguments) -> str:
-    """Shapes and dtypes of what a model is trained on, as a string."""
+    """Shapes and dtypes of a model's training data, as a string."""
     x, y = arguments.x, arguments.y
     if hasattr(x, "element_spec"):
         return str(x.element_spec)
@@ -76,7 +76,7 @@ def describe_labels(arguments: FitArguments) -> str:
 
 
 def may_change_model(callback: Any) -> bool:
-    """Whether the code of a user runs in a callback, which may change the model."""
+    """Whether a user's code runs in a callback, which may change the model."""
     owner = getattr(callback, "tuner", callback)  # whose hooks are called
     return isinstance(callback, keras.callbacks.LambdaCallback) or not is_of_library(
         type(owner).__module__
@@ -84,7 +84,7 @@ def may_change_model(callback: Any) -> bool:
 
 
 def _reason_of_data(arguments: FitArguments) -> str | None:
-    """`fit` also gets the data that it refuses, to say why."""
+    """Why the data need `fit`, which also reports data that it refuses."""
     is_dataset = epochs_module().is_dataset
     x, y, sample_weight = arguments.x, arguments.y, arguments.sample_weight
     validation_data, validation_split = arguments.validation_data, arguments.validation_split
@@ -93,13 +93,13 @@ def _reason_of_data(arguments: FitArguments) -> str | None:
     groups = [training, [] if is_dataset(validation_data) else [validation_data]]
     groups = [[a for a in keras.tree.flatten(group) if a is not None] for group in groups]
     if not all(_is_array(array) for group in groups for array in group):
-        return "the data are no arrays"
+        return "the data are not arrays"
     if any(len({len(a) for a in group}) > 1 or len(group[0]) == 0 for group in groups if group):
         return "arrays are empty or differ in length"
     has_weights = sample_weight is not None or class_weight is not None
     if is_dataset(x):
         if has_weights or y is not None or validation_split or arguments.batch_size is not None:
-            return "of what is given beside the data set"
+            return "arguments are given besides the data set"
         return None
     n_samples = len(groups[0][0])
     if validation_data is None and math.floor(n_samples * (1 - validation_split)) <= 0:
@@ -107,12 +107,12 @@ def _reason_of_data(arguments: FitArguments) -> str | None:
     if has_weights and (
         keras.tree.is_nested(y) or (sample_weight is not None and class_weight is not None)
     ):
-        return "of the weights"
+        return "only `fit` covers these sample or class weights"
     return None
 
 
 def _reason_of_steps(arguments: FitArguments) -> str | None:
-    """A second epoch would go on in the data where the first stopped."""
+    """Why `steps_per_epoch` needs `fit`: a second epoch continues in the data after the first."""
     n_steps = arguments.steps_per_epoch
     is_one_epoch = arguments.epochs - arguments.initial_epoch <= 1
     is_covered = (

@@ -11,12 +11,13 @@ from keras_leaky.tuning._engine.fit_arguments import FitArguments
 
 
 class DeviceData:
-    """Moves the data of `fit` to the device, and keeps what was moved last. Arrays are the same if
-    they are the same objects.
+    """Moves the data of `fit` to the device, and keeps the data moved last.
+
+    Arrays are the same if they are the same objects.
 
     Args:
-        backend: The module of the backend, whose `to_device` makes a tensor of an array, and whose
-            `is_dataset` tells what stays as it is.
+        backend: The module of the backend. Its `to_device` makes a tensor of an array, and its
+            `is_dataset` says which data stay as they are.
     """
 
     def __init__(self, backend: Any) -> None:
@@ -28,7 +29,7 @@ class DeviceData:
         """Training and validation data, each `(x, y, sample_weight)` of tensors; None if not given.
 
         Args:
-            arguments: Of `fit`.
+            arguments: Arguments of `fit`.
         """
         given = [
             *(arguments.x, arguments.y, arguments.sample_weight, arguments.class_weight),
@@ -46,19 +47,19 @@ class DeviceData:
         self._given = self._placed = None
 
     def batch_of(self, data: Any, batch_size: int) -> Any:
-        """What stands for a batch of what `place` returned: tensors, or their shapes and dtypes."""
+        """A stand-in for a batch of the data from `place`: tensors, or their shapes and dtypes."""
         if self._backend.is_dataset(data):
             return data.element_spec
         return map_arrays(lambda a: a[:batch_size], data)
 
     def n_batches_of(self, data: Any, batch_size: int) -> int | None:
-        """How many batches an epoch has, None if that cannot be told in advance."""
+        """How many batches an epoch has; None if that is not known in advance."""
         if self._backend.is_dataset(data):
             return max(0, int(data.cardinality())) or None
         return -(-n_samples_of(data) // batch_size)
 
     def order_of(self, data: Any) -> np.ndarray | None:
-        """The numbers of the samples, None for what has an order of its own."""
+        """The indices of the samples; None for data with their own order."""
         return None if self._backend.is_dataset(data) else np.arange(n_samples_of(data))
 
     def _move(self, data: Any) -> Any:
@@ -94,7 +95,7 @@ class DeviceData:
 
 
 def map_arrays(function: Callable[[Any], Any], data: Any) -> Any:
-    """`function` of every array in nested `data`; None, for what is not given, stays."""
+    """Applies `function` to every array in nested `data`; None stays None."""
     return keras.tree.map_structure(lambda a: None if a is None else function(a), data)
 
 
@@ -108,7 +109,7 @@ def _are_same(some: Any, others: Any) -> bool:
 
 
 def _weights(y: Any, class_weight: dict[int, float]) -> np.ndarray:
-    """A weight a sample, by its class: a number, or the largest of one-hot numbers."""
+    """One weight per sample, by its class: a number, or the largest of one-hot numbers."""
     y = np.asarray(keras.ops.convert_to_numpy(y))
     if y.ndim > 1:
         y = y[:, 0] if y.shape[-1] == 1 else y.argmax(-1)

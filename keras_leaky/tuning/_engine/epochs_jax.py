@@ -1,4 +1,4 @@
-"""JAX: an epoch as one call of a compiled function, or one a step, over data on the device."""
+"""JAX: an epoch as one call of a compiled function, or one call per step, over device data."""
 
 # pyright: reportMissingImports=false
 
@@ -39,7 +39,7 @@ def compile_training(model: Any, step: Callable[..., Any]) -> Callable[[Any, Any
 
 
 def compile_test(model: Any, step: Callable[..., Any]) -> Callable[[Any, int], None]:
-    """As `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
+    """Like `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
     epoch = _compile_epoch(step)
 
     def test(data: Any, batch_size: int) -> None:
@@ -61,10 +61,10 @@ def is_dataset(data: Any) -> bool:
 def run_watched(
     step: Callable[..., Any], args: Sequence[Any], known_variables: Callable[[], Iterable[Any]]
 ) -> tuple[Any, bool]:
-    """What a step returns, and whether it uses no Keras variable but those that it is given.
+    """The value of a step, and whether it uses no Keras variables but the given ones.
 
-    A variable is given a value in a `StatelessScope`; one that is not there is compiled in with the
-    number that it has now. `known_variables` is not needed for that.
+    A variable gets its value in a `StatelessScope`. A variable outside the scope is compiled in
+    with its current number. `known_variables` is not needed for that.
     """
     is_known = True
     scope_class: Any = keras.StatelessScope
@@ -136,10 +136,10 @@ def _compile_epoch(step: Callable[..., Any]) -> Callable[[Any, Any, np.ndarray, 
 
 
 def is_fast_in_loop(trace: Callable[[], Any]) -> bool:
-    """Whether an epoch is one call, and not one a step.
+    """Whether an epoch is one call, and not one call per step.
 
-    On a CPU XLA takes 10 times as long for the convolutions in a loop, but for those that
-    `convolutions_for_loops` covers; and a call a step costs a small net half of its time.
+    On a CPU, XLA takes 10 times as long for convolutions in a loop, except for those that
+    `convolutions_for_loops` covers. One call per step costs a small net half of its time.
     """
     if jax.default_backend() != "cpu":
         return True

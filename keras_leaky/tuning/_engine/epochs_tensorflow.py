@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_leaky.tuning._engine.device_data import map_arrays, n_samples_of
 
-# Operations with a state that is in no variable: generators of random numbers, calls of Python.
+# Operations with a state outside of variables: random generators, calls of Python.
 _STATEFUL = re.compile(r"Random|TruncatedNormal|ParameterizedTruncatedNormal|Multinomial|.*PyFunc")
 
 
@@ -21,7 +21,7 @@ def compile_training(model: Any, step: Callable[..., Any]) -> Callable[[Any, Any
     Returns:
         Function `(data, order, batch_size)` that trains on the samples that `order` numbers. `data`
         is `(x, y, sample_weight)` of device tensors, nested as the model takes them, or a
-        `tf.data.Dataset`, which has an order and batches of its own.
+        `tf.data.Dataset`, which has its own order and batches.
     """
     run, run_dataset = _compile_epochs(model, step)
 
@@ -35,7 +35,7 @@ def compile_training(model: Any, step: Callable[..., Any]) -> Callable[[Any, Any
 
 
 def compile_test(model: Any, step: Callable[..., Any]) -> Callable[[Any, int], None]:
-    """As `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
+    """Like `compile_training`, for a model's `test_step`: function `(data, batch_size)`."""
     run, run_dataset = _compile_epochs(model, step)
 
     def test(data: Any, batch_size: int) -> None:
@@ -48,7 +48,7 @@ def compile_test(model: Any, step: Callable[..., Any]) -> Callable[[Any, int], N
 
 
 def is_dataset(data: Any) -> bool:
-    """Whether an epoch can be compiled over `data` as a whole, which is no array."""
+    """Whether an epoch can be compiled over `data` as a whole, which is not an array."""
     return isinstance(data, tf.data.Dataset) and data.cardinality() != tf.data.INFINITE_CARDINALITY
 
 
@@ -61,7 +61,7 @@ def _compile_epochs(model: Any, step: Callable[..., Any]) -> list[Any]:
 def run_watched(
     step: Callable[..., Any], args: Sequence[Any], known_variables: Callable[[], Iterable[Any]]
 ) -> tuple[Any, bool]:
-    """What a step returns, and whether its graph has no state but that of known variables."""
+    """The value of a step, and whether its graph has only the state of known variables."""
     result = step(*args)
     if tf.executing_eagerly():
         return result, True
@@ -79,7 +79,7 @@ def _has_other_state(graph: Any, handles: set[int]) -> bool:
 
 
 def _captured(tensor: Any) -> Any:
-    """What a tensor of a graph stands for outside of all graphs."""
+    """The value outside of all graphs for which a graph's tensor stands."""
     while not hasattr(tensor, "numpy"):
         outer = [outer for outer, inner in tensor.graph.captures if inner is tensor]
         if not outer:

@@ -1,4 +1,4 @@
-"""The trainings of one trial: what a worker does, without a tuner, an oracle or a project."""
+"""The trainings of one trial, as a worker runs them: without tuner, oracle or project."""
 
 import copy
 import dataclasses
@@ -26,19 +26,19 @@ if TYPE_CHECKING:  # it imports this folder
 
 @dataclasses.dataclass
 class Executions:
-    """What the trainings of a trial gave. It can be pickled.
+    """The results of the trainings of a trial. It can be pickled.
 
     Attributes:
-        results: One an execution, as KerasTuner takes them: a `keras.callbacks.History` without
+        results: One per execution, as KerasTuner takes them: a `keras.callbacks.History` without
             its model, or what `HyperModel.fit` returned.
         checkpoint: `Checkpoint` of the best epoch of all executions; None if the trial diverged.
         failure: Why the trial diverged, or that memory ran out; None if neither.
-        hyperparameters: `keras_tuner.HyperParameters`, with those that building and training
-            asked for on the way.
-        histories: One an execution, also of the one that failed: metric -> its value in each epoch.
-            Empty where `HyperModel.fit` returned something else.
-        has_diverged: Whether a loss or an objective that was not finite is the failure.
-        seconds: Of all executions.
+        hyperparameters: `keras_tuner.HyperParameters`, including the ones that building and
+            training asked for.
+        histories: One per execution, including a failed one: metric -> its value in each epoch.
+            Empty if `HyperModel.fit` returned something else.
+        has_diverged: Whether the failure is a loss or an objective that was not finite.
+        seconds: Seconds of all executions.
     """
 
     results: list[Any]
@@ -52,15 +52,15 @@ class Executions:
 
 @dataclasses.dataclass
 class Builder:
-    """Function from hyperparameters to a model: what `keras_tuner.Tuner` builds, without the tuner.
+    """Function from hyperparameters to the model that `keras_tuner.Tuner` would build.
 
     It can be pickled, if the HyperModel can.
 
     Args:
         hypermodel: `keras_tuner.HyperModel`.
-        optimizer: As for `keras_tuner.Tuner`, and so are `loss` and `metrics`.
-        start: `Checkpoint` that the model starts from: that of the trial which a trial of
-            Hyperband goes on with. Default None.
+        optimizer, loss, metrics: As for `keras_tuner.Tuner`.
+        start: `Checkpoint` that the model starts from: of the trial that a trial of Hyperband
+            continues. Default None.
     """
 
     hypermodel: Any
@@ -80,7 +80,7 @@ class Builder:
 
 @dataclasses.dataclass
 class CopiedCallbacks:
-    """Function from the number of an execution to copies of callbacks, new ones for each."""
+    """Function from the number of an execution to new copies of callbacks."""
 
     callbacks: list[keras.callbacks.Callback]
 
@@ -108,7 +108,7 @@ def run_executions(
         n_executions: int >= 1.
 
     Returns:
-        `Executions`. Those after one that diverged are left out.
+        `Executions`. It has no executions after a diverged one.
 
     Raises:
         keras_tuner.errors.FatalValueError: If the objective is not among what was logged.
@@ -151,15 +151,15 @@ def build_and_fit(
 ) -> Any:
     """Builds the model of a trial and trains it once.
 
-    With the fraction of the steps that is among the hyperparameters, if one is: the model's
-    schedule is then run through in these.
+    If the hyperparameters hold a fraction of the steps, the model's whole schedule runs in that
+    fraction.
 
     Args:
-        trainer: `Trainer`. It stays where it is, with its compiled programs.
+        trainer: `Trainer`. It stays in its process, with its compiled programs.
         build: Function from hyperparameters to a compiled model, such as a `Builder`.
-        hypermodel: `keras_tuner.HyperModel`, whose `fit` is called if it has one of its own.
-        hyperparameters: `keras_tuner.HyperParameters` of the trial. What `build` and `fit` ask for
-            is added to it.
+        hypermodel: `keras_tuner.HyperModel`. Its `fit` is called if it defines one.
+        hyperparameters: `keras_tuner.HyperParameters` of the trial. Hyperparameters that `build`
+            and `fit` ask for are added to it.
         args: Arguments for `keras.Model.fit`.
         kwargs: Named arguments for `keras.Model.fit`.
         objective: `keras_tuner.Objective`.
@@ -220,7 +220,7 @@ def _build(
 
 
 def _numbers_of(result: Any) -> dict[str, list[float]]:
-    """What JSON can keep of a History."""
+    """The part of a History that JSON can store."""
     if not isinstance(result, keras.callbacks.History):
         return {}
     return {
@@ -231,7 +231,7 @@ def _numbers_of(result: Any) -> dict[str, list[float]]:
 
 
 def _without_model(result: Any) -> Any:
-    """A History holds its model, which cannot be pickled, and which later trials train anew."""
+    """A History without its model, which cannot be pickled, and which later trials train again."""
     if not isinstance(result, keras.callbacks.History):
         return result
     history = keras.callbacks.History()

@@ -10,7 +10,7 @@ import keras
 
 @dataclasses.dataclass(frozen=True, eq=False)  # arrays cannot be compared
 class FitArguments:
-    """What `keras.Model.fit` is called with: its attributes are the arguments of `fit`."""
+    """A call of `keras.Model.fit`: the attributes are the arguments of `fit`."""
 
     x: Any
     y: Any
@@ -31,7 +31,7 @@ class FitArguments:
 
     @classmethod
     def of(cls, args: Sequence[Any], kwargs: dict[str, Any]) -> "FitArguments":
-        """Those given, and the defaults of the others.
+        """The given arguments, and the defaults of the others.
 
         Raises:
             TypeError: If `fit` does not take them.

@@ -10,11 +10,11 @@ Result = TypeVar("Result")
 
 
 def in_new_session(function: Callable[[], Result]) -> Result:
-    """`function()` where Keras has given no names yet.
+    """Calls `function` in a state in which Keras has given no names yet.
 
-    In a thread of its own, as Keras keeps names and the like by thread. `keras.utils.clear_session`
-    also has TensorFlow forget the kernels of compiled functions, which costs 0.15 s a trial, and
-    Keras the global dtype policy.
+    It runs in a new thread, because Keras keeps names and the like by thread.
+    `keras.utils.clear_session` would also make TensorFlow forget the kernels of compiled functions,
+    which costs 0.15 s per trial, and Keras the global dtype policy.
     """
     policy = keras.config.dtype_policy()
 

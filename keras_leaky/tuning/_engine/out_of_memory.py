@@ -1,4 +1,4 @@
-"""Telling that memory ran out from other errors."""
+"""Telling errors of exhausted memory from other errors."""
 
 _NAMES = ("ResourceExhaustedError", "OutOfMemoryError", "_ArrayMemoryError")
 

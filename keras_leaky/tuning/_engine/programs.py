@@ -28,7 +28,7 @@ _EPOCHS_MODULES = {
 
 
 def epochs_module() -> Any:
-    """How an epoch is compiled on this backend, None where it is not."""
+    """The module that compiles an epoch on this backend; None if there is none."""
     name = _EPOCHS_MODULES.get(keras.backend.backend())
     return importlib.import_module(name) if name else None
 
@@ -39,17 +39,17 @@ class Program:
     Attributes:
         model: The model that is trained in it.
         is_reusable: Whether another model may be trained in it. Its structure must be known, no
-            training may have left the model changed, and its code must read and write nothing but
-            what `load` sets.
+            training may have left the model changed, and its code must read and write only the
+            variables that `load` sets.
         is_given_away: Whether a user has the model.
-        has_users_code: Whether code of a user may run in it.
+        has_users_code: Whether a user's code may run in it.
     """
 
     def __init__(self, model: Any, structure: Structure | None = None) -> None:
         self.model = model
         self.has_users_code = structure is None or structure.has_users_code
         self.is_reusable, self.is_given_away = structure is not None, False
-        self._compile_config: Any = None  # what the code was compiled for
+        self._compile_config: Any = None  # state that the code was compiled for
         self._labels: str | None = None
         # At the begin of a training, where something may change it.
         self._state: Structure | UnknownError | None = None
@@ -87,13 +87,13 @@ class Program:
         take_learning_rate(self.model.optimizer, model.optimizer)
 
     def load_metrics(self) -> None:
-        """Sets the variables of metrics, which are there by now, as they were the first time."""
+        """Sets the existing variables of metrics to their first values."""
         if self._metric_values is None:
             self._metric_values = list(map(_copy, self.model.metrics_variables))
         self.restore_metrics()
 
     def restore_metrics(self) -> None:
-        """As `load_metrics`, if that was called before."""
+        """Like `load_metrics`, if that was called before."""
         if self._metric_values is not None:
             variables = self.model.metrics_variables
             for variable, value in zip(variables, self._metric_values, strict=True):
@@ -113,10 +113,10 @@ class Program:
         return self._state is not None and self._tell_state() != self._state
 
     def forget_stale_code(self, *names: str) -> None:
-        """Before the first step of a kind: code for what has changed is compiled again.
+        """Before the first step of a kind: drops compiled code if its inputs have changed.
 
         Args:
-            *names: Of the compiled functions, attributes of this program or its model.
+            *names: Names of the compiled functions, attributes of this program or its model.
         """
         if self.is_changed():
             self.is_reusable = False
@@ -126,16 +126,16 @@ class Program:
                     setattr(self.model, name, None)
 
     def check_labels(self, labels: str) -> None:
-        """Refuses labels of another kind than those for which the metrics were made.
+        """Refuses labels of another kind than the labels for which the metrics were made.
 
         Raises:
             ValueError: If they differ in shape or dtype.
         """
         if self._labels not in (None, labels):
             raise ValueError(
-                "The labels must have one shape and dtype in all trials whose models are the same, "
-                "because the metrics of a model are made for them. Have `build` give another loss "
-                f"or metric to models for other labels. Received: {labels}, and before: "
+                "The labels must have one shape and dtype in all trials whose models are the "
+                "same, because the metrics of a model are made for them. Let `build` use another "
+                f"loss or metric in models for other labels. Received: {labels}, and before: "
                 f"{self._labels}"
             )
         self._labels = labels
@@ -164,7 +164,7 @@ class Program:
             return error  # equal to nothing
 
     def _watch(self, step: Callable[..., Any], *args: Any) -> Any:
-        """Calls a step, which happens as it is compiled, and looks at what it uses."""
+        """Calls a step, which happens during compilation, and notes which state it uses."""
         result, is_known = epochs_module().run_watched(step, args, self._known_variables)
         self.is_reusable &= is_known
         return result
@@ -209,7 +209,8 @@ class ProgramCache:
     """The programs used last, by structure.
 
     Args:
-        max_programs: How many are kept. Each holds a model, its optimizer and compiled code.
+        max_programs: How many programs are kept. Each holds a model, its optimizer and compiled
+            code.
     """
 
     def __init__(self, max_programs: int) -> None:
@@ -220,8 +221,8 @@ class ProgramCache:
         """A program with the structure of `model`, which a new program takes over.
 
         Args:
-            labels: Hashable description of what the model is trained on: which function a metric
-                "accuracy" stands for depends on it.
+            labels: Hashable description of the training data, which decide which function a metric
+                "accuracy" stands for.
         """
         if not (model.built and model.compiled and epochs_module()) or model.run_eagerly:
             return Program(model)  # nothing is compiled, or cannot be told

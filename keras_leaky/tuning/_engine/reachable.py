@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-# Their code does not change while a process runs: a class or function of theirs is told by itself.
+# Their code does not change while a process runs: a class or function stands for itself.
 _LIBRARIES = {
     "PIL", "autokeras", "builtins", "cv2", "einops", "h5py", "jax", "jaxlib", "keras", "keras_cv",
     "keras_hub", "keras_leaky", "keras_nlp", "keras_tuner", "matplotlib", "ml_dtypes", "numpy",
     "pandas", "scipy", "sklearn", "tensorflow", "torch", "tqdm",
 } | set(sys.stdlib_module_names) - {"__main__"}  # fmt: skip
-# What these modules' functions return is not told by their arguments.
+# The arguments do not determine the results of these modules' functions.
 _IMPURE_MODULES = {
     "datetime", "numpy.random", "os", "random", "secrets", "sys", "time", "uuid",
 }  # fmt: skip
@@ -43,7 +43,7 @@ _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8  # flags of CPython: a class statem
 
 
 class UnknownError(Exception):
-    """What an object does cannot be told."""
+    """The behaviour of an object cannot be determined."""
 
 
 class Walk:
@@ -60,8 +60,8 @@ class Walk:
         left_out: Function of an object: the names of its attributes that are left out.
 
     Attributes:
-        tokens: What was written down: hashable, in the order of the walk.
-        has_users_code: Whether any of the functions and classes is in none of the libraries known.
+        tokens: The notes of the walk: hashable, in order.
+        has_users_code: Whether a function or class comes from none of the known libraries.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Walk:
                 self.visit(value)
 
     def _visit_names(self, function: Any) -> None:
-        """What the code of a function refers to beside its closure: globals and imports."""
+        """Names that a function's code uses besides its closure: globals and imports."""
         global_names, imported, attributes = _names_of(function.__code__)
         for name in global_names:
             if name in function.__globals__:
@@ -286,7 +286,7 @@ def names_in(cls: type, but: Collection[str] = ()) -> set[str]:
 
 
 class _Empty:
-    """What stands for an empty cell of a closure."""
+    """A token for an empty cell of a closure."""
 
 
 def is_of_library(module: str | None) -> bool:
@@ -295,7 +295,7 @@ def is_of_library(module: str | None) -> bool:
 
 @functools.cache
 def _is_of_c(cls: Any) -> bool:
-    """Whether some base of a class may hold what Python does not see."""
+    """Whether a base of a class may hold state that Python does not see."""
     return any(
         not base.__flags__ & _HEAP_TYPE
         or base.__flags__ & _IMMUTABLE_TYPE
@@ -374,7 +374,7 @@ _HANDLERS = {
         (complex, range, slice, re.Pattern, np.ufunc, type(pathlib.Path()), type(np.maximum)),
         Walk._visit_text,
     ),
-    # Nothing that decides what is computed.
+    # Names without influence on results.
     **dict.fromkeys(
         (
             *_LOCKS,

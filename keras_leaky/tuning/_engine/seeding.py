@@ -21,7 +21,7 @@ TunerClass = TypeVar("TunerClass", bound=type)
 
 
 def accepts_seed_0(tuner_class: TunerClass) -> TunerClass:
-    """Gives a tuner created with `seed=0`, which KerasTuner takes for none, a fixed other seed."""
+    """Gives a tuner with `seed=0` a fixed other seed, because KerasTuner treats 0 as no seed."""
     init = tuner_class.__init__
     signature = inspect.signature(init)
 
@@ -42,10 +42,10 @@ def derive_seed(seed: int, execution: int) -> int:
 
 
 def set_seed(seed: int, fully: bool) -> None:
-    """Seeds what Keras draws; `fully`, what TensorFlow's own random operations draw as well.
+    """Seeds the draws of Keras and, if `fully`, of TensorFlow's own random operations.
 
-    Keras derives all its seeds from Python's generator. `keras.utils.set_random_seed` has
-    TensorFlow also forget the kernels of compiled functions, at 0.15 s a trial.
+    Keras derives all its seeds from Python's generator. `keras.utils.set_random_seed` would make
+    TensorFlow forget the kernels of compiled functions, which costs 0.15 s per trial.
     """
     if fully:
         keras.utils.set_random_seed(seed)
@@ -56,7 +56,7 @@ def set_seed(seed: int, fully: bool) -> None:
 
 @contextlib.contextmanager
 def own_generator(seed: int) -> Iterator[None]:
-    """In this thread, and in no other, Python's `random` draws from a generator of its own.
+    """Gives Python's `random` its own generator in this thread only.
 
     Keras derives all its seeds from Python's generator, which every thread of the process draws
     from: in a Dask worker so does the thread that talks to the scheduler, at any time.

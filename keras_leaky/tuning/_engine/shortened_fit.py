@@ -6,7 +6,7 @@ from typing import Any
 from keras_leaky.tuning._engine.coverage import count_steps
 from keras_leaky.tuning._engine.fit_arguments import FitArguments
 
-FRACTION = "tuner/fraction"  # of the steps, among the values of a trial
+FRACTION = "tuner/fraction"  # key of the fraction of the steps, among the values of a trial
 
 
 def shorten_fit(
@@ -14,17 +14,17 @@ def shorten_fit(
 ) -> tuple[dict[str, Any], float]:
     """Arguments of `fit` for a training with about `fraction` of the steps.
 
-    That is fewer epochs; where not even one is left, one of fewer steps.
+    It has fewer epochs; if less than one would be left, one epoch of fewer steps.
 
     Args:
-        args, kwargs: For `fit`, in full.
+        args, kwargs: Arguments of `fit` for the full training.
         fraction: In (0, 1].
 
     Returns:
-        `kwargs` with other `epochs` and `steps_per_epoch`, and the fraction that these make.
+        `kwargs` with other `epochs` and `steps_per_epoch`, and the resulting fraction.
 
     Raises:
-        ValueError: If it is less than an epoch of data whose length is not known.
+        ValueError: If it is less than an epoch, and the length of the data is not known.
     """
     arguments = FitArguments.of(args, kwargs)
     first, until = arguments.initial_epoch, arguments.epochs
@@ -36,9 +36,8 @@ def shorten_fit(
     n_steps = arguments.steps_per_epoch or count_steps(arguments)
     if n_steps is None:
         raise ValueError(
-            "`steps_per_epoch` must be given, or more `epochs`, to train with "
-            f"{fraction:.3g} of the steps: the data do not tell how many they have. "
-            f"Received: epochs={until}"
+            f"`steps_per_epoch` must be given, or more `epochs`, to train with {fraction:.3g} of "
+            f"the steps: the data do not tell how many steps they have. Received: epochs={until}"
         )
     n_short = max(1, round(wanted * n_steps))
     kwargs = {**kwargs, "epochs": first + 1, "steps_per_epoch": n_short}

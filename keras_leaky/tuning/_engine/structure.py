@@ -1,4 +1,4 @@
-"""What a compiled program depends on: models of one structure differ in numbers alone."""
+"""The structure of a program: models with the same structure differ only in numbers."""
 
 import dataclasses
 import functools
@@ -93,14 +93,14 @@ _Tracker = type(_PROBE._tracker)
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-    """What a compiled program depends on. Equal for models that can run in one.
+    """The structure of a model. It is equal for models that can run in one compiled program.
 
     Attributes:
         tokens: Everything that can be reached from the model, its optimizer, losses and metrics,
             less the table above, what was drawn (initializers and seeds of Keras's layers and ours)
             and the numbers in variables of the model and its optimizer: weights, statistics, slopes
             made inside `variable_slopes()`, a learning rate. Automatic names are part of it, so
-            models to compare are built `in_new_session`.
+            models to compare must be built `in_new_session`.
         has_users_code: Whether functions or classes that are neither Keras's nor ours take part.
     """
 
@@ -121,7 +121,7 @@ def structure_of(model: Any) -> Structure | None:
 
 
 def state_of(model: Any) -> Structure:
-    """What `structure_of` tells, less what training itself changes: to see whether it changed.
+    """The structure without the parts that training changes, to detect other changes.
 
     Raises:
         UnknownError: If it cannot be told.
@@ -130,7 +130,7 @@ def state_of(model: Any) -> Structure:
 
 
 def metrics_of(model: Any) -> list[keras.metrics.Metric]:
-    """The metrics of a compiled model, those that it has not yet made its own too."""
+    """The metrics of a compiled model, including the ones that are not attached to it yet."""
     config = model._compile_config.config  # public only in its serialized form
     given = keras.tree.flatten([config.get(key) for key in ("metrics", "weighted_metrics")])
     return [m for m in [*given, *model.metrics] if isinstance(m, keras.metrics.Metric)]
@@ -148,7 +148,7 @@ def _walk(model: Any, describe: Callable[[Any, Walk], bool]) -> Structure:
 
 
 class _Describe:
-    """Writes down what is not told by its attributes."""
+    """Writes down the state that attributes do not show."""
 
     def __init__(self, model: Any) -> None:
         loaded = [*model.variables, *model.optimizer.variables]
@@ -199,7 +199,7 @@ class _DescribeState(_Describe):
 
 
 def _describe_of_backend(value: Any, walk: Walk) -> None:
-    """An object of the backend: what Keras hands it, tensors, and nothing else."""
+    """Writes down an object of the backend: tensors that Keras gave it, and nothing else."""
     for container in (list, dict, tuple):
         if isinstance(value, container):  # TensorFlow's wrapper of an attribute
             walk.visit(container(value))
@@ -218,11 +218,11 @@ def _describe_of_backend(value: Any, walk: Walk) -> None:
 
 
 class Watched:
-    """A method of a model with something around it that changes nothing of what it does.
+    """A method of a model with a wrapper that does not change its behaviour.
 
     Args:
         method: The method.
-        watch: Function `(method, *args, **kwargs)` that is called in its place.
+        watch: Function `(method, *args, **kwargs)` that is called instead.
     """
 
     def __init__(self, method: Callable[..., Any], watch: Callable[..., Any]) -> None:
@@ -258,7 +258,7 @@ def _left_out_of(cls: Any) -> frozenset[str]:
     """Names of attributes of objects of a class that are left out."""
     names = {name for base in _LEFT_OUT if issubclass(cls, base) for name in _LEFT_OUT[base]}
     if issubclass(cls, keras.layers.Layer):
-        # What only decides where a variable starts.
+        # Attributes that only decide where a variable starts.
         names |= _arguments_of(cls, lambda name: name.endswith(("_initializer", "seed")))
     return _less_users_names(names, cls) | _OF_TRACKABLES
 
@@ -276,7 +276,7 @@ def _slopes_of(cls: Any, names: tuple[str, ...]) -> frozenset[str]:
 
 
 def _less_users_names(names: Iterable[str], cls: Any) -> frozenset[str]:
-    """Without those that the code of a user's class mentions, whatever it means by them."""
+    """The names without any that the code of a user's class mentions."""
     users = [base for base in cls.__mro__ if not is_of_library(base.__module__)]
     return frozenset(names).difference(*map(_names_mentioned, users))
 

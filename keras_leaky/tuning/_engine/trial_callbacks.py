@@ -1,4 +1,4 @@
-"""What every training of a trial is watched by."""
+"""Callbacks that watch every training of a trial."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from keras_leaky.tuning._project.checkpoint import Checkpoint
 
 
 def callbacks_of(tuner: Any, given: Any, trial: Trial, execution: int) -> list[Any]:
-    """The callbacks of one training: copies of those of a search, and one for the tuner's hooks."""
+    """The callbacks of one training: copies of the search's callbacks, and the tuner's hooks."""
     callbacks = copy_callbacks(tuner, given)
     has_board = any(isinstance(one, keras.callbacks.TensorBoard) for one in callbacks)
     if has_board or overrides(tuner, "_configure_tensorboard_dir"):
@@ -23,9 +23,9 @@ def callbacks_of(tuner: Any, given: Any, trial: Trial, execution: int) -> list[A
 
 
 def overrides(tuner: Any, *names: str) -> bool:
-    """Whether a subclass of a tuner, or somebody else, has put a method in KerasTuner's place.
+    """Whether a subclass of a tuner, or other code, has replaced a method of KerasTuner.
 
-    What `keras_tuner` and this package define does not count.
+    Methods that `keras_tuner` and this package define do not count.
     """
     methods = [getattr(tuner, name) for name in names]
     return any(
@@ -75,11 +75,12 @@ class FiniteLoss(keras.callbacks.Callback):
 class SaveBestEpoch(keras.callbacks.Callback):
     """Keeps the weights of the best epoch of all executions of a trial in memory.
 
-    KerasTuner writes a file at every epoch that improves; this writes one, at the end.
+    KerasTuner writes a file at every epoch that improves; this class writes one at the end.
 
     Args:
-        objective: `keras_tuner.Objective`. An epoch without it counts as the best, and one in
-            which it is NaN as the worst; `failure` says so if there was no other.
+        objective: `keras_tuner.Objective`. An epoch without the objective counts as the best, and
+            an epoch in which it is NaN as the worst. `failure` says so if there were only such
+            epochs.
     """
 
     model: Any
@@ -105,17 +106,17 @@ class SaveBestEpoch(keras.callbacks.Callback):
         return f"The objective became {self._value} in every epoch: {self.objective.name}"
 
     def restore(self) -> Any:
-        """The model as its best epoch left it. None if there is no epoch with a value."""
+        """The model at its best epoch; None if no epoch has a value."""
         if self._value is None or math.isnan(self._value) or self._best_model is None:
             return None
         self._best_model.set_weights(self._weights)
         return self._best_model
 
     def checkpoint(self) -> Checkpoint | None:
-        """The `Checkpoint` of the best epoch, None if no epoch was seen.
+        """The `Checkpoint` of the best epoch; None if no epoch was seen.
 
-        So it is after a `HyperModel.fit` that does not pass its callbacks on: which weights its
-        result belongs to is not known, and the model may never have been trained.
+        No epoch is seen if `HyperModel.fit` does not pass its callbacks on. It is then unknown
+        which weights its result belongs to, and the model may be untrained.
         """
         if self._best_model is None:
             return None

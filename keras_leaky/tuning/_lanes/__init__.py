@@ -1,1 +1,1 @@
-"""Where trials run: the workers of a Dask cluster, and the search that keeps them busy."""
+"""The places where trials run: workers of a Dask cluster, and the search that keeps them busy."""

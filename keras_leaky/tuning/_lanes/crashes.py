@@ -11,15 +11,15 @@ _logger = logging.getLogger(__name__)
 
 
 class Crashes:
-    """Counts the trials that crashed in a row, in the place of an oracle.
+    """Counts the trials that crashed in a row, instead of the oracle.
 
     KerasTuner counts trials that diverged as well, and ends the search without a reason.
 
     Args:
-        n_allowed: After how many a search ends.
+        n_allowed: Number of crashes in a row that ends a search.
 
     Attributes:
-        reason: Why it has to end, None before.
+        reason: Why the search must end; None before.
     """
 
     def __init__(self, n_allowed: int) -> None:
@@ -29,14 +29,14 @@ class Crashes:
     def count(self, trial: Trial) -> None:
         """Takes note of a trial that has ended, as the oracle has it.
 
-        The message of one that diverged is a sentence, that of one that crashed a traceback.
+        The message of a diverged trial is a sentence, and of a crashed trial a traceback.
         """
         message = trial.message or ""
         is_crash = not message or "Traceback (most" in message
         self._add(trial, is_crash and trial.status == TrialStatus.FAILED, message)
 
     def stop_workers(self, oracle: keras_tuner.Oracle) -> None:
-        """In the chief of KerasTuner's own workers: counts for all, and has them stop.
+        """In the chief of KerasTuner's own workers: counts for all workers, and stops them.
 
         A worker that ended its search with an error would leave the chief waiting for it. What a
         worker sends has no message, but a trial that diverged comes as FAILED, subject to no retry.
@@ -56,7 +56,7 @@ class Crashes:
         oracle.end_trial = end_and_count
 
     def tell(self, trial: Trial) -> None:
-        """In a worker: says why a trial has failed, which the chief does not get to know."""
+        """In a worker: logs why a trial has failed, because the chief does not learn it."""
         if trial.status != TrialStatus.COMPLETED:
             _logger.warning("Trial %s failed: %s", trial.trial_id, trial.message)
 
@@ -64,7 +64,8 @@ class Crashes:
         self._n = self._n + 1 if is_crash else 0
         if is_crash and self._n == self._n_allowed:
             self.reason = (
-                f"{self._n} trials in a row failed; the last one, {trial.trial_id}:\n{message}"
+                f"{self._n} trials in a row failed. Fix the error of the last one, trial "
+                f"{trial.trial_id}:\n{message}"
             )
 
     def raise_if_too_many(self) -> None:

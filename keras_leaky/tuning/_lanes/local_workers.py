@@ -21,9 +21,9 @@ _MEMORY_FRACTION = 0.9  # of the machine's, for all workers; the rest is for thi
 def local_workers(n_workers: int) -> Iterator[Any]:
     """A Dask client with `n_workers` processes on this machine, each with one thread.
 
-    Two processes of one thread train more than one of two threads. They listen on the loopback
-    interface alone. A process that takes more than its share of the memory is killed and started
-    anew, as one that dies in any way.
+    Two processes of one thread train more than one of two threads. They listen only on the loopback
+    interface. A process that exceeds its share of the memory is killed and restarted, like a
+    process that dies for another reason.
 
     The processes do not import the main module of this one, so a script needs no
     `if __name__ == "__main__":`. Functions and classes of the script travel with the work.
@@ -60,7 +60,7 @@ def local_workers(n_workers: int) -> Iterator[Any]:
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
-        # Dask gives a worker up for good that has not come back after 15 s, even if it died anew.
+        # Dask drops a worker for good if it has not come back after 15 s, even if it died again.
         "distributed.deploy.lost-worker-timeout": _NEVER,
         "logging.distributed": "critical",
         # Ctrl-C goes to all processes of a terminal, and is this one's business.
@@ -85,7 +85,7 @@ def local_workers(n_workers: int) -> Iterator[Any]:
 
 
 def _tried(start: Callable[[], Any]) -> Any:
-    """Starts a cluster, again if a process dies while it comes up: nannies do not mind that yet."""
+    """Starts a cluster, again if a process dies during its start: nannies ignore that yet."""
     for _ in range(_N_TRIES - 1):
         with contextlib.suppress(RuntimeError):
             return start()
@@ -117,11 +117,11 @@ def _without_main_module() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets environment variables of this process for those that it starts, and takes them back.
+    """Sets environment variables for the processes that this one starts, and restores them.
 
-    They have to be there before a worker process imports TensorFlow. Dask's own way to that,
-    `distributed.nanny.pre-spawn-environ`, sets them here too and leaves them, and lets what is set
-    here already stand.
+    They must be set before a worker process imports TensorFlow. Dask's own setting
+    `distributed.nanny.pre-spawn-environ` also sets them here, leaves them, and does not replace
+    existing values.
     """
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -1,7 +1,7 @@
-"""One scheduler for all that is to be trained: trials of any number of searches, single trainings.
+"""One scheduler for all trainings: trials of any number of searches, and single trainings.
 
-Sources have jobs, lanes do them: this process, or the workers of a cluster. A lane that the first
-source has no job for gets one of the next, so that none waits at the end of a search.
+Sources have jobs, lanes do them: this process, or the workers of a cluster. If the first source has
+no job for a lane, the next source gives one, so that no lane waits at the end of a search.
 """
 
 import time
@@ -21,7 +21,7 @@ class Job:
     """Something to train.
 
     Attributes:
-        name: What its source knows it by, and what people are told of it.
+        name: Name of the job for its source and for people.
         arguments: For `work` of its source, on a worker. Small: they are sent with every job.
     """
 
@@ -36,19 +36,19 @@ class Source(Protocol):
     """Something that has jobs, such as a search.
 
     Attributes:
-        work: What its jobs share. Each worker gets it once, and calls `work(*job.arguments)`: what
-            that keeps in it, the next job on the same worker finds.
+        work: The object that its jobs share. Each worker gets it once and calls
+            `work(*job.arguments)`. State kept in it is there for the next job on the same worker.
     """
 
     work: Any
 
     @property
     def is_done(self) -> bool:
-        """Whether all its jobs have ended, and no other will come."""
+        """Whether all its jobs have ended, and no more will come."""
         ...
 
     def next_job(self) -> Job | None:
-        """The next job, None if there is none now."""
+        """The next job; None if there is none now."""
         ...
 
     def perform(self, job: Job) -> Any:
@@ -56,12 +56,12 @@ class Source(Protocol):
         ...
 
     def record(self, job: Job, finished: Finished) -> None:
-        """Takes note of what has become of a job."""
+        """Records the outcome of a job."""
         ...
 
 
 class Lanes(Protocol):
-    """What does jobs."""
+    """A group of lanes, which do jobs."""
 
     def has_room(self) -> bool: ...
 
@@ -122,11 +122,11 @@ def open_lanes(
     retries: int = 2,
     timeout: float | None = None,
 ) -> Iterator[Lanes]:
-    """The workers of `client`, or without one this process.
+    """The workers of `client`, or this process if there is no client.
 
     Args:
-        sources: All that the lanes will do jobs of.
-        client, retries, timeout: As of `WorkerPool`.
+        sources: All sources whose jobs the lanes will do.
+        client, retries, timeout: As for `WorkerPool`.
     """
     if client is None:
         yield OwnLane()
@@ -144,7 +144,7 @@ def run_jobs(sources: Sequence[Source], lanes: Lanes) -> None:
     """Does the jobs of all sources. The jobs of the first source have precedence.
 
     Raises:
-        SchedulerLostError: If workers were to do it, and the scheduler has gone away.
+        SchedulerLostError: If there are workers, and the connection to the scheduler is lost.
     """
     running: dict[Job, Source] = {}
     while True:

@@ -37,14 +37,14 @@ _OF_WORKERS = (
 
 @dataclasses.dataclass(kw_only=True)
 class TrialWork:
-    """What all trials of a search share. Called, it does the work of one.
+    """The work that all trials of a search share. Calling it does one trial.
 
     Attributes:
         place: `Workplace`.
         builder: `Builder` without a start.
-        callbacks: For `fit`; copied for each training.
-        objective, seed: Of the oracle.
-        n_executions, max_model_size: Of the tuner.
+        callbacks: Callbacks of `fit`; copied for each training.
+        objective, seed: From the oracle.
+        n_executions, max_model_size: From the tuner.
     """
 
     place: Workplace
@@ -100,12 +100,12 @@ class TrialSource:
 
     Args:
         tuner: `ReusingTuner`.
-        place: `Workplace` with what is for `fit`, of workers or of this process.
-        callbacks: For `fit`.
+        place: `Workplace` with the arguments of `fit`, for workers or for this process.
+        callbacks: Callbacks of `fit`.
         has_workers: Whether workers do the jobs; else the tuner's own `run_trial` does.
 
     Raises:
-        ValueError: If something of the search cannot leave this process and has to.
+        ValueError: If a part of the search must reach workers but cannot be pickled.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class TrialSource:
         self._has_workers = has_workers
         self.work = _work_of(tuner, place, list(callbacks or [])) if has_workers else None
         self._running: dict[Hashable, Trial] = {}  # trials, by id
-        # Trials of Hyperband that go on with one that is running, as after a resume.
+        # Trials of Hyperband that continue one that is running, as after a resume.
         self._waiting: list[Trial] = []
         self._is_stopped = False
 
@@ -125,7 +125,7 @@ class TrialSource:
         return self._is_stopped
 
     def log_of(self, trial_id: str) -> TrialLog:
-        """How the trainings of a trial went, as the file of the trial has it."""
+        """The course of a trial's trainings, for the file of the trial."""
         return self._tuner._project.log_of(trial_id)
 
     @property
@@ -209,12 +209,12 @@ def open_search(
     """The trials of a tuner, whose project is held until the block ends.
 
     Args:
-        tuner, place, callbacks, has_workers: As of `TrialSource`.
-        propose: As of `propose_by`; None leaves it to the oracle.
+        tuner, place, callbacks, has_workers: As for `TrialSource`.
+        propose: As for `propose_by`; None lets the oracle propose.
 
     Raises:
-        ValueError: If another process searches in the project, or something of the search cannot
-            leave this process and has to.
+        ValueError: If another process searches in the project, or if a part of the search must
+            reach workers but cannot be pickled.
     """
     if propose is not None:
         propose_by(tuner.oracle, propose)
@@ -241,12 +241,12 @@ def search(
 
     Args:
         tuner: `ReusingTuner`.
-        client, retries, trial_timeout: As of `WorkerPool`; without a client, in this process.
-        args, kwargs: For `fit`.
+        client, retries, trial_timeout: As for `WorkerPool`; without a client, this process trains.
+        args, kwargs: Arguments of `fit`.
 
     Raises:
-        ValueError: If something of the search cannot leave this process and has to.
-        SchedulerLostError: If the scheduler has gone away. What has finished is kept.
+        ValueError: If a part of the search must reach workers but cannot be pickled.
+        SchedulerLostError: If the connection to the scheduler is lost. Finished trials are kept.
     """
     kwargs = dict(kwargs)
     callbacks = kwargs.pop("callbacks", None)
@@ -267,13 +267,13 @@ def _work_of(tuner: "ReusingTuner", place: Workplace, callbacks: list[Any]) -> T
     for name in _OF_WORKERS:
         if overrides(tuner, name):
             raise ValueError(
-                f"`client` must be left out for a tuner with a `{name}` of its own: workers have "
-                f"no tuner. A callback or a HyperModel can do the same. Received: {type(tuner)}"
+                f"`client` must be left out for a tuner with its own `{name}`: workers have no "
+                f"tuner. Use a callback or a HyperModel instead. Received: {type(tuner)}"
             )
     if any(isinstance(callback, keras.callbacks.TensorBoard) for callback in callbacks):
         raise ValueError(
-            "`callbacks` must be without TensorBoard where workers train: they have no folder in "
-            f"common for its files. Received: {callbacks}"
+            "`callbacks` must not hold TensorBoard if workers train: they share no folder for its "
+            f"files. Received: {callbacks}"
         )
     builder = Builder(tuner.hypermodel, tuner.optimizer, tuner.loss, tuner.metrics)
     work = TrialWork(

@@ -16,16 +16,16 @@ from keras_leaky.tuning._lanes.workplace import Workplace
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What became of one training of `train_all`.
+    """The outcome of one training of `train_all`.
 
     Attributes:
-        point: That `build` was called with.
-        seed: That everything random derives from.
-        history: Metric -> its value in each epoch; the epochs before it failed.
-        examined: What `examine` returned; None without it, or after a failure.
-        failure: That the loss was not finite, that memory ran out, or that workers were lost; None
-            if the training came to its end.
-        seconds: Of the training, its model's building and `examine`.
+        point: The point that `build` was called with.
+        seed: The seed from which everything random follows.
+        history: Metric -> its value in each epoch, up to a failure.
+        examined: The result of `examine`; None without it, or after a failure.
+        failure: Why the training ended early: the loss was not finite, memory ran out, or workers
+            were lost. None if it ended normally.
+        seconds: Seconds of building, training and `examine`.
     """
 
     point: Any
@@ -38,15 +38,15 @@ class Trained:
 
 @dataclasses.dataclass
 class TrainingWork:
-    """What all trainings share. Called, it does one.
+    """The work that all trainings share. Calling it does one training.
 
     Attributes:
         place: `Workplace`.
         build: Function from a point to a compiled model.
         callbacks: For `fit`; copied for each training.
         examine: Function `(model, point, history)` of the trained model, or None.
-        objective: `keras_tuner.Objective`: the model is examined as its best epoch left it, also if
-            the training diverged after that. None: as the last epoch left it.
+        objective: `keras_tuner.Objective`: the model is examined at its best epoch, even if the
+            training diverged later. None: at its last epoch.
     """
 
     place: Workplace

@@ -17,9 +17,9 @@ class Call:
     """One call of the function.
 
     Attributes:
-        key: What the caller knows it by.
-        arguments: Of the function, after what is shared, pickled.
-        lost: What became of workers that did not bring it to an end, one sentence each.
+        key: Name of the call for the caller.
+        arguments: Pickled arguments of the function, after the shared one.
+        lost: What happened to workers that did not finish the call, one sentence each.
     """
 
     key: Any
@@ -30,27 +30,29 @@ class Call:
 class Lane:
     """A worker process: getting ready, free, or busy with a call.
 
-    Whatever it comes to is put into `ended`, as (lane, value, error): what a call returned, in
-    bytes, or the versions of its packages once it is ready. A thread waits for it, as a worker may
-    never answer.
+    Each outcome is put into `ended` as (lane, value, error). The value is the result of a call, in
+    bytes, or the versions of its packages once the lane is ready. A thread waits for it, because a
+    worker may never answer.
 
     Args:
         client: `distributed.Client`.
-        address: Of the worker.
-        content: The function and what is shared, in bytes.
+        address: Address of the worker.
+        content: The function and the shared object, in bytes.
         ended: A queue.
 
     Attributes:
         is_ready: Whether it has got ready, busy or not.
-        call: What it is busy with, None if it is not.
+        call: The current call; None if it is free.
     """
 
     def __init__(self, client: Any, address: str, content: bytes, ended: queue.SimpleQueue) -> None:
         self.address = address
         self.call: Call | None = None
         self._client, self._ended = client, ended
-        self._work: Any = None  # Dask's future of the function and what is shared, unpickled there
-        self._future: Any = None  # of what it is doing
+        self._work: Any = (
+            None  # Dask's future of the function and the shared object, unpickled there
+        )
+        self._future: Any = None  # of the current work
         self.is_ready = False
         self._to_wait_for: queue.SimpleQueue = queue.SimpleQueue()
         Thread(target=self._wait, daemon=True).start()
@@ -67,32 +69,32 @@ class Lane:
 
     @property
     def seconds(self) -> float:
-        """Since it began what it is doing."""
+        """Seconds since the current work began."""
         return time.monotonic() - self._since
 
     @property
     def has_died(self) -> bool:
-        """Whether it has; a new process may have its address, but not what was in it."""
+        """Whether the process has died; a new process may have its address, but not its memory."""
         return self.is_ready and self._work.status != "finished"
 
     def start(self, call: Call) -> None:
-        """Has it make a call."""
+        """Makes it start a call."""
         self._future = self._submit(make_call(), self._work, call.arguments)
         self.call = call
         self._begin(self._future.result)
 
     def is_own(self, error: BaseException) -> bool:
-        """Whether an error came up in what the worker ran, and not from its death."""
+        """Whether an error came from the worker's code, and not from its death."""
         has_run = self._future is not None and self._future.status == "error"
         return has_run and type(error).__name__ != "KilledWorker"
 
     def end(self) -> None:
-        """Takes note that what it was doing has ended."""
+        """Notes that the current work has ended."""
         self.is_ready = True
         self.call = self._future = None  # a result that is still referenced would be made again
 
     def cancel(self) -> None:
-        """Lets go of the worker. A call that is running goes on there all the same."""
+        """Releases the worker. A running call continues there nevertheless."""
         self._to_wait_for.put(None)
         if self._future is not None and self._client.status == "running":
             self._future.cancel(force=True)

@@ -1,4 +1,4 @@
-"""What becomes of a call on a worker."""
+"""Outcomes of a call on a worker."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,9 @@ class WorkerLostError(RuntimeError):
 
 
 class SchedulerLostError(RuntimeError):
-    """The Dask scheduler has gone away, and with it what the workers were doing.
+    """The Dask scheduler cannot be reached any more, and the running calls are lost.
 
-    Or it has no workers that can be used.
+    Or the scheduler has no usable workers.
     """
 
 
@@ -21,9 +21,9 @@ class Finished:
 
     Attributes:
         key: As given to `submit`.
-        value: What the function returned, None if there is an `error`.
-        error: What the function raised, or a `WorkerLostError`, or None.
-        lost: What became of workers that did not bring it to an end, one sentence each.
+        value: The function's result; None if there is an `error`.
+        error: The function's exception, or a `WorkerLostError`, or None.
+        lost: What happened to workers that did not finish the call, one sentence each.
     """
 
     key: Any

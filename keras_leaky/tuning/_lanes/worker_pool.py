@@ -1,4 +1,4 @@
-"""Functions on the workers of a Dask cluster, whatever becomes of the workers."""
+"""Functions on the workers of a Dask cluster, even if workers are lost."""
 
 import contextlib
 import logging
@@ -19,16 +19,15 @@ _SECONDS_BETWEEN_LOOKS = 0.5  # at which workers there are
 _SECONDS_BEFORE_SAYING_SO = 60  # that no worker is ready
 _SECONDS_TO_ANSWER = 30  # for the scheduler
 _SECONDS_TO_KILL = 5
-_MAX_DEATHS = 5  # of workers in a row that were getting ready, before it is given up
+_MAX_DEATHS = 5  # of workers in a row during their start, before the pool stops
 
 
 class WorkerPool:
     """Calls one function on the workers of a Dask cluster, one call at a time on each.
 
-    A call whose worker dies is made once more, elsewhere; so is one that runs past `timeout`, and
-    its worker is killed, for its nanny to start a new one. Workers may come and go. Dask's own way
-    of trying again is not used: it also blames a call that merely waits on a worker that dies, and
-    tells nobody.
+    If a worker dies, its call is repeated elsewhere. If a call runs past `timeout`, its worker is
+    killed too, so that its nanny starts a new one. Workers may come and go. Dask's own retries are
+    not used: they also blame a call that merely waits on a dying worker, and they are silent.
 
     In a worker that has not imported Keras yet, the backend of this process is set, and the number
     of threads of TensorFlow, on which the bits of a result depend: `TF_NUM_INTRAOP_THREADS` of this
@@ -37,13 +36,12 @@ class WorkerPool:
     Args:
         client: `distributed.Client`.
         function: Called as `function(shared, *arguments)`. Pickled, as what it returns.
-        shared: Any object, such as the data. Sent to each worker once, and unpickled there once:
-            what the function keeps in it, the next call on the same worker finds.
-        retries: int >= 0. How often a call is made again because its worker was lost.
-        timeout: Seconds > 0 that a call may take, also the first on a worker, which compiles. None:
-            any.
-        warn: Function of one sentence, about workers that were lost or cannot be used. By default
-            a warning in the log.
+        shared: Any object, such as the data. It is sent to each worker once, and unpickled there
+            once. State kept in it is there for the next call on the same worker.
+        retries: int >= 0. How often a call is repeated after its worker was lost.
+        timeout: Seconds > 0 that a call may take, including the first call on a worker, which
+            compiles. None: no limit.
+        warn: Function of one sentence about lost or unusable workers. By default it logs a warning.
 
     Raises:
         ValueError: If `retries` or `timeout` is out of range.
@@ -72,9 +70,9 @@ class WorkerPool:
         self._lanes: dict[str, Lane] = {}  # by address of the worker
         self._refused: set[str] = set()  # addresses of workers that get no calls
         self._again: deque[Call] = deque()  # calls whose worker was lost
-        self._ended: queue.SimpleQueue = queue.SimpleQueue()  # what lanes have come to
+        self._ended: queue.SimpleQueue = queue.SimpleQueue()  # outcomes of the lanes
         self._finished: list[Finished] = []
-        self._n_deaths = 0  # in a row, of workers that were getting ready
+        self._n_deaths = 0  # deaths in a row during a worker's start
         self._last_look = float("-inf")
         self._last_ready = time.monotonic()
 
@@ -94,18 +92,18 @@ class WorkerPool:
         return len(self._free_lanes()) > len(self._again)
 
     def submit(self, key: Any, *arguments: Any) -> None:
-        """Has a worker call `function(shared, *arguments)`: a free one, or the next that is.
+        """Lets a worker call `function(shared, *arguments)`: a free one, or the next free one.
 
         Args:
-            key: Anything to know the call by.
-            *arguments: Small: they are sent anew with every call.
+            key: Anything that identifies the call.
+            *arguments: Small objects: they are sent again with every call.
         """
         self._start(Call(key, _dumps(arguments)))
 
     def wait(self, seconds: float | None = None) -> list[Finished]:
         """The calls that have ended since the last time.
 
-        There may be none if a worker has become free otherwise, or `seconds` have passed.
+        There may be none if a worker became free in another way, or `seconds` have passed.
 
         Raises:
             SchedulerLostError: If the scheduler cannot be reached, or no worker can be used.
@@ -130,7 +128,7 @@ class WorkerPool:
         return finished
 
     def close(self) -> None:
-        """Lets go of everything. Workers that are still busy are killed, for new ones to start."""
+        """Releases everything. Busy workers are killed, so that new ones start."""
         busy = list(self.running)
         for lane in self._lanes.values():
             lane.cancel()
@@ -167,9 +165,9 @@ class WorkerPool:
         return self._lanes.get(lane.address) is lane
 
     def _settle(self, lane: Lane, value: Any, error: BaseException | None) -> None:
-        """Takes in what a lane has come to."""
+        """Handles the outcome of a lane."""
         if not self._has(lane):
-            return  # it was given up before
+            return  # it was dropped before
         if error is not None and not lane.is_own(error):
             self._look()  # the worker has gone, or the scheduler
             if self._has(lane):
@@ -188,7 +186,7 @@ class WorkerPool:
         self._start_again()
 
     def _admit(self, lane: Lane, versions: Any, error: BaseException | None) -> None:
-        """Takes in a worker that is ready, or never will be."""
+        """Handles a worker that is ready, or never will be."""
         if error is not None:
             self._lanes.pop(lane.address).cancel()
             self._refused.add(lane.address)
@@ -205,7 +203,7 @@ class WorkerPool:
             )
 
     def _look(self) -> None:
-        """Finds out which workers have gone, come, or taken too long."""
+        """Finds out which workers were lost, are new, or took too long."""
         alive = self._alive()
         self._last_look = now = time.monotonic()
         for lane in list(self._lanes.values()):
@@ -242,7 +240,7 @@ class WorkerPool:
         )
 
     def _lose(self, lane: Lane, how: str) -> None:
-        """Gives up a worker; its call is made again unless it has been often enough."""
+        """Drops a worker. Its call is repeated unless `retries` is used up."""
         del self._lanes[lane.address]
         lane.cancel()
         call = lane.call
@@ -252,7 +250,7 @@ class WorkerPool:
             return
         call.lost.append(f"worker {lane.address} {how}")
         is_last = len(call.lost) > self._retries
-        what_next = "it is given up" if is_last else "it is tried again"
+        what_next = "the trial is not retried" if is_last else "the trial is retried"
         self._warn(f"Trial {call.key}: {call.lost[-1]}; {what_next}.")
         if is_last:
             error = WorkerLostError(f"{'; '.join(call.lost)} (`retries` is {self._retries})")
@@ -261,21 +259,22 @@ class WorkerPool:
             self._again.append(call)
 
     def _take_note_of_death(self, lane: Lane, how: str) -> None:
-        """Says that a worker was lost that was getting ready, and gives up after some."""
+        """Warns that a worker was lost while it got ready, and ends after too many."""
         self._n_deaths += 1
-        text = f"The worker at {lane.address} {how} while it got ready: has it memory enough?"
+        where = f"The worker at {lane.address} {how} while it got ready."
+        text = f"{where} Check that it has enough memory."
         if self._n_deaths >= _MAX_DEATHS:
             raise SchedulerLostError(f"{self._n_deaths} workers in a row were lost. {text}")
         self._warn(text)
 
     def _replace(self, lane: Lane, why: str) -> None:
-        """Gives up a worker that takes too long, and has it killed."""
+        """Drops and kills a worker that takes too long."""
         self._refused.add(lane.address)  # until it is gone
         self._lose(lane, why)
         self._kill([lane.address])
 
     def _kill(self, addresses: Sequence[str]) -> Thread:
-        """Has the nannies of workers kill them and start new ones; returns the thread that asks."""
+        """Lets the nannies of workers kill and restart them; returns the thread that asks."""
 
         def kill() -> None:
             try:

@@ -1,4 +1,4 @@
-"""What has to hold in a worker process before it trains."""
+"""The setup of a worker process before it trains."""
 
 import functools
 import importlib.metadata
@@ -20,7 +20,7 @@ def thread_settings(n_threads: int = 1) -> dict[str, str]:
 
 
 def worker_threads() -> int:
-    """Threads of a worker: as this process is told for TensorFlow, 1 otherwise."""
+    """Threads of a worker: this process's setting for TensorFlow, else 1."""
     return int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")) or 1
 
 
@@ -37,7 +37,7 @@ def packages() -> tuple[str, ...]:
 
 @functools.cache
 def versions_of(names: tuple[str, ...]) -> dict[str, str | None]:
-    """The versions of installed packages, None for those that are not there."""
+    """The versions of packages; None for a package that is not installed."""
     versions = {}
     for name in names:
         try:
@@ -48,8 +48,8 @@ def versions_of(names: tuple[str, ...]) -> dict[str, str | None]:
 
 
 # What follows makes functions that are pickled by value, and refer to nothing of this package from
-# outside. A Dask scheduler unpickles all that it passes on: it would import Keras to find them, or
-# not find them. A worker has to have its environment set before it imports Keras.
+# outside. A Dask scheduler unpickles everything that it passes on: it would import Keras to find
+# them, or not find them. A worker has to have its environment set before it imports Keras.
 
 
 def make_get_ready() -> Callable[[bytes], Any]:

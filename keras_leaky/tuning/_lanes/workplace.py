@@ -1,4 +1,4 @@
-"""Where a process trains: the arguments of `fit`, and the programs that it keeps."""
+"""The workplace of a process: the arguments of `fit`, and its compiled programs."""
 
 import dataclasses
 from functools import partial
@@ -18,8 +18,8 @@ class Workplace:
     """Arguments of `fit`, and the trainer that a process keeps from one job to the next.
 
     Attributes:
-        args, kwargs: For `fit`, or functions that load what is for `fit`. Without callbacks.
-        trainer: Of this process, once it has trained.
+        args, kwargs: Arguments of `fit`, or functions that load them. Without callbacks.
+        trainer: Trainer of this process, once it has trained.
     """
 
     args: tuple[Any, ...]
@@ -37,7 +37,7 @@ class Workplace:
         return self.trainer
 
     def count_steps(self) -> int | None:
-        """Steps of an epoch; None where the data do not tell."""
+        """Steps of an epoch; None if the data do not tell."""
         return count_steps(FitArguments.of(self.args, self.kwargs))
 
     def check_can_travel(self, **parts: Any) -> None:
@@ -54,7 +54,7 @@ class Workplace:
 def load_data(
     args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments of `fit`, with what the functions among them return in their place."""
+    """Arguments of `fit`, with functions replaced by their results."""
 
     def load(part: Any) -> Any:
         return part() if isinstance(part, FunctionType | partial) else part
@@ -72,6 +72,6 @@ def _check_can_travel(name: str, part: Any) -> None:
         cloudpickle.dumps(part)
     except Exception as error:
         raise ValueError(
-            f"`{name}` must be something that can be pickled for the workers, such as arrays. "
-            f"Received: {part!r:.200} ({error})"
+            f"`{name}` must be picklable for the workers, such as arrays. Received: {part!r:.200} "
+            f"({error})"
         ) from error

@@ -1,4 +1,4 @@
-"""What we add to KerasTuner's files of a project."""
+"""The entries that we add to KerasTuner's files of a project."""
 
 import dataclasses
 from typing import Any
@@ -8,13 +8,13 @@ OURS = "keras_leaky"  # its key in these files
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrialLog:
-    """How the trainings of a trial went. As it is by default nothing is known of them.
+    """The course of a trial's trainings. By default nothing is known about them.
 
     Attributes:
-        histories: One a training: metric -> its value in each epoch.
-        seeds: One a training.
+        histories: One per training: metric -> its value in each epoch.
+        seeds: One per training.
         has_diverged: Whether a loss or an objective was not finite.
-        seconds: Of all trainings.
+        seconds: Seconds of all trainings.
     """
 
     histories: list[dict[str, list[float]]] = dataclasses.field(default_factory=list)
@@ -32,19 +32,18 @@ class TrialLog:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Additions:
-    """What we add to the file of a trial, and to oracle.json. A file holds what is not None.
+    """The entries that we add to a trial's file and to oracle.json, unless they are None.
 
     Attributes:
         before: Of a trial: id -> values of the trial that began before it.
         files: Of a trial: name -> SHA-256 of each file beside its own.
         log: Of a trial.
-        n_ended: The place of a trial among those that have ended, from 1; 0 before it has.
+        n_ended: The place of a trial among the ended trials, from 1; 0 before it ends.
         n_runs: How often a trial was run.
         objective: Direction and name of each objective.
-        oracle: Of a trial: the oracle's state, without what is known from the trials.
+        oracle: Of a trial: the oracle's state, without the entries that follow from the trials.
         trials: Of oracle.json: id -> values of every trial.
-        revision: Counts what is written, so that the newest file is known; 0 if the file does not
-            say it.
+        revision: Counts the writes, so that the newest file is known; 0 if the file has no count.
     """
 
     # In the order in which files have them.
@@ -64,7 +63,7 @@ class Additions:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Additions":
-        """From what a file holds: parts that are missing are None, others are left out."""
+        """Reads the content of a file: missing parts are None, unknown parts are left out."""
         log = {"log": TrialLog.from_json(content["log"])} if "log" in content else {}
         return cls(**{**_fields_in(cls, content), **log})
 

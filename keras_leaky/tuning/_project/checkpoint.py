@@ -18,7 +18,7 @@ _templates: Any = weakref.WeakKeyDictionary()  # model -> its `WeightsTemplate`
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What KerasTuner keeps of the model of a trial.
+    """The files that KerasTuner keeps of a trial's model.
 
     Attributes:
         weights: Content of a `.weights.h5` file.
@@ -30,7 +30,7 @@ class Checkpoint:
 
     @classmethod
     def of(cls, model: Any) -> "Checkpoint":
-        """The checkpoint of a model as it is."""
+        """The checkpoint of a model in its current state."""
         weights = _weights_of(model)
         # Parts of what Keras returns cannot be pickled.
         build_config = json.loads(json.dumps(model.get_build_config()))
@@ -57,14 +57,14 @@ class Checkpoint:
         }
 
     def write_for(self, tuner: Any, trial_id: str) -> None:
-        """Writes it where a subclass of a tuner looks for it, beside the project's own files."""
+        """Writes it to the place where a tuner's subclass looks, beside the project's own files."""
         paths = checkpoint_paths(tuner, trial_id)
         for path, data in zip(paths, self.files().values(), strict=True):
             write_whole(path, data)
 
 
 def _weights_of(model: Any) -> bytes:
-    """The content of a file of weights. From the second time on by a template."""
+    """The content of a file of weights; from the second time on, by a template."""
 
     def save() -> bytes:
         file = _WeightsInMemory()
@@ -74,7 +74,7 @@ def _weights_of(model: Any) -> bytes:
     template = _templates.get(model)
     if template is None:
         if model not in _saved_once:
-            _saved_once.add(model)  # a model that is saved but once needs no template
+            _saved_once.add(model)  # a model that is saved only once needs no template
             return save()
         template = _templates[model] = WeightsTemplate.of(model, save)
     return template.fill(model) if template.fits(model) else save()
@@ -83,7 +83,7 @@ def _weights_of(model: Any) -> bytes:
 class _WeightsInMemory(io.BytesIO):
     """A file for Keras, which looks at the end of its name.
 
-    Not one on disk: when that is full, h5py 3.14 ends the process with a segmentation fault.
+    It is not on disk: on a full disk, h5py 3.14 ends the process with a segmentation fault.
     """
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Telling whether a search goes on with the data that its project began with."""
+"""Checks whether a resumed search has the data that its project began with."""
 
 import hashlib
 import inspect
@@ -10,22 +10,22 @@ import keras
 import numpy as np
 
 _logger = logging.getLogger(__name__)
-_MAX_BYTES = 16 * 2**20  # of an array that are looked at: 10 ms
+_MAX_BYTES = 16 * 2**20  # of an array are read: 10 ms
 _NAMES_OF_FIT = tuple(inspect.signature(keras.Model.fit).parameters)[1:]
 
 
 def digest_of(args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, str]:
     """A digest of each array among the arguments of `fit`, by the name of its argument.
 
-    Of a large array some evenly spaced rows are looked at. Nothing can be said of functions, data
-    sets and generators: they are left out.
+    For a large array, some evenly spaced rows are read. Functions, data sets and generators have no
+    digest: they are left out.
     """
     digests = {}
     named = dict(zip(_NAMES_OF_FIT, args, strict=False)) | kwargs
     for name, value in named.items():
         try:
             parts = [_describe(part) for part in keras.tree.flatten(value) if part is not None]
-        except Exception:  # some array of a library that we do not know
+        except Exception:  # an array of a library that we do not know
             continue
         if parts and all(parts):
             digests[name] = " ".join(map(str, parts))
@@ -36,19 +36,19 @@ class DataSeen:
     """The data of the searches in a project.
 
     Attributes:
-        digests: One for each time that the data were others.
+        digests: One for each change of the data.
     """
 
     def __init__(self) -> None:
         self.digests: list[dict[str, str]] = []
 
     def add(self, digest: dict[str, str], folder: str, has_results: bool) -> None:
-        """Takes note of the data of the next search, and warns if scores cannot be compared.
+        """Records the data of the next search, and warns if scores cannot be compared.
 
         Args:
             digest: From `digest_of`.
-            folder: Of the project.
-            has_results: Whether it has any that the next ones may be compared with.
+            folder: Folder of the project.
+            has_results: Whether the project has results to compare the next ones with.
         """
         if not has_results:
             self.digests = []
@@ -60,8 +60,9 @@ class DataSeen:
         }
         if changed:
             _logger.warning(
-                "The project in %s has trials that were trained on other data, so that scores may "
-                "not be compared: give another `project_name`, or `overwrite=True`. Changed: %s",
+                "The project in %s has trials that were trained on other data, so their scores "
+                "cannot be compared: give another `project_name`, or `overwrite=True`. Changed: "
+                "%s",
                 folder,
                 ", ".join(f"`{name}`" for name in sorted(changed)),
             )

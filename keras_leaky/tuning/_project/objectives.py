@@ -1,4 +1,4 @@
-"""What a search minimizes or maximizes, and whether it can be what was done before."""
+"""The objective of a search, and whether it matches the project."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ def describe_objective(oracle: Any) -> list[str]:
 
 
 def check_objective(known: list[str], given: list[str], folder: str) -> None:
-    """Refuses to go on with trials that were judged by another objective."""
+    """Refuses to resume trials that were scored by another objective."""
     if known != given:
         raise ValueError(
-            f"The objective must be that of the project in {folder}, {known}, to resume it; or "
-            f"give another `project_name`, or `overwrite=True`. Received: {given}"
+            f"The objective must be the one of the project in {folder}, {known}, to resume it. "
+            f"Give this objective, another `project_name`, or `overwrite=True`. Received: {given}"
         )
 
 
@@ -24,7 +24,7 @@ def check_logged(result: Any, objective: keras_tuner.Objective) -> None:
     """Refuses a `History` without the objective: no other trial would have it either.
 
     Raises:
-        keras_tuner.errors.FatalValueError: Which ends a search.
+        keras_tuner.errors.FatalValueError: If the objective is missing; this ends a search.
     """
     if isinstance(result, list | tuple):
         for one in result:

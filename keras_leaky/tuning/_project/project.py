@@ -1,12 +1,12 @@
 """The files of a KerasTuner project, written and read so that a search survives any end.
 
-KerasTuner writes a file in place and remembers in oracle.json alone how the search goes on: killed
-while writing, the project cannot be loaded; killed between two files, a trial is lost. Here every
-file is written whole and flushed and holds its SHA-256, the files of the trials say which have
-finished, each of them holds the state of the oracle at its time and the values of the trial before
-it: what one file lost the others have. So oracle.json, which grows with the search, is written when
-a search begins, when it ends, and each time that it has grown by a fifth. KerasTuner reads these
-files as its own.
+KerasTuner writes files in place, and only oracle.json holds the state of the search. A kill during
+a write makes the project unreadable, and a kill between two files loses a trial. Here every file is
+written atomically, flushed, and holds its SHA-256. The files of the trials say which trials have
+finished. Each of them holds the state of the oracle at its time and the values of the trial before
+it, so that the other files can replace a lost one. So oracle.json, which grows with the search, is
+only written when a search begins, when it ends, and each time it has grown by a fifth. KerasTuner
+reads these files as its own.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ _WAY_OUT = "give another `project_name`, or `overwrite=True`"
 
 
 class Project:
-    """The files of a project, in the place of the methods with which its oracle writes and reads.
+    """The files of a project; replaces the methods with which its oracle writes and reads.
 
     Args:
         oracle: `keras_tuner.Oracle`.
@@ -62,12 +62,12 @@ class Project:
         self._oracle, self.folder = oracle, str(folder)
         self._files: dict[str, dict[str, str]] = {}  # trial id -> name -> SHA-256
         self._logs: dict[str, TrialLog] = {}  # by trial id
-        self._revision = 0  # counts what is written, so that the newest state is known
+        self._revision = 0  # counts the writes, so that the newest state is known
         self._last_written: dict[str, str] = {}  # path -> checksum
         self._seen: tuple[int, int, int] | None = None  # oracle.json as we left it
         self._writer: BackgroundWriter | None = None  # `BackgroundWriter` of a search that runs
         self._n_saved = 0  # trials in oracle.json
-        self._is_held = False  # the lock, or the decision to do without it
+        self._is_held = False  # the lock, or the decision to run without it
         self._can_repair = self._is_stale = False
         replace_files(oracle, self.save, self.save_trial, self.reload)
 
@@ -79,13 +79,13 @@ class Project:
         )
 
     def refuse_if_in_use(self) -> None:
-        """Before a project is deleted: nobody else may search in it."""
+        """Before a project is deleted: refuses if somebody else searches in it."""
         if os.path.isdir(self.folder) and not is_distributed():
             with project_lock(self.folder):
                 pass
 
     def save(self) -> None:
-        """Writes oracle.json, if there is anything new and enough of it."""
+        """Writes oracle.json, if enough is new."""
         oracle = self._oracle
         if self._writer and len(oracle.trials) < _GROWTH * self._n_saved:
             return
@@ -107,7 +107,7 @@ class Project:
     def save_trial(self, trial: Trial) -> None:
         """Writes trial.json when a trial has begun or ended."""
         if trial.status == TrialStatus.RUNNING and trial.metrics.metrics:
-            return  # results of a trial that goes on: if it is killed it begins again
+            return  # results of a running trial: if it is killed, it starts again
         oracle = self._oracle
         state = oracle.get_state()
         self._revision += 1
@@ -127,19 +127,19 @@ class Project:
         self._write(write_whole, path, encode_json({**trial.get_state(), OURS: ours.to_json()}))
 
     def keep_log(self, trial_id: str, log: TrialLog) -> None:
-        """Has the file of a trial, when it ends, tell how its trainings went."""
+        """Stores the course of a trial's trainings in its file when the trial ends."""
         self._logs[trial_id] = log
 
     def log_of(self, trial_id: str) -> TrialLog:
-        """What `keep_log` was given for a trial; an empty one if nothing was."""
+        """The log that `keep_log` got for a trial; empty if it got none."""
         return self._logs.get(trial_id, TrialLog())
 
     def write_checkpoint(self, trial_id: str, checkpoint: Checkpoint | None) -> None:
         """Writes the files of a `Checkpoint`; the trial's own file will hold their checksums.
 
         Args:
-            trial_id: Of its trial.
-            checkpoint: `Checkpoint`, or None, which also removes that of an earlier try.
+            trial_id: Id of its trial.
+            checkpoint: `Checkpoint`; None removes the checkpoint of an earlier try.
         """
         folder = self._path(f"trial_{trial_id}")
         if checkpoint is None:
@@ -163,9 +163,9 @@ class Project:
             return Checkpoint.read(self._path(f"trial_{trial_id}"))
         except FileNotFoundError:
             raise keras_tuner.errors.FatalValueError(
-                f"Trial {trial_id} has a score but no weights, as no epoch of its training was "
-                "seen. `HyperModel.fit` must pass its `callbacks` on, as in `model.fit(..., "
-                "callbacks=callbacks)`, for weights to be kept; or train a model of "
+                f"Trial {trial_id} has a score but no weights, because no epoch of its training "
+                "was seen. To keep weights, `HyperModel.fit` must pass its `callbacks` on, as in "
+                "`model.fit(..., callbacks=callbacks)`. Or train a model of "
                 "`get_best_hyperparameters` yourself"
             ) from None
 
@@ -174,11 +174,11 @@ class Project:
         self._write_if_new(path, state, state)
 
     def read_tuner(self, path: str, keys: Collection[str]) -> dict[str, Any] | None:
-        """The state of the tuner, None if its file is missing or damaged.
+        """The state of the tuner; None if its file is missing or damaged.
 
         Args:
             path: Its file.
-            keys: Those of a state, where a file without a checksum may have no others.
+            keys: The keys of a state; a file without a checksum may have no others.
         """
         try:
             return read_json(path, keys)
@@ -190,7 +190,7 @@ class Project:
 
     @contextlib.contextmanager
     def searching(self, reload: Callable[[], Any]) -> Iterator[None]:
-        """Holds the lock of the project, with the oracle as it is on disk.
+        """Holds the lock of the project, with the oracle in its state on disk.
 
         Args:
             reload: Function to call if another process has searched in the meantime.
@@ -208,7 +208,7 @@ class Project:
                 if self._is_stale or (stat is not None and stat != self._seen):
                     reload()
                 self._end_what_an_error_interrupted()
-                self._last_written = {}  # what is written now says that this search has begun
+                self._last_written = {}  # this write records that the search has begun
                 self.save()
                 try:
                     with BackgroundWriter() as self._writer:
@@ -224,13 +224,13 @@ class Project:
                 self._is_held = self._can_repair = False
 
     def flush(self) -> None:
-        """Waits until what was recorded so far is in the files."""
+        """Waits until all records so far are in the files."""
         if self._writer:
             self._writer.flush()
 
     @contextlib.contextmanager
     def repairing(self) -> Iterator[None]:
-        """Damaged files are set aside, unless another process searches in the project."""
+        """Renames damaged files, unless another process searches in the project."""
         if self._is_held:
             yield
             return
@@ -239,7 +239,7 @@ class Project:
             if not is_distributed():
                 try:
                     stack.enter_context(folder_lock(self.folder))
-                # In use, or where no lock can be had: a folder that may only be read, for one.
+                # In use, or without a possible lock, such as in a read-only folder.
                 except (FolderInUseError, DamagedFileError, OSError):
                     self._can_repair = False
             self._is_held, self._is_stale = True, not self._can_repair
@@ -271,7 +271,7 @@ class Project:
         if found.base_state is None:
             raise ValueError(
                 f"The project in {self.folder} was written by KerasTuner and has lost oracle.json, "
-                f"which alone said how its search goes on: {_WAY_OUT}"
+                f"without which its search cannot be resumed: {_WAY_OUT}"
             )
         try:
             new = recover(self._oracle, found)
@@ -299,7 +299,7 @@ class Project:
     def _set_aside(self, path: str, consequence: str = "") -> None:
         if self._can_repair:
             aside = set_aside(path).name
-            _logger.warning("%s is damaged and now called %s%s", path, aside, consequence)
+            _logger.warning("%s is damaged and was renamed to %s%s", path, aside, consequence)
 
     def _write_if_new(self, path: str, content: Any, whole_content: dict[str, Any]) -> bool:
         """Writes `whole_content`, unless `content` is what was last written; returns whether.
@@ -320,10 +320,10 @@ class Project:
             function(*args)
 
     def _end_what_an_error_interrupted(self) -> None:
-        """Leaves no trial ongoing from an earlier search, which has ended.
+        """Ends trials that an earlier, ended search left ongoing.
 
-        KerasTuner would run such a trial once more also if it had finished, and a grid would wait
-        for it forever.
+        KerasTuner would run such a trial again even if it had finished, and a grid would wait for
+        it forever.
         """
         interrupted = list(self._oracle.ongoing_trials.values())
         if interrupted:

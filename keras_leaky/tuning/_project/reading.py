@@ -1,4 +1,4 @@
-"""What can be read of a project, and which of its files are damaged."""
+"""Reads the readable files of a project, and finds the damaged ones."""
 
 import dataclasses
 import logging
@@ -30,25 +30,25 @@ class Record:
 
     Attributes:
         trial: `keras_tuner.engine.trial.Trial`.
-        ours: What we added to the file of KerasTuner; nothing if KerasTuner wrote it.
+        ours: Our entries in the file; none if KerasTuner wrote it.
     """
 
     trial: Trial
     ours: Additions
 
     def as_unfinished(self) -> "Record":
-        """For a trial that has to run again though it had finished, with all its tries."""
+        """The record of a finished trial that has to run again, with all its tries."""
         trial = waiting(self.trial.trial_id, self.trial.hyperparameters)
         return Record(trial, dataclasses.replace(self.ours, n_runs=0))
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What could be read of a project.
+    """The readable content of a project.
 
     Attributes:
         state: The oracle's, from oracle.json; None if that cannot be read.
-        ours: What we added to it.
+        ours: Our entries in oracle.json.
         records: `Record` of each trial that has a file, by id.
     """
 
@@ -62,13 +62,13 @@ class Found:
 
     @property
     def newest(self) -> Additions:
-        """What we added to the file that was written last."""
+        """Our entries in the file that was written last."""
         ours = [self.ours, *(record.ours for record in self.records.values())]
         return max(ours, key=lambda ours: ours.revision)
 
     @property
     def base_state(self) -> dict[str, Any] | None:
-        """The newest state of the oracle, None if no file has any."""
+        """The newest state of the oracle; None if no file has one."""
         newer = self.newest.oracle
         if self.state is None:
             return newer
@@ -82,7 +82,7 @@ def is_finished(trial: Trial) -> bool:
 
 
 def waiting(name: str, hyperparameters: Any) -> Trial:
-    """A trial to be run, again or for the first time, without the results of an earlier run.
+    """A trial that waits to be run, without the results of an earlier run.
 
     INVALID: subject to retries. With RUNNING, KerasTuner's Bayesian search would take the score of
     another trial for it.
@@ -93,20 +93,20 @@ def waiting(name: str, hyperparameters: Any) -> Trial:
 def read_project(
     folder: str, oracle_keys: Collection[str], set_aside: Callable[[str, str], None]
 ) -> Found:
-    """What can be read of a project, as `Found`.
+    """Reads a project as `Found`.
 
     Args:
         folder: Its folder.
-        oracle_keys: Those of the oracle's state, where oracle.json without a checksum may have no
+        oracle_keys: The keys of the oracle's state; an oracle.json without a checksum may have no
             others.
-        set_aside: Function `(path, consequence)`, called for each damaged file; what follows is
-            "" where `recover` says it.
+        set_aside: Function `(path, consequence)`, called for each damaged file; the consequence is
+            "" if `recover` says it.
     """
     return Found(*_read_oracle(folder, oracle_keys, set_aside), read_records(folder, set_aside))
 
 
 def read_records(folder: str, set_aside: Callable[[str, str], None]) -> dict[str, Record]:
-    """`Record` of each trial that has a file, by id; `set_aside` as of `read_project`."""
+    """`Record` of each trial that has a file, by id; `set_aside` as for `read_project`."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     records = {}
     for name in sorted(name for name in names if name.startswith("trial_")):
@@ -126,7 +126,7 @@ def _read_oracle(
     except FileNotFoundError:
         return None, Additions()
     except DamagedFileError:
-        set_aside(path, ". It is made again from the files of the trials")
+        set_aside(path, ". It is regenerated from the files of the trials")
         return None, Additions()
     return state, Additions.from_json(state.pop(OURS, {}))
 
@@ -160,11 +160,11 @@ def _read_trial(folder: str, trial_id: str, set_aside: Callable[[str, str], None
 
 
 def _trial_from(content: dict[str, Any], trial_id: str) -> Trial:
-    """The trial of a file, which may be one that KerasTuner wrote and nothing vouches for."""
+    """The trial of a file, which KerasTuner may have written without a checksum."""
     try:
         trial = Trial.from_state(content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DamagedFileError(TRIAL_FILE, "it holds no trial") from error
+        raise DamagedFileError(TRIAL_FILE, "it does not hold a trial") from error
     if trial.trial_id != trial_id:
-        raise DamagedFileError(TRIAL_FILE, f"it is the one of trial {trial.trial_id}")
+        raise DamagedFileError(TRIAL_FILE, f"it holds trial {trial.trial_id}")
     return trial

@@ -1,7 +1,7 @@
-"""How a search goes on, from what was found of its project.
+"""Recovery of a search from the files of its project.
 
-The files of the trials are the truth. Of the oracle's state, what is known from the trials is made
-anew; the rest is the newest that any file holds.
+The files of the trials are the truth. The part of the oracle's state that follows from the trials
+is rebuilt. The rest is the newest state in any file.
 """
 
 import logging
@@ -14,7 +14,7 @@ from keras_leaky.tuning._keras_tuner import Trial, TrialStatus, record_values
 from keras_leaky.tuning._project.reading import Found, is_finished, waiting
 
 _logger = logging.getLogger(__name__)
-# Entries of an oracle's state that grow with the trials, and are known from them.
+# Entries of an oracle's state that grow with the trials, and follow from them.
 OF_TRIALS = (
     "ongoing_trials",
     "start_order",
@@ -30,12 +30,12 @@ OF_TRIALS = (
 def recover(oracle: keras_tuner.Oracle, found: Found) -> list[Trial]:
     """Gives `oracle` the trials and the state that were found.
 
-    A trial that did not finish, or whose files are damaged, waits to be run with the values that it
-    had. Where those are lost too, a new trial takes its place: KerasTuner counts the trials to name
-    the next one, so that a gap would give a name twice.
+    A trial that did not finish, or whose files are damaged, waits to be run with its values. If the
+    values are lost too, a new trial replaces it: KerasTuner counts the trials to name the next one,
+    so that a gap would give a name twice.
 
     Returns:
-        The trials that take the place of lost ones.
+        The trials that replace lost ones.
     """
     base: Any = found.base_state  # `Project.reload` has seen that there is one
     state, values = dict(base), dict(found.ours.trials or {})
@@ -55,7 +55,7 @@ def recover(oracle: keras_tuner.Oracle, found: Found) -> list[Trial]:
             trials[name] = waiting(name, _with_values(space, values[name]))
     lost = [name for name in names if name not in trials]
     for name in list(trials):
-        # A trial of Hyperband that was to go on with a lost one.
+        # A trial of Hyperband that was to continue a lost one.
         parent = trials[name].hyperparameters.values.get("tuner/trial_id")
         if parent in lost and not is_finished(trials[name]):
             del trials[name]
@@ -83,12 +83,12 @@ def recover(oracle: keras_tuner.Oracle, found: Found) -> list[Trial]:
 
 
 def take_back(oracle: keras_tuner.Oracle) -> None:
-    """Makes the ongoing trials of `oracle` wait to be run again, but for those that finished."""
+    """Makes the unfinished ongoing trials of `oracle` wait to be run again."""
     _restore(oracle, oracle.get_state(), oracle.trials)
 
 
 def _restore(oracle: keras_tuner.Oracle, state: dict[str, Any], trials: dict[str, Trial]) -> None:
-    """Sets the state of `oracle`, and rebuilds what follows from the trials."""
+    """Sets the state of `oracle`, and rebuilds the part that follows from the trials."""
     names = _in_order(trials)
     trials = {
         name: trials[name]
@@ -106,7 +106,7 @@ def _restore(oracle: keras_tuner.Oracle, state: dict[str, Any], trials: dict[str
             "ongoing_trials": {},
             "start_order": names,
             "end_order": [*ended, *(name for name in finished if name not in ended)],
-            # Taken from its end: the first first, which others of Hyperband go on with.
+            # Taken from its end, the earliest first: later trials of Hyperband continue it.
             "retry_queue": [name for name in reversed(names) if name not in finished],
             "tried_so_far": [],
             "id_to_hash": {},
@@ -120,7 +120,7 @@ def _restore(oracle: keras_tuner.Oracle, state: dict[str, Any], trials: dict[str
 def _with_values(
     space: keras_tuner.HyperParameters, values: dict[str, Any]
 ) -> keras_tuner.HyperParameters:
-    """Hyperparameters with these values, and those of `space` that have one."""
+    """Hyperparameters with these values, from the parameters of `space` that have a value."""
     hyperparameters = keras_tuner.HyperParameters()
     hyperparameters.merge([parameter for parameter in space.space if parameter.name in values])
     hyperparameters.values = dict(values)
@@ -132,12 +132,10 @@ def _propose_again(oracle: keras_tuner.Oracle, name: str) -> Trial:
     response = oracle.populate_space(name)
     values = response.get("values")
     if response["status"] == TrialStatus.RUNNING:
-        _logger.warning(
-            "Trial %s is lost, its hyperparameters too: a new one takes its place", name
-        )
+        _logger.warning("Trial %s is lost with its hyperparameters: a new trial replaces it", name)
         trial = waiting(name, _with_values(oracle.get_space(), values))
     else:
-        message = f"Trial {name} is lost, and the search has no other point for it"
+        message = f"Trial {name} is lost, and the search has no other point to replace it"
         _logger.warning(message)
         trial = Trial(oracle.get_space(), name, TrialStatus.FAILED, message)
     oracle.trials[name] = trial

@@ -1,4 +1,4 @@
-"""Whether a search can go on with trials of an earlier one."""
+"""Whether a search can resume the trials of an earlier search."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras_tuner
 
 
 def check_space(tuner: Any, hp: keras_tuner.HyperParameters) -> None:
-    """Refuses to go on with trials of another search space.
+    """Refuses to resume trials of another search space.
 
     Args:
         tuner: `ReusingTuner` that has read its project.
@@ -19,7 +19,7 @@ def check_space(tuner: Any, hp: keras_tuner.HyperParameters) -> None:
         is_tuned = tuner.oracle.tune_new_entries or parameter.name in given
         if is_tuned and parameter.get_config() not in known:
             raise ValueError(
-                f"The search space must be that of the project in {tuner.project_dir} to "
-                "resume it; or give another `project_name`, or `overwrite=True`. "
-                f"Received: {parameter.get_config()}"
+                f"The search space must be the one of the project in {tuner.project_dir} to resume "
+                "it. Restore it, or give another `project_name` or `overwrite=True`. Received: "
+                f"{parameter.get_config()}"
             )

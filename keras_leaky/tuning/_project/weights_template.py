@@ -1,8 +1,8 @@
-"""Files of weights without a walk through the model, which takes Keras longer than a short trial.
+"""Files of weights without Keras's walk through the model, which is slower than a short trial.
 
 A file that Keras wrote of a model is a template: the places of the numbers of each variable do not
-change while the model is the same. To find these places, the model is saved once with numbers that
-tell its variables apart.
+change while the model is the same. To find these places, the model is saved once with a different
+number in each variable.
 """
 
 import io
@@ -17,13 +17,13 @@ _BASE = 100  # numbers that every dtype holds exactly, int8 too
 
 
 class WeightsTemplate:
-    """A file of weights, and where in it the numbers of each variable stand.
+    """A file of weights, and the places of each variable's numbers in it.
 
     Args:
         data: Content of the file.
-        places: Offset and index of the variable of each array in it. None where there is no
-            template, because Keras writes anything but the variables as they are.
-        ids: Of the variables of the model and its optimizer.
+        places: Offset and index of the variable of each array in it. None if there is no template,
+            because Keras does not write the variables unchanged.
+        ids: Ids of the variables of the model and its optimizer.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class WeightsTemplate:
         return template if places and template.fill(model) == data else cls(b"", None, ids)
 
     def fits(self, model: keras.Model) -> bool:
-        """Whether it can be filled, as the model has the variables that it had then."""
+        """Whether it can be filled: the model must still have the same variables."""
         ids = [id(variable) for variable in _variables_of(model)]
         return self._places is not None and ids == self._ids
 
     def fill(self, model: keras.Model) -> bytes:
-        """The content of the file with the numbers that the variables have now."""
+        """The content of the file with the current numbers of the variables."""
         variables, data = _variables_of(model), bytearray(self._data)
         for offset, number in self._places or ():
             value = np.asarray(keras.ops.convert_to_numpy(variables[number])).tobytes()

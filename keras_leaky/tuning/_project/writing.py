@@ -1,4 +1,4 @@
-"""`keras_leaky.storage` for a project, with errors that say what becomes of the search."""
+"""`keras_leaky.storage` for a project, with errors that say how the search ends."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ def _fatal_errors() -> Iterator[None]:
     try:
         yield
     except storage.WriteError as error:
-        reason = f"{error.strerror}. The search ends; what has finished is saved"
+        reason = f"{error.strerror}. The search ends; finished trials are saved"
         raise FatalWriteError(error.errno, reason, error.filename) from error
 
 

@@ -173,6 +173,13 @@ def test_an_interval_that_excludes_0_is_not_rounded_to_it():
     assert "0.02 to 2.00" in Words(ACCURACY, True).change(difference)
 
 
+def test_a_small_difference_beside_a_wide_interval_keeps_its_sign():
+    difference = make_difference(-0.04, (-0.27, 0.19), 0)
+    text = Words(MAE, True).change(difference)
+    assert text.startswith("-0.04 ")
+    assert "(95 % interval -0.27 to 0.19, n = 5)" in text
+
+
 def test_few_seeds_claim_nothing():
     few = make_difference(0.4, None, 0, n=3)
     retrainings = [make_final(i, 0.97, arm) for arm in ("relu", "leaky_relu") for i in range(3)]

@@ -14,9 +14,11 @@ import numpy as np
 
 from keras_leaky.diagnostics import NanPreActivation, dead_units
 from keras_leaky.diagnostics.report import DeadUnitReport
+from keras_leaky.storage import WriteError, write_errors
 from keras_leaky.tuning import Trainer
 
 N_DEAD_UNIT_EXAMPLES = 2000  # the first of the validation data
+_TEMPORARY = "the temporary folder (environment variable TMPDIR)"
 _NO_RECTIFIERS = ("sigmoid", "hard_sigmoid", "tanh", "softmax", "softplus")  # outputs and gates
 
 
@@ -167,11 +169,11 @@ def _save(trained: keras.Model, build: Callable[[], keras.Model]) -> tuple[bytes
     try:
         model = Trainer().copy(trained, build)
         model.compiled = False  # else loading would need the user's own schedule or loss
-        with tempfile.TemporaryDirectory() as folder:
+        with write_errors(_TEMPORARY), tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.keras")
             model.save(path)
             return path.read_bytes(), ""
-    except OSError:
+    except WriteError:
         raise
     except Exception as error:  # a user's own config may raise anything
         return None, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"

@@ -86,7 +86,12 @@ def run_together(
             with contextlib.suppress(OSError, InputError):
                 _write_outcomes(studies)
             raise
-        outcomes = _write_outcomes(studies)
+        try:
+            outcomes = _write_outcomes(studies)
+        except InputError as error:
+            raise StudyFailedError(
+                f"The run folder was deleted or changed while the study ran: {error}"
+            ) from error
         for outcome in outcomes.values():
             if outcome.recommended is None:
                 reasons = "; ".join(f"{a.title}: {a.failure}" for a in outcome.arms.values())

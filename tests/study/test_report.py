@@ -1,6 +1,7 @@
 """The page of a study: what it shows, that it is one file, and that nothing can break it."""
 
 import dataclasses
+import errno
 import io
 import math
 import os
@@ -13,6 +14,7 @@ import pytest
 import rich.console
 
 from keras_leaky.rectifiers import TABLE
+from keras_leaky.storage import WriteError
 from keras_leaky.study.errors import InputError
 from keras_leaky.study.outcome import Metric, Range
 from keras_leaky.study.report import result_table, write_joint_report, write_report
@@ -336,6 +338,15 @@ def drop_paths(svg):
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(InputError, match="cannot be written"):
+        write_report(make_outcome(tmp_path / "run"))
+
+
+def test_a_full_disk_is_no_wrong_input(tmp_path, monkeypatch):
+    def write(path, data):
+        raise WriteError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("keras_leaky.storage.write_whole", write)
+    with pytest.raises(WriteError, match="No space left"):
         write_report(make_outcome(tmp_path / "run"))
 
 

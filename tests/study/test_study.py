@@ -1,8 +1,10 @@
 """A study from its arguments to its outcome."""
 
+import errno
 import json
 import logging
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 import tensorflow as tf
 
 import keras_leaky
-from keras_leaky.study import Arm, InputError, StudyFailedError, load, run_studies
+from keras_leaky.storage import WriteError
+from keras_leaky.study import Arm, InputError, StudyFailedError, _running, load, run_studies
 from keras_leaky.study._checks import FitData, chance_accuracy
 from keras_leaky.study._retraining import ArmRetraining
 from keras_leaky.study._searching import ArmSearch
@@ -548,3 +551,30 @@ def test_scores_are_those_of_keras(tmp_path):
     _, history = trainer.fit(model, X, Y, seed=row.seed, **FIT)
     assert max(history.history["val_accuracy"]) == row.score
     assert not math.isnan(row.score)
+
+
+def test_a_full_disk_for_temporary_files_ends_the_study_and_resumes(tmp_path, monkeypatch):
+    def save(self, path, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    study = make_study(tmp_path / "run", trials=1, finalists=1, seeds=1)
+    with monkeypatch.context() as full:
+        full.setattr(keras.Model, "save", save)
+        with pytest.raises(WriteError) as raised:
+            study.run(X, Y, **FIT)
+    assert raised.value.is_disk_full
+    assert raised.value.filename.startswith("the temporary folder")
+    assert make_study(tmp_path / "run", trials=1, finalists=1, seeds=1).run(X, Y, **FIT).recommended
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_said(tmp_path, monkeypatch):
+    run_all = _running._run_all
+
+    def run_and_delete(*arguments):
+        run_all(*arguments)
+        shutil.rmtree(tmp_path / "run")
+
+    monkeypatch.setattr(_running, "_run_all", run_and_delete)
+    study = make_study(tmp_path / "run", trials=1, finalists=1, seeds=1)
+    with pytest.raises(StudyFailedError, match=r"deleted or changed .*there is no study\.json"):
+        study.run(X, Y, **FIT)

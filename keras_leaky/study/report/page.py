@@ -40,6 +40,7 @@ def write_report(outcome: Outcome) -> Path:
 
     Raises:
         InputError: The files cannot be written, or Optuna is not installed.
+        WriteError: The disk is full.
     """
     outcome = outcome.of_chosen_points()
     view = View(outcome)
@@ -83,6 +84,7 @@ def write_joint_report(outcomes: Mapping[str, Outcome], directory: Path, title: 
 
     Raises:
         InputError: The files cannot be written.
+        WriteError: The disk is full.
     """
     directory = Path(directory)
     outcomes = {net: outcome.of_chosen_points() for net, outcome in outcomes.items()}
@@ -390,5 +392,7 @@ def _write(directory: Path, html: str, pictures: Mapping[str, str]) -> Path:
             if path not in files:  # pictures of an arm or a net that is no longer there
                 path.unlink()
     except storage.WriteError as error:
+        if error.is_disk_full:
+            raise
         raise InputError(f"{error.filename} cannot be written: {error.strerror}") from error
     return page

@@ -13,7 +13,6 @@ import keras_tuner
 import numpy as np
 import tyro
 
-from keras_leaky import storage
 from keras_leaky.diagnostics import dead_units
 from keras_leaky.initializers import RectifierNormal
 from keras_leaky.layers import LeakyReLU, PReLU
@@ -21,7 +20,7 @@ from keras_leaky.study import InputError
 from keras_leaky.tuning import train_all
 from recipes import datasets
 from recipes.nets import Net
-from recipes.tables import read_rows, write_rows
+from recipes.tables import check_folder, read_rows, write_rows
 
 SLOPES = (-1.0, -0.5, 0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 PRELU = "prelu"
@@ -183,25 +182,6 @@ def best_rates(rows: Sequence[dict[str, Any]]) -> dict[Any, float]:
     return found
 
 
-def check_folder(options: Options, source: str) -> None:
-    """Writes the settings of a new run; refuses the folder of a different run."""
-    path = options.out / "atlas.json"
-    now = {"dataset": options.dataset, "quick": options.quick, "source": source}
-    now["n_workers"] = min(options.workers, 1)  # any number of workers gives the same numbers
-    try:
-        before = storage.read_json(path)
-    except FileNotFoundError:
-        storage.write_json(path, now, readable=True)
-        return
-    except storage.DamagedFileError as error:
-        raise InputError(f"{error}. Start again in another folder.") from error
-    if before != now:
-        raise InputError(
-            "`--out` must be a new folder, or the folder of the same run. Received: "
-            f"{options.out}, made with {before}, but this run has {now}"
-        )
-
-
 def main(options: Options) -> None:
     if options.quick:
         slopes, n_rates, n_images, n_near = (0.0, 0.3, PRELU), 4, 1_000, 3
@@ -219,7 +199,16 @@ def main(options: Options) -> None:
     images = datasets.load(options.dataset, "auto", options.data_dir)
     parts = datasets.split(images, n_images)
     options.out.mkdir(parents=True, exist_ok=True)
-    check_folder(options, images.source)
+    check_folder(
+        options.out,
+        "atlas.json",
+        {
+            "dataset": options.dataset,
+            "quick": options.quick,
+            "source": images.source,
+            "n_workers": min(options.workers, 1),  # any number of workers gives the same numbers
+        },
+    )
     for name, optimizer, init in groups:
         low, high = OPTIMIZERS[optimizer]
         rates = np.geomspace(low, high, n_rates).tolist()

@@ -16,7 +16,7 @@ from keras_leaky.initializers import RectifierNormal
 from keras_leaky.study import InputError
 from keras_leaky.tuning import Trainer
 from recipes import datasets
-from recipes.tables import read_rows, write_rows
+from recipes.tables import check_folder, read_rows, write_rows
 
 N_HIDDEN, N_UNITS, BATCH_SIZE = 3, 100, 32
 OPTIMIZERS = {  # with the rates: from one that is too small to one where nets just still learn
@@ -131,7 +131,7 @@ class Watch(keras.callbacks.Callback):
 def observe(
     trainer: Trainer, net: str, optimizer: str, rate: float, seed: int, parts: Any, n_epochs: int
 ) -> list[dict[str, Any]]:
-    """Trains one net; a row a unit. None of a net whose weights are no longer finite."""
+    """Trains one net; a row a unit, or one row without states if its weights are not finite."""
     watch = Watch(parts.x_validation[:1000], *parts.train)
     model = trainer.build(lambda: build(net == "batch_norm", optimizer, rate), seed)
     _, history = trainer.train(
@@ -161,25 +161,32 @@ def observe(
 
 
 def main(options: Options) -> None:
-    parts = datasets.split(
-        datasets.load("mnist", "auto", options.data_dir), 1000 if options.quick else 10_000
-    )
+    images = datasets.load("mnist", "auto", options.data_dir)
+    if images.warning:
+        raise InputError(images.warning)
+    parts = datasets.split(images, 1000 if options.quick else 10_000)
     seeds = range(1, (2 if options.quick else options.seeds) + 1)
     n_epochs = 4 if options.quick else options.epochs
     options.out.mkdir(parents=True, exist_ok=True)
+    settings_of_run = {"epochs": n_epochs, "quick": options.quick, "source": images.source}
+    check_folder(options.out, "survival.json", settings_of_run)
     path = options.out / FILE
     rows = read_rows(path, TEXTS) if path.exists() else []
     done = {(r["net"], r["optimizer"], r["learning_rate"], r["seed"]) for r in rows}
     settings = [
         (net, optimizer, rate)
         for net, (optimizer, rates) in itertools.product(NETS, OPTIMIZERS.items())
-        for rate in (rates[-2:-1] if options.quick else rates)
+        for rate in (rates[-3:-1] if options.quick else rates)
     ]
     trainer = Trainer()
-    for net, optimizer, rate in track(settings, "Settings"):
+    for place, (net, optimizer, rate) in enumerate(track(settings, "Settings")):
         todo = [seed for seed in seeds if (net, optimizer, rate, seed) not in done]
         for seed in todo:
-            rows += observe(trainer, net, optimizer, rate, seed, parts, n_epochs)
+            own_seed = 1000 * place + seed  # no two nets share weights or the order of the data
+            rows += [
+                {**row, "seed": seed}
+                for row in observe(trainer, net, optimizer, rate, own_seed, parts, n_epochs)
+            ]
         if todo:
             write_rows(path, COLUMNS, rows)
     print(f"Table: {path}. Make the tables: python -m recipes.survival_claims {path}")

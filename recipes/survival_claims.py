@@ -13,7 +13,7 @@ from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.multitest import multipletests
 
-from recipes.survival import TEXTS
+from recipes.survival import FILE, TEXTS
 from recipes.tables import read_rows
 
 Table = Any  # a pandas.DataFrame, of whose columns the type checker knows too little
@@ -56,7 +56,7 @@ def first_deaths(units: Table) -> Table:
 
     `is_back` tells which. `log_rate` is the distance to the mean of the optimizer, in decades.
     """
-    n_epochs = len(units["states"].iloc[0])
+    (n_epochs,) = units["states"].str.len().unique()
     dead = units[units["states"].str.find("0").between(0, n_epochs - 2)].copy()
     death = dead["states"].str.find("0")
     back = [state.find("1", at) for state, at in zip(dead["states"], death, strict=True)]
@@ -89,8 +89,19 @@ def bootstrap(dead: Table, measure: Callable[[Table], Any], seed: int = 0) -> np
     return np.array(found, float)
 
 
-def cox(dead: Table) -> Any:
-    """Hazard of firing again, with errors clustered by net."""
+def cox(dead: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the hazard ratios of firing again, and their errors by a jackknife over nets.
+
+    The sandwich of statsmodels, clustered by net, gives errors that are too small where many units
+    come back at the same epoch: in a simulation it rejected a null effect at 5 % in 12 % of runs.
+    """
+    nets = dead["net_id"]
+    left = np.array([_fit(dead[nets != net]) for net in nets.unique()])
+    spread = np.square(left - left.mean(0)).sum(0)
+    return _fit(dead), np.sqrt((len(left) - 1) / len(left) * spread)
+
+
+def _fit(dead: Table) -> np.ndarray:
     columns = [
         dead["is_later"],
         dead["log_rate"],
@@ -100,7 +111,7 @@ def cox(dead: Table) -> Any:
     ]
     x = np.column_stack(columns).astype(float)
     model = PHReg(dead["epochs"].to_numpy(), x, dead["is_back"].to_numpy(), ties="efron")
-    return model.fit(groups=dead["net_id"].to_numpy())
+    return np.asarray(model.fit().params)
 
 
 def early_hazard(dead: Table) -> float:
@@ -129,15 +140,14 @@ def areas(dead: Table) -> list[float]:
 
 
 def claims(dead: Table) -> list[Claim]:
-    fitted = cox(dead)
-    ratios, ends = np.exp(fitted.params), np.exp(fitted.conf_int())
+    logs, errors = cox(dead)
     n = len(dead)
 
     def of_cox(name: str, place: int) -> Claim:
-        return Claim(
-            name, f"hazard ratio, {COVARIATES[place]}", float(ratios[place]),
-            float(ends[place][0]), float(ends[place][1]), float(fitted.pvalues[place]), n,
-        )  # fmt: skip
+        low, high = np.exp(logs[place] + np.array([-1.96, 1.96]) * errors[place])
+        p = float(2 * stats.norm.sf(abs(logs[place]) / errors[place]))
+        what = f"hazard ratio, {COVARIATES[place]}"
+        return Claim(name, what, float(np.exp(logs[place])), float(low), float(high), p, n)
 
     def of_bootstrap(name: str, what: str, value: float, drawn: np.ndarray) -> Claim:
         low, high = np.percentile(drawn, [2.5, 97.5])
@@ -197,6 +207,7 @@ def make_tables(units: Table) -> dict[str, str]:
 
 def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else EVIDENCE
+    path = path / FILE if path.is_dir() else path
     for name, table in make_tables(read_units(path)).items():
         print(f"{name}\n\n{table}\n")
 

@@ -1,4 +1,4 @@
-"""Compressed tables of raw numbers: written whole, and the same bytes for the same rows."""
+"""Folders of raw numbers: compressed tables, and the settings that they were made with."""
 
 import csv
 import gzip
@@ -8,6 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from keras_leaky import storage
+from keras_leaky.study import InputError
+
+
+def check_folder(folder: Path, name: str, settings: dict[str, Any]) -> None:
+    """Writes the settings of a new run to a file; refuses the folder of another run.
+
+    Raises:
+        InputError: The settings in the folder are others, or damaged.
+    """
+    try:
+        before = storage.read_json(folder / name)
+    except FileNotFoundError:
+        storage.write_json(folder / name, settings, readable=True)
+        return
+    except storage.DamagedFileError as error:
+        raise InputError(f"{error}. Start again in another folder.") from error
+    if before != settings:
+        raise InputError(
+            "`--out` must be a new folder, or the folder of the same run. Received: "
+            f"{folder}, made with {before}, but this run has {settings}"
+        )
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
@@ -34,6 +55,6 @@ def read_rows(path: Path, texts: Collection[str]) -> list[dict[str, Any]]:
 
 def _value(cell: str) -> Any:
     try:
-        return float(cell) if cell else None
+        return (int(cell) if cell.isdigit() else float(cell)) if cell else None
     except ValueError:
         return cell

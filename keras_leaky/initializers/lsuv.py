@@ -218,7 +218,7 @@ def _variance(outputs: Any) -> float:
 
 @contextlib.contextmanager
 def _before_first_call(layer: Any, run: Callable[[Any, Callable[[], Any]], None]) -> Iterator[None]:
-    """Inside, `run(layer, call)` replaces the first call of the layer, which is `call()`."""
+    """Inside, `run(layer, call)` runs before the first call of the layer; `call()` makes it."""
     original = layer.call
     is_first = True
 

@@ -39,7 +39,7 @@ class SELU(FixedRectifier):
         None.
 
     Raises:
-        ValueError: If `keras.layers.Layer` does not have an argument.
+        ValueError: If an argument is not one of `keras.layers.Layer`.
 
     Example:
 

@@ -171,7 +171,7 @@ def _batch_normalization(config):
 
 
 def _gru(config):
-    """Before 2.1 there was one GRU, which is `reset_after=False` in Keras 3."""
+    """Up to 2.1 there was one GRU, which is `reset_after=False` in Keras 3."""
     return replace_values(config, **{"reset_after": False, **config["config"]})
 
 

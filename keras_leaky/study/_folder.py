@@ -171,7 +171,7 @@ class StudyFolder:
         return self.study_file.exists()
 
     def check_free(self) -> None:
-        """Refuses a folder that holds anything but a study.
+        """Refuses a folder that holds files but no study.
 
         Raises:
             InputError: Names the folder.

@@ -33,8 +33,8 @@ def run_studies(
     within a net.
 
     Args:
-        studies: Studies by the name of their net. The directory of each must lie in one folder,
-            under this name.
+        studies: Studies by the name of their net. The directory of each must lie directly in
+            `directory`.
         x: As for `Study.run`.
         y: As for `Study.run`.
         directory: Folder of the page, report.html.

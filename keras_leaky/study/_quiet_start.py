@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from keras_leaky import import_parts
 
-# TensorFlow 2.21 on a machine without a GPU. They are written before it has read
+# Start-up notes of TensorFlow 2.21 without a GPU. They are written before it has read
 # TF_CPP_MIN_LOG_LEVEL, or as errors, and by C++, which knows nothing of `sys.stderr`.
 _NOTES = re.compile(
     rb"""^WARNING:\ All\ log\ messages\ before\ absl::InitializeLog\(\)

@@ -81,17 +81,15 @@ def run_together(
                 raise InputError(f"`workers` cannot be {n_workers}: {error}") from error
         try:
             _run_all(list(prepared.values()), client, retries, trial_timeout, max_seconds, console)
-        except BaseException:
+        except BaseException as error:
             # A full disk is full for the tables too: the first error is the one to report.
             with contextlib.suppress(OSError, InputError):
                 _write_outcomes(studies)
+            if isinstance(error, InputError):
+                _check_folders(studies)
             raise
-        try:
-            outcomes = _write_outcomes(studies)
-        except InputError as error:
-            raise StudyFailedError(
-                f"The run folder was deleted or changed while the study ran: {error}"
-            ) from error
+        _check_folders(studies)
+        outcomes = _write_outcomes(studies)
         for outcome in outcomes.values():
             if outcome.recommended is None:
                 reasons = "; ".join(f"{a.title}: {a.failure}" for a in outcome.arms.values())
@@ -101,6 +99,14 @@ def run_together(
                 )
             write_report(outcome)
     return outcomes
+
+
+def _check_folders(studies: "Mapping[str, Study]") -> None:
+    for study in studies.values():
+        if not study.folder.study_file.exists():
+            raise StudyFailedError(
+                f"{study.folder.path} was deleted or moved while the study ran. Run the study again"
+            )
 
 
 def _write_outcomes(studies: "Mapping[str, Study]") -> dict[str, Outcome]:

@@ -96,8 +96,8 @@ class StudyFlags:
             time.
         resume: Resume the run in the output folder. Finished trainings are kept. Settings that you
             leave out come from the run. More trials or seeds are allowed.
-        overwrite: Delete the run in the output folder first. Refused if the folder holds other
-            files.
+        overwrite: Delete the run in the output folder first. Refused if the folder holds files
+            but no run.
         config: Use the settings in the study.json of another run. Flags override them.
         dry_run: Check everything, print the plan, and stop.
     """

@@ -28,7 +28,7 @@ class GoodPoints:
         trial_ids: Trials that reach it.
         alpha, learning_rate: Ends of a box around the chosen point in which at least three of five
             trials reach the threshold. None if the arm does not search this hyperparameter, or if
-            no other point is as good.
+            the box holds only the chosen point.
     """
 
     threshold: float

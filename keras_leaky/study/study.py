@@ -110,7 +110,7 @@ class Study:
         executions: int >= 1. Trainings of each trial, each with its own seed. The score is their
             mean.
         finalists: int >= 1. Number of an arm's best points that are retrained with 2 seeds each
-            before one is chosen. 1 takes the best trial without retraining.
+            before one is chosen. 1 chooses the best trial of the search.
         seeds: int >= 1. Final retrainings of each arm. Fewer than 5 give no intervals.
         seed: int in [0, 2**32). Everything random follows from it.
         directory: The run folder.

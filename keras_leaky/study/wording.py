@@ -72,15 +72,16 @@ class Words:
     def decimals(self, values: Sequence[float]) -> int:
         """Decimals of a number, two digits of it, or of the ends of an interval.
 
-        An interval keeps two digits of half its width if these are at most 25, else one. An end of
-        an interval on one side of 0 does not become 0.
+        An interval keeps two digits of half its width if these are below 25, else one. An end of an
+        interval on one side of 0 does not become 0.
         """
         size = (max(values) - min(values)) / 2 if len(values) > 1 else abs(values[0]) / 10
         size *= self.scale
         if not 0 < size < math.inf:
             return 2
         least = 1 if self.metric.is_fraction else 0
-        decimals = min(max(least, math.ceil(-math.log10(size / 2.5))), 12)
+        unit = 2.5 if len(values) > 1 else 2.0
+        decimals = min(max(least, math.ceil(-math.log10(size / unit))), 12)
         nearest = self.scale * min(map(abs, values))
         if min(values) > 0 or max(values) < 0:
             while decimals < 12 and round(nearest, decimals) == 0:

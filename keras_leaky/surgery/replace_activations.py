@@ -67,9 +67,9 @@ def replace_activations(
         initializers: `"keep"`, or `"match"` to give the initializers of the layers in front the
             gain of the new activation: drawn weights grow by the ratio of
             `keras_leaky.initializers.gain`. So He for ReLU becomes `RectifierNormal` for the new
-            activation. Layers in front have a kernel, and their outputs reach the activation
-            directly or through normalization and sums. Weights that are kept do not change.
-            Defaults to `"keep"`.
+            activation. Layers in front have a kernel, and their outputs reach the activation with
+            no other activation or kernel in between: directly, or through normalization, sums,
+            pooling and the like. Weights that are kept do not change. Defaults to `"keep"`.
         seed: Int of at least 0 for `weights="draw"`; the same seed draws the same weights. Draws
             depend on the layers' names, so they are the same for every replacement. Defaults to
             None, which draws a seed from Python's generator, like Keras

@@ -52,8 +52,8 @@ class DyingFlags:
         output: The run folder. By default runs/dying_relu-TIME.
         resume: Resume the run in the output folder. Finished parts are kept. Settings come from the
             run.
-        overwrite: Delete the run in the output folder first. Refused if the folder holds other
-            files.
+        overwrite: Delete the run in the output folder first. Refused if the folder holds files
+            but no run of this recipe.
     """
 
     quick: bool = False

@@ -281,8 +281,8 @@ def test_file_that_cannot_be_written_is_one_sentence(tmp_path, capsys, monkeypat
     assert main([*QUICK, "--output", str(tmp_path / "run")]) == 1
     first, *rest = capsys.readouterr().err.strip().splitlines()
     assert first.endswith(
-        "born_dead.json cannot be written: No space left on device. Free some space, then resume "
-        "the run."
+        "born_dead.json cannot be written: No space left on device. Free some space, then run "
+        "the command again."
     )
     assert rest[-1].endswith(f"--output {tmp_path / 'run'} --resume")
 

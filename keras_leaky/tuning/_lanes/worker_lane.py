@@ -49,9 +49,7 @@ class Lane:
         self.address = address
         self.call: Call | None = None
         self._client, self._ended = client, ended
-        self._work: Any = (
-            None  # Dask's future of the function and the shared object, unpickled there
-        )
+        self._work: Any = None  # Dask's future of the function and the shared object
         self._future: Any = None  # of the current work
         self.is_ready = False
         self._to_wait_for: queue.SimpleQueue = queue.SimpleQueue()

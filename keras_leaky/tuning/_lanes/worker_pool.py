@@ -26,7 +26,7 @@ class WorkerPool:
     """Calls one function on the workers of a Dask cluster, one call at a time on each.
 
     If a worker dies, its call is repeated elsewhere. If a call runs past `timeout`, its worker is
-    killed too, so that its nanny starts a new one. Workers may come and go. Dask's own retries are
+    killed, so that its nanny starts a new one, and the call is repeated too. Workers come and go. Dask's own retries are
     not used: they also blame a call that merely waits on a dying worker, and they are silent.
 
     In a worker that has not imported Keras yet, the backend of this process is set, and the number
@@ -208,7 +208,7 @@ class WorkerPool:
         self._last_look = now = time.monotonic()
         for lane in list(self._lanes.values()):
             if lane.address not in alive or lane.has_died:
-                self._lose(lane, "was killed")
+                self._lose(lane, "was killed" if lane.is_ready else "was killed while it got ready")
             elif lane.is_late:
                 self._replace(lane, "did not get ready")
             elif self._timeout and lane.call and lane.seconds > self._timeout:
@@ -261,7 +261,7 @@ class WorkerPool:
     def _take_note_of_death(self, lane: Lane, how: str) -> None:
         """Warns that a worker was lost while it got ready, and ends after too many."""
         self._n_deaths += 1
-        where = f"The worker at {lane.address} {how} while it got ready."
+        where = f"The worker at {lane.address} {how}."
         text = f"{where} Check that it has enough memory."
         if self._n_deaths >= _MAX_DEATHS:
             raise SchedulerLostError(f"{self._n_deaths} workers in a row were lost. {text}")

@@ -36,7 +36,7 @@ class DataSeen:
     """The data of the searches in a project.
 
     Attributes:
-        digests: One for each change of the data.
+        digests: One for each different set of data, in order.
     """
 
     def __init__(self) -> None:

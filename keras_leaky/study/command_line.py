@@ -199,7 +199,8 @@ def _failure(error: Exception) -> str | None:
         return _sentence(error)
     if isinstance(error, WriteError):
         advice = "Free some space" if error.is_disk_full else "Make it writable"
-        return f"{error.filename} cannot be written: {error.strerror}. {advice}, then run the command again."
+        what = f"{error.filename} cannot be written: {error.strerror}"
+        return f"{what}. {advice}, then run the command again."
     if "keras_tuner" in sys.modules:
         from keras_leaky.tuning import SchedulerLostError, WorkerLostError
 

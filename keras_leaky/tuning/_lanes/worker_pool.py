@@ -26,8 +26,9 @@ class WorkerPool:
     """Calls one function on the workers of a Dask cluster, one call at a time on each.
 
     If a worker dies, its call is repeated elsewhere. If a call runs past `timeout`, its worker is
-    killed, so that its nanny starts a new one, and the call is repeated too. Workers come and go. Dask's own retries are
-    not used: they also blame a call that merely waits on a dying worker, and they are silent.
+    killed, so that its nanny starts a new one, and the call is repeated too. Workers may come and
+    go. Dask's own retries are not used: they also blame a call that merely waits on a dying worker,
+    and they are silent.
 
     In a worker that has not imported Keras yet, the backend of this process is set, and the number
     of threads of TensorFlow, on which the bits of a result depend: `TF_NUM_INTRAOP_THREADS` of this

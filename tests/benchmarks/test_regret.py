@@ -26,7 +26,7 @@ def run(**options):
     regret.main(regret.Options(**given), Console(file=io.StringIO()))
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # a benchmark, and half a minute
 def test_peers_get_the_seconds_of_our_study_and_their_points_are_judged(tmp_path):
     options = {"out": tmp_path, "tuners": ("halving",), "peers": tuple(PEERS)}
     run(**options)

@@ -65,7 +65,10 @@ def test_serves_in_a_process_without_the_pack(recipes, tmp_path, assert_same):
         assert_same(np.load(tmp_path / name / "y.npy"), y)
 
 
-@pytest.mark.parametrize("policy", ["float64", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["float64", pytest.param("mixed_float16", marks=pytest.mark.soak), "mixed_bfloat16"],
+)
 def test_dtypes_survive(policy, recipes, tmp_path, assert_same):
     x = recipes.make_input()
     with_policy = keras.config.dtype_policy().name

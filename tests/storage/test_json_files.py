@@ -156,7 +156,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     content=st.dictionaries(st.text().filter(lambda key: key != "sha256"), VALUES),
     readable=st.booleans(),

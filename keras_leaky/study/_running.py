@@ -262,6 +262,7 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
     if study.overwrite:
         _delete_study(folder)
         study.overwrite = False
+    storage.remove_leftovers(folder.path)  # also of a study killed before it had a study.json
     if folder.holds_study:
         stored = folder.read_study()
         study.check_settings(stored)
@@ -269,7 +270,6 @@ def _open_folder(prepared: Prepared, console: Any) -> None:
         now["models"] = {k: now["models"].get(k) for k in before["models"]}
         check_same(before, now, folder.path)
         prepared.content.state = dataclasses.replace(stored.state, is_finished=False)
-        storage.remove_leftovers(folder.path)
         folder.set_aside_folders()
         began = folder.read_environment()
         if began is not None:

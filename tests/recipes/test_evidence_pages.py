@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.gpu import long_claims
+from recipes import survival_claims
 from recipes.plasticity import claims
 
 ROOT = Path(__file__).parents[2]
@@ -108,3 +109,18 @@ def test_the_first_picture_is_drawn_from_the_tables(tmp_path):
     assert found["CIFAR-10, 3 epochs"]["0.3"] == (2.07, 1.62, 2.55)
     module.draw(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_the_tables_of_survival_are_in_the_page():
+    page = (ROOT / "docs/evidence/survival.md").read_text()
+    units = survival_claims.read_units()
+    tables = survival_claims.make_tables(units)
+    assert not [name for name, table in tables.items() if table not in page]
+    normalized = units[units["net"] == "batch_norm"]
+    assert len(normalized) == 18_000
+    assert not normalized["states"].str.contains("0").any()
+    dead = survival_claims.first_deaths(units)
+    back_soon = dead["is_back"] & dead["epochs"].eq(1)
+    assert f"{back_soon.mean():.0%}" == "29%"
+    assert [f"{area:.2f}" for area in survival_claims.areas(dead)[:2]] == ["0.69", "0.67"]
+    assert units["val_accuracy"].min() > 0.87

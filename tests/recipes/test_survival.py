@@ -78,6 +78,9 @@ def test_claims_find_what_was_put_in(tmp_path, monkeypatch):
     assert 0.35 < found["S4"].value < 0.65
     assert found["S5"].value > 0.3
     assert found["S5"].p < 0.05
+    plain = units[units["net"] == "plain"]
+    alone = survival_claims.claims(survival_claims.first_deaths(plain))
+    assert [one.name for one in alone] == ["S1", "S2", "S3", "S5"]  # nothing of a constant
     tables = survival_claims.make_tables(units)
     assert tables["survival"].count("\n") == 1 + 2 * 3 * 2
     assert "| S1 | hazard ratio, later layer |" in tables["claims"]

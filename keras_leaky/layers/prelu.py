@@ -57,7 +57,7 @@ class PReLU(Rectifier):
 
     Weights:
         alpha: The input shape without batch, 1 at shared axes. Name and shape are the same as in
-            `keras.layers.PReLU`, so weights move between the two.
+            `keras.layers.PReLU` with the same `shared_axes`, so weights move between the two.
 
     Raises:
         ValueError: If `alpha_initializer` is neither a finite real number nor an initializer; if

@@ -1,7 +1,7 @@
 """What MkDocs does beside building docs/: files of the repository that are pages of the site.
 
-Links in docs/ are those that work on GitHub. A link to one of these files becomes a link to its
-page, and the links in them become those of the site.
+Links in docs/ work on GitHub. On the site, a link to one of these files leads to its page, and the
+links in these files lead to pages of the site.
 """
 
 import re

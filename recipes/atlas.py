@@ -17,6 +17,7 @@ from keras_leaky.diagnostics import dead_units
 from keras_leaky.initializers import RectifierNormal
 from keras_leaky.layers import LeakyReLU, PReLU
 from keras_leaky.study import InputError
+from keras_leaky.study.command_line import exit_code
 from keras_leaky.tuning import train_all
 from recipes import datasets
 from recipes.nets import Net
@@ -225,8 +226,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Options))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(lambda: main(tyro.cli(Options))))

@@ -14,6 +14,7 @@ from rich.progress import track
 from keras_leaky.diagnostics import dead_units
 from keras_leaky.initializers import RectifierNormal
 from keras_leaky.study import InputError
+from keras_leaky.study.command_line import exit_code
 from keras_leaky.tuning import Trainer
 from recipes import datasets
 from recipes.tables import check_folder, read_rows, write_rows
@@ -193,8 +194,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Options))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(lambda: main(tyro.cli(Options))))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.multitest import multipletests
@@ -127,11 +128,9 @@ def early_hazard(dead: Table) -> float:
 
 def area(scores: Any, is_back: Any) -> float:
     """Area under the ROC curve; 0.5 where all or none come back."""
-    n_back, n = int(is_back.sum()), len(is_back)
-    if n_back in (0, n):
+    if is_back.all() or not is_back.any():
         return 0.5
-    ranks = stats.rankdata(scores)
-    return float((ranks[is_back].sum() - n_back * (n_back + 1) / 2) / (n_back * (n - n_back)))
+    return float(roc_auc_score(is_back, scores))
 
 
 def areas(dead: Table) -> list[float]:
@@ -193,9 +192,8 @@ def make_tables(units: Table) -> dict[str, str]:
             f"{100 * s:.0f} % [{100 * a:.0f}, {100 * b:.0f}]"
             for s, a, b in zip(survival(group, after), low, high, strict=True)
         ]
-        name = {"plain": "plain", "batch_norm": "batch norm"}[net]
         lines.append(
-            f"| {name} | {optimizer} | {'later' if is_later else 'first'} | "
+            f"| {net.replace('_', ' ')} | {optimizer} | {'later' if is_later else 'first'} | "
             f"{group['net_id'].nunique()} | {len(group)} | " + " | ".join(cells) + " |"
         )
     found = claims(dead)
@@ -246,10 +244,11 @@ def draw(units: Table, path: Path) -> None:
 def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else EVIDENCE
     path = path / FILE if path.is_dir() else path
-    for name, table in make_tables(read_units(path)).items():
+    units = read_units(path)
+    for name, table in make_tables(units).items():
         print(f"{name}\n\n{table}\n")
     if len(sys.argv) > 2:
-        draw(read_units(path), Path(sys.argv[2]))
+        draw(units, Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_leaky.diagnostics import NanPreActivation, dead_units
 from keras_leaky.diagnostics.report import DeadUnitReport
-from keras_leaky.storage import WriteError, write_errors
+from keras_leaky.storage import write_errors
 from keras_leaky.tuning import Trainer
 
 N_DEAD_UNIT_EXAMPLES = 2000  # the first of the validation data
@@ -173,7 +173,7 @@ def _save(trained: keras.Model, build: Callable[[], keras.Model]) -> tuple[bytes
             path = Path(folder, "model.keras")
             model.save(path)
             return path.read_bytes(), ""
-    except WriteError:
+    except OSError:
         raise
     except Exception as error:  # a user's own config may raise anything
         return None, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"

@@ -155,7 +155,7 @@ def rung_sizes(n_points: int, factor: float, n_rungs: int, n_full: int = 1) -> l
 class SuccessiveHalving(ReusingTuner):
     """`ReusingTuner` with a `SuccessiveHalvingOracle`.
 
-    It takes `hypermodel`, the arguments of `SuccessiveHalvingOracle`, and those of `ReusingTuner`.
+    It takes `hypermodel` and the arguments of `SuccessiveHalvingOracle` and of `ReusingTuner`.
 
     Example:
 

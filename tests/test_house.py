@@ -35,10 +35,12 @@ MAY_IMPORT = {
     "surgery": {"initializers", "rectifiers", "layers"},
     "saving": {"layers"},
     "storage": set(),
-    "tuning": {"rectifiers", "layers", "storage"},
+    "_quiet_start": set(),
+    "tuning": {"rectifiers", "layers", "storage", "_quiet_start"},
     "study": {
         *("rectifiers", "layers", "initializers", "diagnostics", "surgery", "saving", "storage"),
-        *("tuning", "import_parts", "is_command_line"),  # the last two of keras_leaky/__init__.py
+        *("tuning", "_quiet_start"),
+        *("import_parts", "is_command_line"),  # of keras_leaky/__init__.py
     },
     # keras_leaky/__init__.py: all but tuning, which costs the import of keras_tuner; study, which
     # costs it too, on first use.
@@ -70,7 +72,7 @@ SHARED_RECIPES = {
 PRIVATE_FOR_STUDY = {("tuning", "_lanes"), ("layers", "_nested")}
 # Third parties other than Keras and NumPy, and the parts of the pack that may import them.
 ONLY_IN = {
-    "tensorflow": {"ops", "tuning", "study"},
+    "tensorflow": {"ops", "tuning", "study", "_quiet_start"},
     "torch": {"ops"},
     "jax": {"ops", "tuning"},
     "h5py": {"saving", "tuning"},  # a dependency of Keras

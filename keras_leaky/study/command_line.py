@@ -260,10 +260,12 @@ def _print_plan(plan: "Plan", warning: str) -> None:
 
 
 def start_keras() -> None:
-    """Imports Keras, without TensorFlow's start-up notes."""
-    from keras_leaky.study._quiet_start import start_quietly
+    """Imports Keras without TensorFlow's start-up notes, and what a script would import."""
+    from keras_leaky import import_parts
+    from keras_leaky._quiet_start import make_start_quietly
 
-    start_quietly()
+    make_start_quietly()()
+    import_parts()
 
 
 def _study(arguments: Sequence[str]) -> None:

@@ -1,8 +1,7 @@
 """Every slope at every rate, in small, and what is read off it."""
 
-import json
-
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_leaky.study import InputError
@@ -37,10 +36,12 @@ def test_tables_hold_every_training(run, capsys):
     before = (run.out / "first-mlp2-sgd-own.csv.gz").read_bytes()
     atlas.main(run)  # nothing is trained again
     assert (run.out / "first-mlp2-sgd-own.csv.gz").read_bytes() == before
-    atlas_map.main(run.out)
-    assert (run.out / "mlp2-sgd-own.png").exists()
-    summary = json.loads((run.out / "summary.json").read_text())
-    assert [row["slope"] for row in summary[0]["rates"]] == [0.0, 0.3, "prelu"]
+    atlas_map.main(atlas_map.Options(run=run.out, collect=run.out / "collected"))
+    assert (run.out / "atlas_map.png").exists()
+    assert (run.out / "atlas_rates.png").exists()
+    assert "| PReLU |" in capsys.readouterr().out
+    collected = read_rows(run.out / "collected/atlas_mnist_second.csv.gz", atlas.TEXTS)
+    assert collected == second
 
 
 @pytest.mark.slow
@@ -61,11 +62,53 @@ def test_the_best_rate_is_the_least_of_the_parabola():
     assert atlas_map.best_rate(rates, outside) == pytest.approx(0.1)
 
 
-def test_the_exponent_of_the_second_moment_is_found():
-    found = [
-        {"slope": slope, "best_rate": 0.1 * (1 + slope**2) ** -0.7}
-        for slope in (-1.0, 0.0, 0.1, 0.3, 0.5, 1.0)
-    ]
-    power = atlas_map.fit_power([*found, {"slope": "prelu", "best_rate": 9.0}])
-    assert power["exponent"] == pytest.approx(-0.7)
-    assert power["n_slopes"] == 6
+def tables(best):
+    """A second pass in which the loss of every slope is a parabola round its best rate."""
+    rng, rows = np.random.default_rng(0), []
+    for (net, optimizer, init), of_slope in best.items():
+        for slope in (-1.0, 0.0, 0.01, 0.03, 0.5, 1.0, "prelu"):
+            rate = of_slope(0.25 if slope == "prelu" else slope)
+            for near in rate * 1.4 ** np.arange(-3, 4):
+                loss = 0.2 * np.exp(0.3 * np.log(near / rate) ** 2)
+                for seed in range(4):
+                    setting = {"net": net, "optimizer": optimizer, "init": init}
+                    noise = rng.normal(0, 0.001)
+                    rows.append(
+                        {
+                            **setting, "slope": slope, "learning_rate": near, "seed": seed,
+                            "val_loss": loss + noise, "val_accuracy": 1 - loss - noise,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_hypotheses_are_decided_by_the_exponents():
+    def rate(p):
+        return lambda slope: 0.1 * (1 + slope**2) ** p
+
+    exponents = {
+        ("mlp2", "sgd", "he"): -1, ("mlp2", "sgd", "own"): 0, ("mlp2", "adam", "he"): -1,
+        ("mlp2", "adam", "own"): -1, ("mlp8", "sgd", "he"): -3, ("mlp8", "sgd", "own"): -3,
+        ("mlp8", "adam", "he"): 0, ("mlp8", "adam", "own"): 0,
+    }  # fmt: skip
+    found = atlas_map.find_best_rates(tables({key: rate(p) for key, p in exponents.items()}))
+    for setting, p in exponents.items():
+        own = [one for one in found if (one.net, one.optimizer, one.init) == setting]
+        power = atlas_map.fit_power(own)
+        assert power.p == pytest.approx(p, abs=0.03)
+        assert power.n == 6  # without PReLU
+        assert all(one.is_sharp and one.low < one.rate < one.high for one in own)
+    decided = atlas_map.decide(found)
+    assert decided["A1"] == {"2 layers": True, "8 layers": True}
+    assert decided["A2"] == {"2 layers": True}
+    assert decided["A3"] == {"2 layers": True, "8 layers": False}
+    assert decided["A4"] == {"": True}
+    assert decided["A5"] == {"2 layers": False, "8 layers": True}
+    assert all(decided["A6"].values())
+    assert len(decided["A6"]) == 16
+
+
+def test_a_best_rate_at_the_edge_of_those_tried_is_not_sharp():
+    rows = tables({("mlp2", "sgd", "he"): lambda slope: 0.1})
+    inner = rows[rows["learning_rate"] <= 0.11]
+    assert all(one.at_edge and not one.is_sharp for one in atlas_map.find_best_rates(inner))

@@ -222,8 +222,11 @@ def test_file_sees_the_labels_and_metrics_that_it_knows(tmp_path):
 
 
 @pytest.mark.slow
-def test_file_without_a_guard_runs_once_and_travels_to_workers(tmp_path, capsys):
-    """With the modules beside it, which the workers cannot import."""
+def test_file_without_a_guard_runs_once_and_travels_to_workers(tmp_path, capfd):
+    """With the modules beside it, which the workers cannot import.
+
+    The workers write no start-up notes of TensorFlow.
+    """
     (tmp_path / "beside_it.py").write_text("UNITS = 4")
     text = NET.replace("Dense(4", "Dense(beside_it.UNITS")
     count = f"with open({str(tmp_path / 'count')!r}, 'a') as f: f.write('x')"
@@ -233,7 +236,10 @@ def test_file_without_a_guard_runs_once_and_travels_to_workers(tmp_path, capsys)
     assert main(["study", *flags, f"--output={tmp_path / 'run'}"]) == 0
     assert (tmp_path / "count").read_text() == "x"
     assert {row.status for row in load(tmp_path / "run").trials} == {"COMPLETED"}
-    assert "in this process" not in capsys.readouterr().out
+    out, err = capfd.readouterr()
+    assert "in this process" not in out
+    assert "InitializeLog" not in err
+    assert "cuInit" not in err
 
 
 def test_study_in_which_all_fails_exits_with_1_and_a_sentence(tmp_path, capsys):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_leaky.study._quiet_start import _without_notes
+from keras_leaky._quiet_start import make_without_notes
 
 ROOT = Path(__file__).parents[2]
 # As TensorFlow 2.21 writes them.
@@ -27,7 +27,7 @@ ImportError: libcudart.so.12: cannot open shared object file
 
 
 def test_notes_are_left_out_and_all_else_is_written(capfd):
-    with _without_notes():
+    with make_without_notes()():
         for line in (NOTES + OTHERS).splitlines(keepends=True):
             os.write(2, line)
     os.write(2, b"later\n")
@@ -36,7 +36,7 @@ def test_notes_are_left_out_and_all_else_is_written(capfd):
 
 def test_an_import_that_fails_loses_nothing_of_its_reason(capfd):
     def fail():
-        with _without_notes():
+        with make_without_notes()():
             os.write(2, OTHERS)
             raise ImportError
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from keras_leaky._quiet_start import make_start_quietly
+
 
 def thread_settings(n_threads: int = 1) -> dict[str, str]:
     """Environment variables for a process that trains with `n_threads` threads."""
@@ -59,6 +61,7 @@ def make_get_ready() -> Callable[[bytes], Any]:
         RuntimeError: There, if the worker cannot be used.
     """
     wanted = worker_environment()
+    start_quietly = make_start_quietly()
 
     def get_ready(content: bytes) -> Any:
         import os
@@ -73,6 +76,7 @@ def make_get_ready() -> Callable[[bytes], Any]:
                 raise RuntimeError(
                     f"it has imported Keras with {name} {found}, and {value} is wanted."
                 )
+        start_quietly()
         return pickle.loads(content)
 
     return get_ready

@@ -47,7 +47,7 @@ def draw(path: Path) -> None:
     axes.axvline(0, color="#555555", linewidth=1)
     axes.set_yticks(range(len(settings)), list(settings))
     axes.invert_yaxis()
-    axes.set_xlabel("difference to ReLU, points of test accuracy")
+    axes.set_xlabel("difference from ReLU, points of test accuracy")
     axes.legend(frameon=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.grid(axis="x", color="#dddddd")

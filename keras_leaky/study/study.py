@@ -304,8 +304,8 @@ class Study:
             client: `distributed.Client` of a Dask cluster, instead of `workers`.
             retries: int >= 0. How often a training is repeated after its worker was lost.
             trial_timeout: Seconds after which a worker counts as hung, or None.
-            max_seconds: Time limit in seconds. Trials stop beginning early enough to leave time for
-                the retrainings. All arms get the same number of trials. None runs every trial.
+            max_seconds: Time limit in seconds. The search stops early enough to leave time for the
+                retrainings. All arms get the same number of trials. None runs every trial.
             verbose: 1 for a progress display and the verdict, 0 for silence.
             **fit_kwargs: Further arguments of `keras.Model.fit`, among them `validation_data` or
                 `validation_split`. Also `test_data`: `(x, y)` or a data set, which is used once, at

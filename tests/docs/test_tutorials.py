@@ -11,7 +11,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 # What the reader of a tutorial has to see, as a regular expression.
 SEEN = {
     "does_it_help_my_model": r"Page: ",
-    "find_the_dead_units": r"(?s)dead units: \d+% of 192.*leak of 0.1: accuracy .*, dead 0.0%",
+    "find_the_dead_units": r"(?s)dead units: \d+% of 192.*slope of 0.1: accuracy .*, dead 0.0%",
     "make_an_old_model_leaky": r"(?s)old: .*trained on: .*largest difference: \d",
     "speed_up_my_keras_tuner_script": r"(?s)KerasTuner: .*keras_leaky: \d.*'learning_rate'",
 }

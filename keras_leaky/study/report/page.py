@@ -168,7 +168,7 @@ def _sections(view: View) -> Iterable[Section]:
         "best. Ring: the chosen point."
     )
     if view.importance is None:
-        note += " Which hyperparameter decides is missing: Optuna is not installed."
+        note += " Optuna is not installed, so the importance of the hyperparameters is missing."
     elif view.importance:
         note += (
             " Importance: how much each hyperparameter decides whether a trial is among the best "

@@ -54,6 +54,7 @@ class BestRate:
             nothing about the rates beyond it.
         good: The smallest and the largest rate with an accuracy within 0.2 points of the best.
         accuracy: Mean validation accuracy at the best rate that was tried.
+        draws: Best rates of bootstrap samples of the seeds, the same samples for all slopes.
     """
 
     net: str
@@ -67,6 +68,7 @@ class BestRate:
     good: tuple[float, float]
     accuracy: float
     n: int
+    draws: np.ndarray
 
     @property
     def is_sharp(self) -> bool:
@@ -134,15 +136,13 @@ def grid(rows: Table, value: str, missing: float) -> tuple[np.ndarray, np.ndarra
 
 def find_best_rates(second: Table, seed: int = 0) -> list[BestRate]:
     """The best rate of every slope in every setting, from the second pass."""
-    rng, found = np.random.default_rng(seed), []
+    found = []
     for (*setting, slope), rows in second.groupby([*KEYS, "slope"], sort=False):
         rates, losses = grid(rows, "val_loss", np.inf)
         _, accuracies = grid(rows, "val_accuracy", 0.0)
         n = losses.shape[1]
-        draws = [
-            best_rate(rates, losses[:, rng.integers(n, size=n)].mean(1))
-            for _ in range(N_BOOTSTRAP)
-        ]  # fmt: skip
+        samples = np.random.default_rng(seed).integers(n, size=(N_BOOTSTRAP, n))
+        draws = np.array([best_rate(rates, losses[:, sample].mean(1)) for sample in samples])
         rate = best_rate(rates, losses.mean(1))
         low, high = np.quantile(draws, [0.025, 0.975])  # NaN if one of the draws is
         # A rate at which a training diverged bounds the parabola as well as the last rate does.
@@ -154,7 +154,7 @@ def find_best_rates(second: Table, seed: int = 0) -> list[BestRate]:
         found.append(
             BestRate(
                 *(net, optimizer, init, slope, rate, float(low), float(high), at_edge),
-                *((float(good.min()), float(good.max())), float(means.max()), n),
+                *((float(good.min()), float(good.max())), float(means.max()), n, draws),
             )
         )
     return found
@@ -234,21 +234,26 @@ def _rate(value: Any) -> str:
 
 
 def tabulate_rates(found: Sequence[BestRate], net: str) -> str:
-    """The best rate of every slope in one net, with its interval."""
+    """The best rate of ReLU in one net, and that of every slope divided by it."""
     settings = [setting for setting in settings_of(found) if setting[0] == net]
     heads = [name_of(setting).split(", ", 1)[1] for setting in settings]
     lines = ["| slope | " + " | ".join(heads) + " |", "| --- " * (1 + len(heads)) + "|"]
     for slope in dict.fromkeys(one.slope for one in found):
         cells = []
         for setting in settings:
-            one = next((o for o in _of(found, *setting) if o.slope == slope), None)
+            own = {one.slope: one for one in _of(found, *setting)}
+            one, relu = own.get(slope), own[0.0]
             if one is None or np.isnan(one.rate):
                 cells.append("unknown")
                 continue
-            low, high = (f"{end:.3g}" for end in (one.low, one.high))
-            mark = " (edge)" if one.at_edge else "" if one.is_sharp else " (wide)"
-            cells.append(f"{one.rate:.3g} [{low}, {high}]{mark}")
-        lines.append(f"| {slope if slope != PRELU else 'PReLU'} | " + " | ".join(cells) + " |")
+            scale, draws = (1.0, 1.0) if slope == 0.0 else (relu.rate, relu.draws)
+            low, high = np.quantile(one.draws / draws, [0.025, 0.975])
+            value = f"{one.rate / scale:.2g}"
+            # A parabola that opens downwards in one sample leaves no interval.
+            ends = "" if np.isnan(low) else f" [{low:.2g}, {high:.2g}]"
+            cells.append(value + ends + (" (edge)" if one.at_edge else ""))
+        name = {0.0: "ReLU, rate", PRELU: "PReLU"}.get(slope, str(slope))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -389,6 +394,9 @@ def draw_rates(found: Sequence[BestRate], path: Path) -> None:
                     linewidth=1, label=label,
                 )  # fmt: skip
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("{x:g}")
+            axes.tick_params(which="both", labelsize=8)
             axes.set_title(f"{NAMES[net]}, {NAMES[optimizer]}", fontsize=10)
             axes.set_xlabel("negative slope")
             axes.spines[["top", "right"]].set_visible(False)
@@ -421,6 +429,8 @@ def draw_map(first: Table, path: Path) -> None:
         shown = range(0, len(rates), 3)
         axes.set_yticks(shown, [f"{rates[i]:.1g}" for i in shown], fontsize=6)
         axes.set_title(name_of(setting), fontsize=7)
+    for axes in panels.flat[len(groups) :]:
+        axes.set_axis_off()
     for axes in panels[-1]:
         axes.set_xlabel("negative slope", fontsize=7)
     for axes in panels[:, 0]:

@@ -364,7 +364,7 @@ def find_entry(thing: Any) -> Entry | None:
 
 
 def register(entry: Entry) -> None:
-    """Adds a rectifier, which is then known everywhere like the seven built-in ones.
+    """Adds a rectifier, which is then known everywhere like the built-in ones.
 
     Models with another alpha share a compiled program if the layer is a
     `keras_leaky.layers.slope.FixedRectifier` that keeps its `parameters` by `keep_slope`. A worker

@@ -353,8 +353,8 @@ def test_every_public_name_has_a_full_docstring_with_an_example(folder):
             sections.append("Raises:")
         if folder == "layers":
             sections += ["Input shape:", "Output shape:", "Weights:"]
-        assert not [section for section in sections if section not in doc], name
-        assert ">>> " in doc, name
+        missing = [part for part in (*sections, ">>> ") if part not in (doc or "")]
+        assert not missing, f"the docstring of {folder}.{name} lacks {missing}"
 
 
 # Every public function and class in them is annotated: the whole pack.

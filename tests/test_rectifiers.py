@@ -133,15 +133,29 @@ def make_data(n_outputs=2):
 
 def test_the_table_holds_every_layer_and_relu():
     ours = [entry.layer.__name__ for entry in TABLE.values() if not entry.is_of_keras]
+    missing = set(keras_leaky.layers.__all__) - set(ours)
+    assert not missing, f"give each of {sorted(missing)} an `Entry` in keras_leaky/rectifiers.py"
     assert sorted(ours) == sorted(keras_leaky.layers.__all__)
     assert [entry.name for entry in TABLE.values() if entry.is_of_keras] == ["relu"]
 
 
 def test_the_flags_of_the_recipes_name_what_the_table_has():
-    searched = get_args(get_type_hints(SearchFlags)["activation"])
-    assert searched == ("relu", *(e.name for e in TABLE.values() if e.alpha_range is not None))
+    """They are written out, because `--help` does not wait for Keras."""
+    searched = {e.name: e.alpha_range for e in TABLE.values() if e.alpha_range is not None}
+    [base] = [cls for cls in SearchFlags.__mro__ if cls.__name__ == "_Searched"]
+    where = "recipes/flags.py, class _Searched"
+    choices, wanted = get_args(get_type_hints(base)["activation"]), ("relu", *searched)
+    assert choices == wanted, f"{where}: `activation` must name {wanted}, in this order"
+    help_text = " ".join(base.__doc__.split())
+    for name, (low, high) in searched.items():
+        words = f"{name}: ... {low:g} {high:g}"
+        assert re.search(rf"\b{name}: [^.]*{low:g} {high:g}", help_text), (
+            f"{where}: the help of `alpha_range` must hold '{words}'"
+        )
     compared = {arm.partition("=")[0] for arm in CompareFlags.activations}
-    assert {"relu", *compared} == set(TABLE)
+    missing = set(TABLE) - {"relu", *compared}
+    assert not missing, f"recipes/compare.py: add {sorted(missing)} to `activations` of _Compared"
+    assert compared <= set(TABLE)
 
 
 def test_an_entry_agrees_with_its_layer(entry):
@@ -193,7 +207,7 @@ def test_what_is_in_the_table_is_not_replaced(toy):
 
 def test_gate_contract(entry):
     rows = [row for row in ROWS if row[0] is entry.layer]
-    assert rows or entry.is_of_keras
+    assert rows or entry.is_of_keras, "add a row to CONTRACT of tests/layers/contract.py"
     for cls, kwargs, shape, reference in rows:
         layer, x = cls(**kwargs), make_input(shape)
         config = json.loads(json.dumps(layer.get_config()))
@@ -207,6 +221,44 @@ def test_gate_contract(entry):
         ):
             bound = TOLERANCE["float32"] * np.maximum(1, np.abs(expected))
             assert np.all(np.abs(as_float64(result) - expected) <= bound)
+
+
+def derivative_of(layer, x):
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    return as_float64(tape.gradient(y, x))
+
+
+def shape_problem(layer, can_die):
+    """What a rectifier of the table promises to `dead_units`, or None if it holds."""
+    x = np.geomspace(1e-3, 1e6, 200)[:, None]
+    if not np.all(derivative_of(layer, x) > 0):
+        return "its derivative must be above 0 wherever x > 0"
+    slopes = derivative_of(layer, -x)
+    if not can_die and np.any(slopes != slopes[0]):
+        return "`can_die` may be False only if the negative side is straight"
+    return None
+
+
+def test_gate_shape(entry):
+    for alpha in (None, *two_alphas(entry)):
+        problem = shape_problem(entry.make(alpha, dtype="float64"), entry.can_die)
+        assert problem is None, f"{entry.name} does not fit the table: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("function", "can_die", "problem"),
+    [
+        (lambda x: tf.clip_by_value(x, 0.1 * x, 6.0), False, "wherever x > 0"),
+        (lambda x: tf.where(x > 0, x, tf.tanh(x)), False, "negative side is straight"),
+        (lambda x: tf.where(x > 0, x, tf.tanh(x)), True, None),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_seen(function, can_die, problem):
+    found = shape_problem(function, can_die)
+    assert problem in found if problem else found is None
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])

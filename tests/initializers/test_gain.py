@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_leaky.initializers import gain
+from keras_leaky.rectifiers import TABLE
 
 FORWARD = [
     ("relu", None, math.sqrt(2)),
@@ -122,10 +123,7 @@ def test_alpha_that_does_not_suit_the_activation_is_refused(activation, alpha, i
 
 @pytest.mark.parametrize("activation", ["gelu", "ReLU", None, ["relu"], True], ids=repr)
 def test_unknown_activation_is_refused(activation):
-    message = (
-        "`activation` must be one of relu, leaky_relu, prelu, elu, celu, selu, rrelu. "
-        f"Received: activation={activation!r}"
-    )
+    message = f"`activation` must be one of {', '.join(TABLE)}. Received: activation={activation!r}"
     with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
         gain(activation)
 

@@ -109,6 +109,20 @@ def test_cifar_is_known_by_the_sums_of_its_colors(tmp_path, monkeypatch):
     assert load("cifar10", "auto", tmp_path).title == "CIFAR-10"
 
 
+def test_a_new_gray_data_set_is_known_by_all_its_arrays(tmp_path, monkeypatch):
+    """Gray images have no colors to sum."""
+    write_mnist(tmp_path)
+    (tmp_path / "mnist.npz").rename(tmp_path / "fashion.npz")
+    new = dataclasses.replace(datasets.DATASETS["mnist"], name="fashion", title="Fashion-MNIST")
+    monkeypatch.setitem(datasets.DATASETS, "fashion", new)
+    images = load("fashion", "auto", tmp_path)
+    assert images.title == "the images in fashion.npz (not Fashion-MNIST)"
+    arrays = images.x_train, images.y_train, images.x_test, images.y_test
+    own = datasets.fingerprint("fashion", *arrays)
+    monkeypatch.setitem(datasets.DATASETS, "fashion", dataclasses.replace(new, fingerprint=own))
+    assert load("fashion", "auto", tmp_path).title == "Fashion-MNIST"
+
+
 def write_cifar10(folder):
     made = load("cifar10", "synthetic")
     np.savez(

@@ -1,6 +1,13 @@
-"""Every block of Python in the pages of docs/ runs as it stands, one after the other."""
+"""Every block of Python in the pages of docs/ runs as it stands, one after the other.
 
+A block that chooses a backend is a script of its own, and runs in its own process.
+"""
+
+import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -25,9 +32,17 @@ OTHERS = [
 ]
 
 
+def blocks_of(path):
+    return re.findall(r"^```python\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def is_script(block):
+    return 'os.environ["KERAS_BACKEND"]' in block
+
+
 def run_blocks(path):
     names: dict = {}
-    blocks = re.findall(r"^```python\n(.*?)^```$", path.read_text(), re.DOTALL | re.MULTILINE)
+    blocks = [block for block in blocks_of(path) if not is_script(block)]
     assert blocks
     for block in blocks:
         exec(compile(block, path.name, "exec"), names)
@@ -52,6 +67,33 @@ def test_page(path, tmp_path, monkeypatch):
     ]
     monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: parts)  # a download
     run_blocks(path)
+
+
+SCRIPTS = [
+    pytest.param(block, id=path.stem)
+    for path in sorted(DOCS.rglob("*.md"))
+    for block in blocks_of(path)
+    if is_script(block)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", SCRIPTS)
+def test_script(block, tmp_path):
+    # Not in the extra `test`. Importing it here would take half a minute and keep PyTorch.
+    if importlib.util.find_spec("litert_torch") is None:
+        pytest.skip("litert-torch is missing")
+    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-2]) < 32, done.stdout  # "... 0.7 eps"
 
 
 def test_links_lead_to_files():

@@ -110,22 +110,29 @@ def read(options: Options, stage: str) -> Table:
     return pd.DataFrame(rows)
 
 
-def best_rate(rates: np.ndarray, losses: np.ndarray) -> float:
+def best_rate(rates: np.ndarray, losses: np.ndarray) -> Any:
     """The minimum of a parabola in the log rate through losses; NaN if it opens downwards.
 
     Args:
         rates: Of shape (n,).
-        losses: Means over seeds, of shape (n,); losses without a logarithm are left out.
+        losses: Means over seeds, of shape (n,) or (n, samples); those without a logarithm are left
+            out.
+
+    Returns:
+        A number, or an array of shape (samples,).
     """
-    x, is_known = np.log(rates), np.isfinite(losses) & (losses > 0)
-    if is_known.sum() < 3:
-        return float("nan")
-    x, y = x[is_known], np.log(losses[is_known])
-    a, b, _ = np.polyfit(x - x.mean(), y, 2)
-    if a <= 0:
-        return float("nan")
-    # Outside of the rates that were tried a parabola says nothing.
-    return float(np.exp(np.clip(x.mean() - b / (2 * a), x.min(), x.max())))
+    columns = np.reshape(losses, (len(rates), -1))
+    known, found = np.isfinite(columns) & (columns > 0), np.full(columns.shape[1], np.nan)
+    for kept in np.unique(known, axis=1).T:
+        if kept.sum() >= 3:
+            own = (kept == known.T).all(1)
+            x = np.log(rates[kept])
+            a, b, _ = np.polyfit(x - x.mean(), np.log(columns[kept][:, own]), 2)
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                vertex = x.mean() - b / (2 * a)
+            # Outside of the rates that were tried a parabola says nothing.
+            found[own] = np.where(a > 0, np.exp(np.clip(vertex, x.min(), x.max())), np.nan)
+    return found if losses.ndim > 1 else float(found[0])
 
 
 def grid(rows: Table, value: str, missing: float) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +149,7 @@ def find_best_rates(second: Table, seed: int = 0) -> list[BestRate]:
         _, accuracies = grid(rows, "val_accuracy", 0.0)
         n = losses.shape[1]
         samples = np.random.default_rng(seed).integers(n, size=(N_BOOTSTRAP, n))
-        draws = np.array([best_rate(rates, losses[:, sample].mean(1)) for sample in samples])
+        draws = best_rate(rates, losses[:, samples].mean(2))
         rate = best_rate(rates, losses.mean(1))
         low, high = np.quantile(draws, [0.025, 0.975])  # NaN if one of the draws is
         # A rate at which a training diverged bounds the parabola as well as the last rate does.
@@ -227,10 +234,6 @@ def decide(found: Sequence[BestRate], level: float = 0.95) -> dict[str, dict[str
         for slope in sorted({0.01, 0.03} & set(own), key=str):
             made["A6"][f"{name_of(setting)}, {slope}"] = _overlap(own[slope], own[0.0])
     return {name: {k: bool(v) for k, v in made[name].items()} for name in sorted(made)}
-
-
-def _rate(value: Any) -> str:
-    return "unknown" if np.isnan(value) else f"{value:.2g}"
 
 
 def tabulate_rates(found: Sequence[BestRate], net: str) -> str:
@@ -336,27 +339,26 @@ def tabulate_accuracy(second: Table, found: Sequence[BestRate]) -> str:
 
 
 def tabulate_first(first: Table) -> str:
-    """Best rate, breakdown, and dead or inactive units of the first pass, for a few slopes."""
+    """Breakdown and inactive units in the first pass with He's gain, for a few slopes."""
     broken = breakdown(first)
-    lines = [
-        "| setting | slope | best of 12 rates | accuracy | breaks down at | inactive before |",
-        "| --- " * 6 + "|",
-    ]
-    for setting, rows in first.groupby(KEYS, sort=False):
-        for slope in (-1.0, 0.0, 0.1, 0.3, 1.0):
-            own = rows[rows["slope"] == slope]
-            if own.empty:
-                continue
-            rates, accuracies = grid(own, "val_accuracy", 0.0)
-            _, inactive = grid(own, "inactive_fraction", np.nan)
-            means, limit = accuracies.mean(1), broken[*setting, slope]
-            last = len(rates) - 1 if np.isnan(limit) else int(np.searchsorted(rates, limit)) - 1
-            lines.append(
-                f"| {name_of(setting)} | {slope:g} | {_rate(rates[means.argmax()])} | "
-                f"{100 * means.max():.1f} % | "
-                f"{_rate(limit) if not np.isnan(limit) else 'not seen'} | "
-                f"{100 * inactive[last].mean():.1f} % |"
-            )
+    slopes = [slope for slope in (-1.0, 0.0, 0.1, 0.3, 1.0) if slope in set(first["slope"])]
+    heads = ["ReLU" if slope == 0 else f"slope {slope:g}" for slope in slopes]
+    lines = ["| | " + " | ".join(heads) + " |", "| --- " * (1 + len(heads)) + "|"]
+    for (net, optimizer, init), rows in first.groupby(KEYS, sort=False):
+        if init == "he":
+            cells = []
+            for slope in slopes:
+                own = rows[rows["slope"] == slope]
+                if grid(own, "val_accuracy", 0.0)[1].mean(1).max() < LEARNS:
+                    cells.append("does not learn")
+                    continue
+                rates, inactive = grid(own, "inactive_fraction", np.nan)
+                limit = broken[net, optimizer, init, slope]
+                last = len(rates) if np.isnan(limit) else int(np.searchsorted(rates, limit))
+                told = "not seen" if np.isnan(limit) else f"{limit:.2g}"
+                share = 100 * inactive[last - 1].mean()  # NaN if one of the trainings diverged
+                cells.append(told if np.isnan(share) else f"{told}, {share:.0f} %")
+            lines.append(f"| {NAMES[net]}, {NAMES[optimizer]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -374,8 +376,9 @@ def make_tables(first: Table, second: Table) -> dict[str, str]:
 
 
 def draw_rates(found: Sequence[BestRate], path: Path) -> None:
-    """Best rate against slope: a panel a net and optimizer, a line an initialization."""
+    """Best rate against slope: one panel per net and optimizer, one line per initialization."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 
     nets = list(dict.fromkeys(one.net for one in found))
     figure = Figure(figsize=(8, 3.2 * len(nets)), layout="constrained")
@@ -394,9 +397,9 @@ def draw_rates(found: Sequence[BestRate], path: Path) -> None:
                     linewidth=1, label=label,
                 )  # fmt: skip
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter("{x:g}")
-            axes.tick_params(which="both", labelsize=8)
+            axes.yaxis.set_minor_locator(NullLocator())
             axes.set_title(f"{NAMES[net]}, {NAMES[optimizer]}", fontsize=10)
             axes.set_xlabel("negative slope")
             axes.spines[["top", "right"]].set_visible(False)
@@ -407,7 +410,7 @@ def draw_rates(found: Sequence[BestRate], path: Path) -> None:
 
 
 def draw_map(first: Table, path: Path) -> None:
-    """Heat maps of validation accuracy over slope and learning rate: a panel a setting."""
+    """Heat maps of validation accuracy over slope and learning rate: one panel per setting."""
     from matplotlib.figure import Figure
 
     groups = list(first.groupby(KEYS, sort=False))
@@ -427,7 +430,7 @@ def draw_map(first: Table, path: Path) -> None:
         names = ["PReLU" if slope == PRELU else f"{slope:g}" for slope in slopes]
         axes.set_xticks(range(len(slopes)), names, rotation=90, fontsize=6)
         shown = range(0, len(rates), 3)
-        axes.set_yticks(shown, [f"{rates[i]:.1g}" for i in shown], fontsize=6)
+        axes.set_yticks(shown, [f"{rates[i]:.2g}" for i in shown], fontsize=6)
         axes.set_title(name_of(setting), fontsize=7)
     for axes in panels.flat[len(groups) :]:
         axes.set_axis_off()

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.gpu import long_claims
-from recipes import survival_claims
+from recipes import atlas_map, survival_claims
 from recipes.plasticity import claims
 
 ROOT = Path(__file__).parents[2]
@@ -124,3 +124,58 @@ def test_the_tables_of_survival_are_in_the_page():
     assert f"{back_soon.mean():.0%}" == "29%"
     assert [f"{area:.2f}" for area in survival_claims.areas(dead)[:2]] == ["0.69", "0.67"]
     assert units["val_accuracy"].min() > 0.87
+
+
+@pytest.fixture(scope="module")
+def atlas():
+    options = atlas_map.Options()
+    return atlas_map.read(options, "first"), atlas_map.read(options, "second")
+
+
+def test_the_tables_of_the_atlas_are_in_its_page(atlas):
+    page = (ROOT / "docs/evidence/atlas.md").read_text()
+    assert not [name for name, table in atlas_map.make_tables(*atlas).items() if table not in page]
+    assert f"{sum(map(len, atlas)):,} trainings" in page
+
+
+def test_what_the_page_of_the_atlas_says_beside_its_tables(atlas):
+    first, second = atlas
+    found = atlas_map.find_best_rates(second)
+    assert (sum(one.is_sharp for one in found), len(found)) == (83, 104)
+    missing = [name for name, holds in atlas_map.decide(found)["A6"].items() if not holds]
+    assert missing == [
+        "2 layers, Adam, He's gain, 0.01",
+        "8 layers, SGD, He's gain, 0.03",
+        "8 layers, SGD, own gain, 0.03",
+        "8 layers, Adam, He's gain, 0.03",
+    ]
+    spans = {
+        (one.net, one.optimizer): one.good[1] / one.good[0]
+        for one in found
+        if one.slope == 0 and one.init == "he"
+    }
+    expected = {("mlp2", "sgd"): 2.0, ("mlp8", "sgd"): 1.0}
+    expected |= {("mlp2", "adam"): 3.8, ("mlp8", "adam"): 3.8}
+    assert spans == {key: pytest.approx(value, abs=0.05) for key, value in expected.items()}
+    limits = atlas_map.breakdown(first)
+    of_slope = [limits["mlp8", "sgd", "he", slope] for slope in (0.0, 0.1, 0.3)]
+    assert of_slope == pytest.approx([0.35, 0.15, 0.066], rel=0.02)
+    deep = first[first["net"].eq("mlp30") & first["slope"].ne("prelu")].fillna({"val_accuracy": 0})
+    keys = ["optimizer", "init", "slope"]
+    means = deep.groupby([*keys, "learning_rate"])["val_accuracy"].mean().groupby(keys).max()
+    best = means.groupby(keys[:2]).idxmax()
+    assert min(slope for *_, slope in best) >= 0.5
+
+
+def test_a_best_rate_by_hand(atlas):
+    """From the rows of the file, without the functions of the page."""
+    second = atlas[1]
+    is_own = (second[["net", "optimizer", "init"]] == ["mlp8", "sgd", "he"]).all(axis=1)
+    best = {}
+    for slope in (0.0, 0.1):
+        rows = second[is_own & second["slope"].eq(slope)]
+        losses = rows.groupby("learning_rate")["val_loss"].mean()
+        a, b, _ = np.polyfit(np.log(losses.index), np.log(losses), 2)
+        best[slope] = np.exp(-b / (2 * a))
+    assert best[0.0] == pytest.approx(0.028, abs=0.0005)
+    assert best[0.1] / best[0.0] == pytest.approx(1.5, abs=0.05)

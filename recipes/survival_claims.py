@@ -81,11 +81,11 @@ def survival(dead: Table, after: Sequence[int]) -> list[float]:
 def bootstrap(dead: Table, measure: Callable[[Table], Any], seed: int = 0) -> np.ndarray:
     """`measure` of samples of whole nets, drawn with replacement."""
     rng = np.random.default_rng(seed)
-    nets = [net for _, net in dead.groupby("net_id")]
+    nets = list(dead.groupby("net_id").indices.values())
     found = []
     for _ in range(N_BOOT):
         drawn = rng.integers(len(nets), size=len(nets))
-        found.append(measure(pd.concat([nets[i] for i in drawn])))
+        found.append(measure(dead.take(np.concatenate([nets[i] for i in drawn]))))
     return np.array(found, float)
 
 

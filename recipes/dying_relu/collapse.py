@@ -167,7 +167,13 @@ def is_collapsed(output_range: float) -> bool:
 
 
 def train_group(
-    arms: Sequence[Arm], n_nets: int, n_epochs: int, seed: int, on_epoch: Callable[[int], None]
+    arms: Sequence[Arm],
+    n_nets: int,
+    n_epochs: int,
+    seed: int,
+    on_epoch: Callable[[int], None],
+    learning_rate: float = LEARNING_RATE,
+    batch_size: int = BATCH_SIZE,
 ) -> Collapse:
     """Trains `n_nets` independent nets of each arm of a group, all as one program.
 
@@ -190,7 +196,7 @@ def train_group(
     # Under XLA a step of these tiny products takes half the time; PyTorch has none.
     jit_compile = keras.backend.backend() != "torch"
     model.compile(
-        keras.optimizers.Adam(LEARNING_RATE),
+        keras.optimizers.Adam(learning_rate),
         EnsembleLoss(squared_error),
         jit_compile=jit_compile,  # pyright: ignore[reportArgumentType]
     )
@@ -201,7 +207,7 @@ def train_group(
     model.fit(
         x,
         np.abs(x),
-        batch_size=BATCH_SIZE,
+        batch_size=batch_size,
         epochs=n_epochs,
         verbose=0,  # pyright: ignore[reportArgumentType]
         callbacks=[callback],

@@ -16,6 +16,7 @@ from keras_leaky import storage
 from keras_leaky.study import InputError
 from keras_leaky.study.command_line import exit_code
 from recipes.atlas import COLUMNS, INITS, NETS, OPTIMIZERS, PRELU, TEXTS
+from recipes.comparison_claims import compare
 from recipes.tables import read_rows, write_rows
 
 Table = Any  # a pandas.DataFrame, of whose columns the type checker knows too little
@@ -168,8 +169,10 @@ def find_best_rates(second: Table, seed: int = 0) -> list[BestRate]:
 
 
 def fit_power(found: Sequence[BestRate]) -> Power:
-    """The exponent over the fixed slopes of one setting."""
+    """The exponent over the fixed slopes of one setting; NaN for fewer than three."""
     own = [one for one in found if one.slope != PRELU and np.isfinite(one.rate)]
+    if len(own) < 3:
+        return Power(np.nan, np.nan, len(own), np.nan)
     x = np.log1p(np.square([float(one.slope) for one in own]))
     line: Any = stats.linregress(x, np.log([one.rate for one in own]))
     return Power(float(line.slope), float(line.stderr), len(own), float(line.rvalue**2))
@@ -265,6 +268,9 @@ def tabulate_powers(found: Sequence[BestRate]) -> str:
     lines = ["| setting | p | R² | n |", "| --- " * 4 + "|"]
     for setting in settings:
         power = fit_power(_of(found, *setting))
+        if np.isnan(power.p):
+            lines.append(f"| {name_of(setting)} | unknown | | {power.n} |")
+            continue
         low, high = power.interval()
         lines.append(
             f"| {name_of(setting)} | {power.p:.2f} [{low:.2f}, {high:.2f}] | "
@@ -309,12 +315,7 @@ def tabulate_accuracy(second: Table, found: Sequence[BestRate]) -> str:
         base[setting] = float(own[0.0].mean())
         for slope, values in own.items():
             if slope != 0.0:
-                test: Any = stats.ttest_rel(values, own[0.0])
-                ends = test.confidence_interval()
-                cells[*setting, slope] = (
-                    float((values - own[0.0]).mean()), float(ends.low), float(ends.high),
-                    float(test.pvalue),
-                )  # fmt: skip
+                cells[*setting, slope] = compare(values, own[0.0])[:4]
     corrected: Any = multipletests([cell[3] for cell in cells.values()], method="holm")[1]
     is_shown = dict(zip(cells, corrected < 0.05, strict=True))
     lines = [

@@ -109,10 +109,12 @@ def accuracies(table: Table, net: str) -> dict[str, np.ndarray]:
 def compare(values: np.ndarray, base: np.ndarray) -> tuple[float, float, float, float, int]:
     """Mean difference of the pairs, its 95 % interval, p of the paired t-test, and their number."""
     pairs = (values - base)[np.isfinite(values - base)]
+    mean = float(pairs.mean())
+    if np.ptp(pairs) == 0:
+        return mean, mean, mean, float(mean == 0), len(pairs)
     test: Any = stats.ttest_1samp(pairs, 0.0)
     ends = test.confidence_interval()
-    mean, low, high, p = pairs.mean(), ends.low, ends.high, test.pvalue
-    return float(mean), float(low), float(high), float(p), len(pairs)
+    return mean, float(ends.low), float(ends.high), float(test.pvalue), len(pairs)
 
 
 def find_differences(table: Table) -> list[Difference]:

@@ -119,10 +119,15 @@ class _Stop(Exception):
     pass
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    tuner = make_tuner(tmp_path_factory.mktemp("alone"))
+    tuner.search(X, Y, **FIT)
+    return tuner
+
+
 @pytest.mark.parametrize("n_before", [1, 8, 9, 10, 12])
-def test_a_stopped_search_goes_on_as_one_that_was_left_alone(tmp_path, n_before):
-    alone = make_tuner(tmp_path / "alone")
-    alone.search(X, Y, **FIT)
+def test_a_stopped_search_goes_on_as_one_that_was_left_alone(alone, tmp_path, n_before):
 
     class Interrupted(SuccessiveHalving):
         def on_trial_end(self, trial):

@@ -359,7 +359,22 @@ def losses(trainer, part, factor):
     return history.history
 
 
-@pytest.mark.parametrize("part", [*PARTS, *map("attribute {}".format, PRIVATE_NAMES)])
+# A part around a part is one kind, and so is an attribute with a name that Keras uses.
+IN_CI = ("loss around a layer", "schedule around a schedule", "attribute seed", "attribute history")
+
+
+def marks_of(part):
+    is_of_a_kind = " around " in part or part.startswith("attribute ")
+    return [pytest.mark.soak] if is_of_a_kind and part not in IN_CI else []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(part, marks=marks_of(part))
+        for part in [*PARTS, *map("attribute {}".format, PRIVATE_NAMES)]
+    ],
+)
 def test_what_differs_in_a_number_of_its_own_has_its_own_program(part):
     trainer = Trainer()
     first = losses(trainer, part, 1.0)

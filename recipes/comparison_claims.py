@@ -42,6 +42,8 @@ class Options:
     """Folder of the run. Without it, the raw numbers of both data sets."""
     collect: Path | None = None
     """A .csv.gz to which the raw numbers of the run are written."""
+    pictures: Path | None = None
+    """Folder for the pictures."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,31 @@ def make_tables(table: Table) -> dict[str, str]:
     }
 
 
+def draw(table: Table, path: Path) -> None:
+    """Differences from ReLU with their intervals: one panel per net, one line per arm."""
+    from matplotlib.figure import Figure
+
+    found, nets = find_differences(table), list(table["net"].unique())
+    arms = [arm for arm in table["arm"].unique() if arm != RELU]
+    figure = Figure(figsize=(2.2 + 2.4 * len(nets), 0.8 + 0.32 * len(arms)), layout="constrained")
+    panels = figure.subplots(1, len(nets), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, net in zip(panels, nets, strict=True):
+        for one in found:
+            if one.net == net:
+                y, is_shown = arms.index(one.arm), one.p < 0.05
+                axes.plot([one.low, one.high], [y, y], color="#0b6fb8", linewidth=1.5)
+                fill = "#0b6fb8" if is_shown else "white"
+                axes.plot(one.mean, y, "o", color=fill, markeredgecolor="#0b6fb8", markersize=5)
+        axes.axvline(0, color="#555555", linewidth=1)
+        axes.set_title(NETS[net], fontsize=10)
+        axes.set_yticks(range(len(arms)), [_title(arm) for arm in arms])
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="x", color="#dddddd", linewidth=0.5)
+    panels[0].invert_yaxis()
+    figure.supxlabel("difference from ReLU, points of test accuracy", fontsize=10)
+    figure.savefig(path, dpi=150)
+
+
 def main(options: Options) -> None:
     if options.run is None:
         tables = {name: read(name) for name in ("mnist", "cifar10")}
@@ -241,6 +268,8 @@ def main(options: Options) -> None:
     for name, table in tables.items():
         for what, text in make_tables(table).items():
             print(f"{name}, {what}\n\n{text}\n")
+        if options.pictures is not None:
+            draw(table, options.pictures / f"comparison_{name}.png")
 
 
 if __name__ == "__main__":

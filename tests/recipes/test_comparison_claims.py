@@ -97,6 +97,11 @@ def test_the_table_names_all_arms_and_marks_what_is_shown():
     assert "| Leaky ReLU, slope searched |" in text
 
 
+def test_the_picture_is_drawn(tmp_path):
+    claims.draw(mnist(), tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="must be the folder of a run"):
         claims.collect(tmp_path)

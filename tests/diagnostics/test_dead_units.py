@@ -379,6 +379,8 @@ def test_dormant_and_always_on_units():
     assert dead_units(model, X)["dense"].is_dormant.tolist() == [False, True, False]
     assert dead_units(model, X, tau=0.01)["dense"].count("dormant") == 0
     assert dead_units(model, X)["dense"].count("always_on") == 3
+    dense.bias.assign([1.0, -1.0, 2.0])
+    assert dead_units(model, X, tau=0)["dense"].is_dormant.tolist() == [False, True, False]
 
 
 def test_the_same_report_for_every_batch_size():

@@ -188,6 +188,20 @@ class TestCode:
             model = load_model(honest(suffix, keras.layers.Lambda(function)))
             assert model.layers[1].function is function
 
+    @both_formats
+    def test_the_input_of_a_pretrained_net_is_a_part_of_a_model(self, suffix, honest):
+        def change(config):
+            config["config"]["layers"][1]["config"]["function"] = {
+                "class_name": "function",
+                "config": "preprocess_input",
+                "module": "keras.applications.mobilenet_v2",
+            }
+            return config
+
+        path = with_config(honest(suffix, keras.layers.Lambda(keras.ops.relu)), change)
+        function = load_model(path).layers[1].function
+        assert function is keras.applications.mobilenet_v2.preprocess_input
+
     def test_ones_own_function_may_have_any_name(self, honest):
         def system(x):
             return 2 * x

@@ -5,6 +5,7 @@ import errno
 import itertools
 import os
 import pickle
+import stat
 import subprocess
 from pathlib import Path
 
@@ -135,6 +136,22 @@ def test_an_error_that_is_none_of_the_system_is_not_hidden(make):
     ):
         assert raised in (None, interrupted), n
         assert not list(folder.glob(".*.tmp")), n
+
+
+def test_new_names_survive_a_loss_of_power(tmp_path, monkeypatch):
+    fsync, flushed = os.fsync, []
+
+    def flush(number):
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            flushed.append(os.fstat(number).st_ino)
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    folders = [tmp_path, tmp_path / "new", tmp_path / "new" / "newer"]
+    write_whole(folders[-1] / "file", NEW)
+    assert flushed == [folder.stat().st_ino for folder in folders]
+    set_aside(folders[-1] / "file")
+    assert flushed[3:] == [folders[-1].stat().st_ino]
 
 
 def test_network_file_systems_that_flush_no_folders_are_written_to(tmp_path, monkeypatch):

@@ -28,6 +28,7 @@ def parse(*flags, cls=MnistFlags):
         ("--batch-size 0", "`--batch-size` must be a whole number >= 1"),
         ("--train-limit 0", "`--train-limit` must be a whole number >= 1"),
         ("--seed -1", "`--seed` must be a whole number from 0"),
+        (f"--seed {2**32}", "`--seed` must be a whole number from 0 to 2**32 - 1"),
         ("--workers -1", "`--workers` must be auto or a whole number >= 0"),
         ("--retries -1", "`--retries` must be a whole number >= 0"),
         ("--max-seconds 0", "`--max-seconds` must be a number of seconds above 0"),

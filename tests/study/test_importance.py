@@ -39,6 +39,26 @@ def test_less_is_better_for_an_error():
     assert importance(arm, trials, MAE)["alpha"] > 0.7
 
 
+def test_what_tells_the_best_from_the_others_matters():
+    """Not what makes the worst."""
+    arm, trials = make_arm_and_trials(
+        metric=MAE,
+        score=lambda row: (
+            2 * max(math.log10(row.alpha or 1), -0.64) - max(math.log10(row.learning_rate), -1.6)
+        ),
+    )
+    assert next(iter(importance(arm, trials, MAE))) == "learning_rate"
+
+
+def test_a_longer_training_outranks_a_shorter_one():
+    arm, trials = make_arm_and_trials()
+    trials = [
+        dataclasses.replace(row, training_fraction=1 / 9, score=1 + row.alpha) if i % 2 else row
+        for i, row in enumerate(row for row in trials if row.arm == "leaky_relu")
+    ]
+    assert next(iter(importance(arm, trials, ACCURACY))) == "learning_rate"
+
+
 def test_what_cannot_be_told():
     arm, trials = make_arm_and_trials()
     few = [row for row in trials if row.arm == "relu"]

@@ -30,6 +30,12 @@ def test_arms_get_the_same_rates_whatever_else_they_search():
     assert other["learning_rate"] != narrow[0]["learning_rate"]
 
 
+def test_every_process_gives_a_hyperparameter_the_same_dimension():
+    """The order of a set of strings differs from process to process."""
+    names = ["learning_rate", *"hgfedcba"]
+    assert Spread(names, seed=0)._dimensions == ["learning_rate", "alpha", *"abcdefgh"]
+
+
 def test_points_leave_no_large_gap():
     spread = Spread(["learning_rate"], seed=0)
     places = sorted(

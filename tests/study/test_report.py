@@ -21,6 +21,7 @@ from keras_leaky.study.report import result_table, write_joint_report, write_rep
 from keras_leaky.study.report.page import flatten
 from keras_leaky.study.report.style import DARK, LIGHT, color_classes
 from keras_leaky.study.report.svg import linear_scale, log_scale, shorten, text_width
+from keras_leaky.study.report.table import arm_cells, format_p_value
 from keras_leaky.study.report.view import View, format_score, score_scale
 from keras_leaky.study.verdict import recommend
 from tests.study.made_up_outcomes import ACCURACY, LEAKY, MAE, RELU, MadeUpArm, make_outcome
@@ -120,6 +121,27 @@ def test_the_table_fits_a_terminal(case):
         assert arm.title.split()[0][:6] in text.getvalue()
 
 
+@pytest.mark.parametrize("has_test", [True, False])
+def test_the_table_shows_the_results_that_are_compared(has_test):
+    outcome = make_outcome(arms=(RELU, BETTER), has_test=has_test)
+    arm, difference = outcome.arms["leaky_relu"], outcome.differences["leaky_relu"]
+    final = arm.test if has_test else arm.validation
+    cells = arm_cells(outcome, arm)
+    assert cells["mean"] == f"{100 * final.mean:.2f} %"
+    assert (cells["n"], cells["result"]) == ("5", "helps")
+    shown = [cells["std"], cells["difference"], *cells["95 % interval"].split(" to ")]
+    expected = [final.std, difference.mean, *difference.ci95]
+    assert list(map(float, shown)) == pytest.approx([100 * x for x in expected], abs=0.051)
+    baseline = arm_cells(outcome, outcome.arms["relu"])
+    assert (baseline["difference"], baseline["result"], baseline["p (Holm)"]) == ("", "", "")
+
+
+def test_p_values_as_people_read_them():
+    assert [format_p_value(p) for p in (None, 0.0005, 0.0012, 0.05)] == [
+        "", "< 0.001", "0.001", "0.050",
+    ]  # fmt: skip
+
+
 def test_the_verdict_comes_first(tmp_path):
     outcome, page = write(tmp_path, arms=(RELU, BETTER))
     assert outcome.verdict.startswith("Use Leaky ReLU")
@@ -213,6 +235,14 @@ def test_a_large_study_stays_small(tmp_path):
     assert max(sizes) < 300_000
     best = outcome.arms["leaky_8"].best.trial_id
     assert any(f"trial {best}," in text for text in read_titles(outcome, "alpha_9_leaky_8"))
+
+
+@pytest.mark.parametrize("metric", [ACCURACY, MAE])
+def test_the_best_trials_are_told_where_not_all_are(metric):
+    outcome = make_outcome(metric=metric)
+    told = View(outcome, n_told=4).told
+    assert len(told) == 4
+    assert {(arm.name, arm.best.trial_id) for arm in outcome.arms.values()} <= told
 
 
 def test_what_failed_is_told(tmp_path):

@@ -130,6 +130,9 @@ def test_the_best_that_helps_on_validation_data_is_recommended():
     assert recommended == "elu"
     assert verdict.startswith("Use ELU with a learning rate near 0.004: +0.8 points")
     assert "Leaky ReLU helps too." in verdict
+    arms = [make_arm(mean=2.6), make_leaky(mean=2.4), make_arm("elu", "ELU", None, 2.5, "elu")]
+    differences = dict.fromkeys(differences, make_difference(-0.12, (-0.16, -0.08)))
+    assert say(arms, differences, metric=MAE)[1] == "leaky_relu"  # the lowest error
 
 
 def test_an_arm_that_scores_higher_but_is_not_shown_to_help_is_not_recommended():
@@ -206,13 +209,23 @@ def test_no_test_data():
 
 
 def test_an_arm_that_diverges_more_often_is_not_recommended():
-    retrainings = [make_final(i, 0.97, arm) for arm in ("relu", "leaky_relu") for i in range(7)]
-    retrainings[-1] = make_final(6, None, "leaky_relu", "training loss became nan")
-    helps = make_difference(n=6)
+    retrainings = [make_final(i, 0.97, arm) for arm in ("relu", "leaky_relu") for i in range(6)]
+    retrainings[-1] = make_final(5, None, "leaky_relu", "training loss became nan")
+    helps = make_difference(n=5)
     verdict, recommended = say([make_arm(), make_leaky()], {"leaky_relu": helps}, (), retrainings)
     assert recommended == "relu"
     assert "Leaky ReLU is better where it trains, but more of its retrainings diverged" in verdict
-    assert "1 of 7 retrainings of Leaky ReLU diverged without a score and are left out." in verdict
+    assert "1 of 6 retrainings of Leaky ReLU diverged without a score and are left out." in verdict
+
+
+def test_finalists_that_diverge_do_not_count():
+    retrainings = [make_final(i, 0.97, arm) for arm in ("relu", "leaky_relu") for i in range(5)]
+    lost = make_final(9, None, "leaky_relu", "training loss became nan")
+    retrainings.append(dataclasses.replace(lost, stage="finalist"))
+    differences = {"leaky_relu": make_difference()}
+    verdict, recommended = say([make_arm(), make_leaky()], differences, (), retrainings)
+    assert recommended == "leaky_relu"
+    assert "diverged" not in verdict
 
 
 def test_seeds_lost_by_the_baseline():
@@ -220,6 +233,7 @@ def test_seeds_lost_by_the_baseline():
     few = make_difference(0.01, None, 0, n=4)
     verdict, _ = say([make_arm(), make_leaky()], {"leaky_relu": few}, (), retrainings)
     assert "Only 4 of 5 seeds have a result in both arms" in verdict
+    assert "1 of 5 retrainings of ReLU diverged without a score and are left out, too" in verdict
     assert "seeds=5" not in verdict
 
 
@@ -306,6 +320,13 @@ def test_retrainings_that_ended_early_are_no_noise():
     assert find_good_points(make_arm(), trials, [*good, broken], ACCURACY) == expected
 
 
+def test_a_stopped_trial_is_not_known_to_be_good():
+    """Its score is that of a shorter training."""
+    retrainings = [make_final(i, 0.9 + 0.001 * i) for i in range(5)]
+    trials = [make_trial(0, 0.95), make_trial(1, 0.95, 0.02, status="STOPPED")]
+    assert find_good_points(make_arm(), trials, retrainings, ACCURACY).trial_ids == {"0"}
+
+
 def find_range(scores_and_points, chosen, alpha=None):
     """The box around trials with score 1 (good) and 0."""
     trials = [
@@ -353,8 +374,9 @@ def test_a_chosen_trial_below_the_threshold_stays_in_the_box():
 def test_without_noise_an_equal_score_is_as_good():
     assert np.mean([0.92] * 5) > 0.92  # the rounding of a sum
     retrainings = [make_final(i, 0.92) for i in range(5)]
-    trials = [make_trial(0, 0.92), make_trial(1, 0.9199, 0.02)]
-    assert find_good_points(make_arm(), trials, retrainings, ACCURACY).trial_ids == {"0"}
+    below = float(np.nextafter(np.float32(0.92), np.float32(0)))  # the rounding of a metric
+    trials = [make_trial(0, 0.92), make_trial(1, 0.9199, 0.02), make_trial(2, below, 0.03)]
+    assert find_good_points(make_arm(), trials, retrainings, ACCURACY).trial_ids == {"0", "2"}
 
 
 def test_the_longest_training_of_a_point_counts():

@@ -324,7 +324,8 @@ def test_other_data_for_a_project_are_told(kind, tmp_path, caplog, monkeypatch):
     """Also in one process, and by every search from then on: its trials saw both."""
     monkeypatch.setattr(tuning.ReusingTuner, "_build_and_fit_model", lambda *args, **kwargs: 1.0)
     x, y = data_as(kind)
-    changed = keras.tree.map_structure(lambda a: a * 2, x)
+    last = np.arange(len(X))[:, None] == len(X) - 1
+    changed = keras.tree.map_structure(lambda a: a * (1 + last.astype("float32")), x)
 
     def warnings_of(n_trials, *args, **kwargs):
         caplog.clear()

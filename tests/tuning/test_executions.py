@@ -160,3 +160,9 @@ def test_callbacks_are_copied_for_every_execution():
     run(Builder(WithOwnFit()), keras_tuner.HyperParameters(), callbacks, n_executions=2)
     assert [callback.n_epochs for callback in used] == [2, 2]
     assert given.n_epochs == 0
+
+
+def test_every_execution_has_a_seed_of_its_own():
+    seeds = [derive_seed(seed, execution) for seed in (0, 1) for execution in range(10)]
+    assert len(set(seeds)) == 20
+    assert all(0 <= seed < 2**31 for seed in seeds)

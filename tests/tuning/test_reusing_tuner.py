@@ -282,6 +282,21 @@ def test_crashes_in_a_row_end_the_search_with_the_reason(tmp_path):
         run(tuner)
 
 
+def test_crashes_that_are_not_in_a_row_do_not_end_the_search(tmp_path, monkeypatch):
+    n_calls = 0
+
+    def train(*args, **kwargs):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls % 3:
+            raise OSError("broken")
+        return 0.5
+
+    monkeypatch.setattr(tuning.ReusingTuner, "_build_and_fit_model", train)
+    trials = run(tuning.RandomSearch(build, "val_loss", max_trials=6, directory=tmp_path))
+    assert sorted(trial.status for trial in trials) == ["COMPLETED"] * 2 + ["FAILED"] * 4
+
+
 def test_nothing_is_best_where_nothing_was_completed(tmp_path):
     tuner = tuning.RandomSearch(build, "val_accuracy", max_trials=2, directory=tmp_path)
     for method in (tuner.get_best_models, tuner.get_best_hyperparameters):

@@ -39,7 +39,7 @@ class Options:
     """The tables of a run of `recipes.compare`, or of the raw numbers in docs/evidence/data."""
 
     run: tyro.conf.Positional[Path | None] = None
-    """Folder of the run. Without it, the raw numbers of both data sets."""
+    """Folder of the run. Without it, the raw numbers in docs/evidence/data."""
     collect: Path | None = None
     """A .csv.gz to which the raw numbers of the run are written."""
     pictures: Path | None = None
@@ -218,7 +218,11 @@ def decide_cifar10(table: Table) -> dict[str, bool]:
 
 def read(dataset: str) -> Table:
     """The raw numbers of a data set, mnist or cifar10."""
-    return pd.DataFrame(read_rows(FOLDER / f"comparison_{dataset}.csv.gz", TEXTS))
+    return pd.DataFrame(read_rows(_path(dataset), TEXTS))
+
+
+def _path(dataset: str) -> Path:
+    return FOLDER / f"comparison_{dataset}.csv.gz"
 
 
 def make_tables(table: Table) -> dict[str, str]:
@@ -259,7 +263,7 @@ def draw(table: Table, path: Path) -> None:
 
 def main(options: Options) -> None:
     if options.run is None:
-        tables = {name: read(name) for name in ("mnist", "cifar10")}
+        tables = {name: read(name) for name in ("mnist", "cifar10") if _path(name).exists()}
     else:
         rows = collect(options.run)
         if options.collect is not None:

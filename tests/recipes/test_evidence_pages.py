@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.gpu import long_claims
-from recipes import atlas_map, survival_claims
+from recipes import atlas_map, comparison_claims, survival_claims
 from recipes.plasticity import claims
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +104,7 @@ def test_the_first_picture_is_drawn_from_the_tables(tmp_path):
     found = module.read()
     assert len(found) == 6
     assert all(list(slopes) == ["0.01", "0.1", "0.3"] for slopes in found.values())
-    assert found["MNIST, MLP, 8 layers, batch norm"]["0.1"] == (0.11, 0.07, 0.16)
+    assert found["MNIST, MLP, 8 layers, batch norm"]["0.1"] == (0.04, -0.02, 0.09)
     assert found["CIFAR-10, 24 epochs, batch norm"]["0.3"] == (-0.55, -0.66, -0.45)
     assert found["CIFAR-10, 3 epochs"]["0.3"] == (2.07, 1.62, 2.55)
     module.draw(tmp_path / "picture.png")
@@ -179,3 +179,26 @@ def test_a_best_rate_by_hand(atlas):
         best[slope] = np.exp(-b / (2 * a))
     assert best[0.0] == pytest.approx(0.028, abs=0.0005)
     assert best[0.1] / best[0.0] == pytest.approx(1.5, abs=0.05)
+
+
+def test_the_tables_of_the_comparison_are_in_their_pages():
+    page = (ROOT / "docs/evidence/comparison.md").read_text()
+    table = comparison_claims.read("mnist")
+    tables = comparison_claims.make_tables(table)
+    assert not [name for name, text in tables.items() if text not in page]
+    assert tables["differences"] in (ROOT / "docs/does_leaky_relu_help.md").read_text()
+    assert table.groupby(["net", "arm"]).size().eq(30).all()
+    found = comparison_claims.find_differences(table)
+    assert len(found) == 44
+    halves = [(one.high - one.low) / 2 for one in found]
+    assert (round(min(halves), 2), round(max(halves), 2)) == (0.04, 0.07)
+    assert max(one.mean for one in found) < 0.25
+    leaks = ("leaky_relu", "leaky_relu=0.01", "leaky_relu=0.1", "leaky_relu=0.3")
+    assert max(one.mean for one in found if one.arm in leaks) < 0.1
+    slopes = table[table["arm"].eq("leaky_relu")].groupby("net")["alpha"].first()
+    assert (round(slopes.min(), 4), round(slopes.max(), 3)) == (0.0018, 0.044)
+    of_arm = {net: comparison_claims.accuracies(table, net) for net in comparison_claims.NETS
+              if net != "cnn1"}  # fmt: skip
+    assert all(of_arm["mlp8"][arm].mean() < of_arm["mlp2"][arm].mean() for arm in of_arm["mlp2"])
+    means = [of_arm[net]["elu=1"].mean() for net in ("mlp8", "mlp8_bn")]
+    assert means == pytest.approx([97.12, 97.44], abs=0.005)

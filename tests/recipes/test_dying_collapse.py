@@ -53,10 +53,10 @@ def test_rai_lowers_collapse_and_a_leak_does_more():
     assert little.n_constant_at_start == leaky.n_constant_at_start == 0
 
 
-def test_dead_nets_learn_the_mean_and_no_more(monkeypatch):
+def test_dead_nets_learn_the_mean_and_no_more():
     """A net that is born dead has only its last bias left, which goes to the target's mean."""
-    monkeypatch.setattr(collapse, "LEARNING_RATE", 0.03)  # far fewer steps for the same way
-    part = train_group(ARMS[:1], 30, 6, 0, lambda epoch: None)
+    rate = 0.03  # far fewer steps for the same way
+    part = train_group(ARMS[:1], 30, 6, 0, lambda epoch: None, learning_rate=rate)
     dead = [row.net for row in part.nets if row.range_at_start == 0]
     assert len(dead) > 15
     for row in part.functions:

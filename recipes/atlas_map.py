@@ -17,7 +17,7 @@ from keras_leaky.study import InputError
 from keras_leaky.study.command_line import exit_code
 from recipes.atlas import COLUMNS, INITS, NETS, OPTIMIZERS, PRELU, TEXTS
 from recipes.comparison_claims import compare
-from recipes.tables import read_rows, write_rows
+from recipes.tables import read_rows, table_head, write_rows
 
 Table = Any  # a pandas.DataFrame, of whose columns the type checker knows too little
 FOLDER = Path(__file__).parents[1] / "docs" / "evidence" / "data"
@@ -243,7 +243,7 @@ def tabulate_rates(found: Sequence[BestRate], net: str) -> str:
     """The best rate of ReLU in one net, and that of every slope divided by it."""
     settings = [setting for setting in settings_of(found) if setting[0] == net]
     heads = [name_of(setting).split(", ", 1)[1] for setting in settings]
-    lines = ["| slope | " + " | ".join(heads) + " |", "| --- " * (1 + len(heads)) + "|"]
+    lines = table_head("slope", *heads)
     for slope in dict.fromkeys(one.slope for one in found):
         cells = []
         for setting in settings:
@@ -265,7 +265,7 @@ def tabulate_rates(found: Sequence[BestRate], net: str) -> str:
 
 def tabulate_powers(found: Sequence[BestRate]) -> str:
     settings = settings_of(found)
-    lines = ["| setting | p | R² | n |", "| --- " * 4 + "|"]
+    lines = table_head("setting", "p", "R²", "n")
     for setting in settings:
         power = fit_power(_of(found, *setting))
         if np.isnan(power.p):
@@ -283,7 +283,7 @@ def tabulate_decisions(found: Sequence[BestRate]) -> str:
     """What was found of every hypothesis, with intervals for one and for all exponents together."""
     plain = decide(found)
     together = decide(found, 1 - 0.05 / len(settings_of(found)))
-    lines = ["| | holds | with intervals for all together |", "| --- " * 3 + "|"]
+    lines = table_head("", "holds", "with intervals for all together")
 
     def told(parts: dict[str, bool]) -> str:
         if len(set(parts.values())) == 1:
@@ -319,8 +319,7 @@ def tabulate_accuracy(second: Table, found: Sequence[BestRate]) -> str:
     corrected: Any = multipletests([cell[3] for cell in cells.values()], method="holm")[1]
     is_shown = dict(zip(cells, corrected < 0.05, strict=True))
     lines = [
-        "| slope | " + " | ".join(name_of(setting) for setting in settings) + " |",
-        "| --- " * (1 + len(settings)) + "|",
+        *table_head("slope", *map(name_of, settings)),
         "| ReLU | " + " | ".join(f"{base[setting]:.2f} %" for setting in settings) + " |",
     ]
     for slope in dict.fromkeys(one.slope for one in found):
@@ -344,7 +343,7 @@ def tabulate_first(first: Table) -> str:
     broken = breakdown(first)
     slopes = [slope for slope in (-1.0, 0.0, 0.1, 0.3, 1.0) if slope in set(first["slope"])]
     heads = ["ReLU" if slope == 0 else f"slope {slope:g}" for slope in slopes]
-    lines = ["| | " + " | ".join(heads) + " |", "| --- " * (1 + len(heads)) + "|"]
+    lines = table_head("", *heads)
     for (net, optimizer, init), rows in first.groupby(KEYS, sort=False):
         if init == "he":
             cells = []

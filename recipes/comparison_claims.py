@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from keras_leaky import study
 from keras_leaky.study import InputError
 from keras_leaky.study.command_line import exit_code
-from recipes.tables import read_rows, write_rows
+from recipes.tables import read_rows, table_head, write_rows
 
 Table = Any  # a pandas.DataFrame, of whose columns the type checker knows too little
 FOLDER = Path(__file__).parents[1] / "docs" / "evidence" / "data"
@@ -137,10 +137,7 @@ def tabulate(table: Table) -> str:
     """Every arm less ReLU, one column per net."""
     found = {(one.net, one.arm): one for one in find_differences(table)}
     nets = list(table["net"].unique())
-    lines = [
-        "| | " + " | ".join(NETS[net] for net in nets) + " |",
-        "| --- " * (1 + len(nets)) + "|",
-    ]
+    lines = table_head("", *(NETS[net] for net in nets))
     relu = [accuracies(table, net)[RELU] for net in nets]
     cells = [f"{np.nanmean(one):.2f} % ± {np.nanstd(one, ddof=1):.2f}" for one in relu]
     lines.append("| ReLU | " + " | ".join(cells) + " |")
@@ -158,10 +155,7 @@ def tabulate(table: Table) -> str:
 def tabulate_choices(table: Table) -> str:
     """The point that was chosen for each arm, and its inactive units."""
     nets = list(table["net"].unique())
-    lines = [
-        "| | " + " | ".join(NETS[net] for net in nets) + " |",
-        "| --- " * (1 + len(nets)) + "|",
-    ]
+    lines = table_head("", *(NETS[net] for net in nets))
     for arm in table["arm"].unique():
         cells = []
         for net in nets:
@@ -232,7 +226,7 @@ def make_tables(table: Table) -> dict[str, str]:
     return {
         "differences": tabulate(table),
         "choices": tabulate_choices(table),
-        "decisions": "\n".join(["| | holds |", "| --- | --- |", *lines]),
+        "decisions": "\n".join([*table_head("", "holds"), *lines]),
     }
 
 

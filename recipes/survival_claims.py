@@ -15,7 +15,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.multitest import multipletests
 
 from recipes.survival import FILE, TEXTS
-from recipes.tables import read_rows
+from recipes.tables import read_rows, table_head
 
 Table = Any  # a pandas.DataFrame, of whose columns the type checker knows too little
 EVIDENCE = Path(__file__).parents[1] / "docs" / "evidence" / "data" / "survival.csv.gz"
@@ -179,10 +179,9 @@ def make_tables(units: Table) -> dict[str, str]:
     """The tables of the page, in Markdown."""
     dead = first_deaths(units)
     after = (1, 3, 5, 9)
-    head = "| net | optimizer | layers | nets | died | " + " | ".join(
-        f"dead after {n}" for n in after
+    lines = table_head(
+        *("net", "optimizer", "layers", "nets", "died"), *(f"dead after {n}" for n in after)
     )
-    lines = [head + " |", "| --- " * (5 + len(after)) + "|"]
     for (net, optimizer, is_later), group in dead.groupby(
         ["net", "optimizer", "is_later"], sort=False
     ):
@@ -198,7 +197,7 @@ def make_tables(units: Table) -> dict[str, str]:
         )
     found = claims(dead)
     holm: Any = multipletests([one.p for one in found], method="holm")[1]
-    verdicts = ["| | what | value | p (Holm) | n | as expected |", "| --- " * 6 + "|"]
+    verdicts = table_head("", "what", "value", "p (Holm)", "n", "as expected")
     for one, p in zip(found, holm, strict=True):
         none = 1.0 if one.what.startswith("hazard ratio") else 0.0
         holds = "yes" if p < 0.05 and one.value > none else "no"

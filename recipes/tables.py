@@ -53,6 +53,12 @@ def read_rows(path: Path, texts: Collection[str]) -> list[dict[str, Any]]:
     ]
 
 
+def table_head(*names: str) -> list[str]:
+    """The first two lines of a table in Markdown: its columns, and the rule below them."""
+    columns = "".join(f"| {name} " if name else "| " for name in names)
+    return [f"{columns}|", "| --- " * len(names) + "|"]
+
+
 def _value(cell: str) -> Any:
     try:
         return (int(cell) if cell.isdigit() else float(cell)) if cell else None

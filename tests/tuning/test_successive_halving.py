@@ -128,7 +128,6 @@ def alone(tmp_path_factory):
 
 @pytest.mark.parametrize("n_before", [1, 8, 9, 10, 12])
 def test_a_stopped_search_goes_on_as_one_that_was_left_alone(alone, tmp_path, n_before):
-
     class Interrupted(SuccessiveHalving):
         def on_trial_end(self, trial):
             super().on_trial_end(trial)

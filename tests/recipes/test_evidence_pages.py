@@ -202,3 +202,22 @@ def test_the_tables_of_the_comparison_are_in_their_pages():
     assert all(of_arm["mlp8"][arm].mean() < of_arm["mlp2"][arm].mean() for arm in of_arm["mlp2"])
     means = [of_arm[net]["elu=1"].mean() for net in ("mlp8", "mlp8_bn")]
     assert means == pytest.approx([97.12, 97.44], abs=0.005)
+
+
+def test_the_tables_of_cifar10_with_20_seeds_are_in_their_page():
+    page = (ROOT / "docs/evidence/comparison.md").read_text()
+    table = comparison_claims.read("cifar10")
+    tables = comparison_claims.make_tables(table)
+    assert not [name for name, text in tables.items() if text not in page]
+    assert table.groupby(["net", "arm"]).size().eq(20).all()
+    of_arm = comparison_claims.accuracies(table, "cnn1")
+    relu = of_arm["relu"]
+    for arm, worst, median in (("leaky_relu=0.3", 43.8, 2.66), ("rrelu", 36.1, 2.86)):
+        gains = of_arm[arm] - relu
+        assert of_arm[arm].min() == pytest.approx(worst, abs=0.05)
+        assert np.median(gains) == pytest.approx(median, abs=0.005)
+        assert (gains > 0).sum() == 19
+        assert np.sort(of_arm[arm])[1] > 68  # only one broke down
+    assert (of_arm["leaky_relu=-0.5"] < relu).all()
+    difference = comparison_claims.compare(of_arm["leaky_relu=0.3"], of_arm["leaky_relu=0.1"])
+    assert difference[:3] == pytest.approx((-0.66, -3.35, 2.03), abs=0.005)

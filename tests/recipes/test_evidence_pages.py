@@ -221,3 +221,18 @@ def test_the_tables_of_cifar10_with_20_seeds_are_in_their_page():
     assert (of_arm["leaky_relu=-0.5"] < relu).all()
     difference = comparison_claims.compare(of_arm["leaky_relu=0.3"], of_arm["leaky_relu=0.1"])
     assert difference[:3] == pytest.approx((-0.66, -3.35, 2.03), abs=0.005)
+
+
+def test_the_tables_of_the_atlas_of_cifar10_are_in_its_page():
+    page = (ROOT / "docs/evidence/atlas.md").read_text()
+    options = atlas_map.Options(dataset="cifar10")
+    first, second = atlas_map.read(options, "first"), atlas_map.read(options, "second")
+    tables = atlas_map.make_tables(first, second)
+    del tables["first"]  # accuracies below 50 % count as "does not learn": of no use here
+    assert not [name for name, text in tables.items() if text not in page]
+    assert f"{len(first) + len(second):,} trainings" in page
+    found = atlas_map.find_best_rates(second)
+    counts = (sum(one.is_sharp for one in found), len(found), sum(one.at_edge for one in found))
+    assert counts == (28, 52, 19)
+    missing = [name for name, holds in atlas_map.decide(found)["A6"].items() if not holds]
+    assert missing == ["2 layers, SGD, He's gain, 0.03"]

@@ -133,9 +133,9 @@ def find_differences(table: Table) -> list[Difference]:
     ]
 
 
-def tabulate(table: Table) -> str:
+def tabulate(table: Table, differences: Sequence[Difference]) -> str:
     """Every arm less ReLU, one column per net."""
-    found = {(one.net, one.arm): one for one in find_differences(table)}
+    found = {(one.net, one.arm): one for one in differences}
     nets = list(table["net"].unique())
     lines = table_head("", *(NETS[net] for net in nets))
     relu = [accuracies(table, net)[RELU] for net in nets]
@@ -178,10 +178,10 @@ def _title(arm: str) -> str:
     return f"{title} {alpha}".strip()
 
 
-def decide_mnist(table: Table) -> dict[str, bool]:
+def decide_mnist(differences: Sequence[Difference]) -> dict[str, bool]:
     """Hypothesis of docs/evidence/comparison_hypotheses.md -> whether it holds."""
-    found = {(one.net, one.arm): one for one in find_differences(table)}
-    nets = list(table["net"].unique())
+    found = {(one.net, one.arm): one for one in differences}
+    nets = list(dict.fromkeys(one.net for one in differences))
 
     def holds(arm: str, test: Callable[[Difference], bool], of: Sequence[str] = nets) -> bool:
         return all(test(found[net, arm]) for net in of)
@@ -197,9 +197,9 @@ def decide_mnist(table: Table) -> dict[str, bool]:
     }
 
 
-def decide_cifar10(table: Table) -> dict[str, bool]:
+def decide_cifar10(table: Table, differences: Sequence[Difference]) -> dict[str, bool]:
     """Hypothesis of docs/evidence/comparison_hypotheses.md -> whether it holds."""
-    found = {one.arm: one for one in find_differences(table)}
+    found = {one.arm: one for one in differences}
     large = ("leaky_relu=0.1", "leaky_relu=0.3", "prelu=0.25", "elu=1", "rrelu")
     of_arm = accuracies(table, "cnn1")
     return {
@@ -219,22 +219,23 @@ def _path(dataset: str) -> Path:
     return FOLDER / f"comparison_{dataset}.csv.gz"
 
 
-def make_tables(table: Table) -> dict[str, str]:
+def make_tables(table: Table, differences: Sequence[Difference]) -> dict[str, str]:
     """The tables of the page, in Markdown."""
-    decided = decide_cifar10(table) if "cnn1" in set(table["net"]) else decide_mnist(table)
+    is_cifar10 = "cnn1" in set(table["net"])
+    decided = decide_cifar10(table, differences) if is_cifar10 else decide_mnist(differences)
     lines = [f"| {name} | {'yes' if holds else 'no'} |" for name, holds in decided.items()]
     return {
-        "differences": tabulate(table),
+        "differences": tabulate(table, differences),
         "choices": tabulate_choices(table),
         "decisions": "\n".join([*table_head("", "holds"), *lines]),
     }
 
 
-def draw(table: Table, path: Path) -> None:
+def draw(table: Table, found: Sequence[Difference], path: Path) -> None:
     """Differences from ReLU with their intervals: one panel per net, one line per arm."""
     from matplotlib.figure import Figure
 
-    found, nets = find_differences(table), list(table["net"].unique())
+    nets = list(table["net"].unique())
     arms = [arm for arm in table["arm"].unique() if arm != RELU]
     figure = Figure(figsize=(2.2 + 2.4 * len(nets), 0.8 + 0.32 * len(arms)), layout="constrained")
     panels = figure.subplots(1, len(nets), sharex=True, sharey=True, squeeze=False)[0]
@@ -264,10 +265,11 @@ def main(options: Options) -> None:
             write_rows(options.collect, COLUMNS, rows)
         tables = {options.run.name: pd.DataFrame(rows)}
     for name, table in tables.items():
-        for what, text in make_tables(table).items():
+        differences = find_differences(table)
+        for what, text in make_tables(table, differences).items():
             print(f"{name}, {what}\n\n{text}\n")
         if options.pictures is not None:
-            draw(table, options.pictures / f"comparison_{name}.png")
+            draw(table, differences, options.pictures / f"comparison_{name}.png")
 
 
 if __name__ == "__main__":

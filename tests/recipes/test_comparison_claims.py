@@ -40,7 +40,7 @@ def mnist(**changed):
 
 
 def test_all_hypotheses_hold_where_the_gains_are_as_expected():
-    decided = claims.decide_mnist(mnist())
+    decided = claims.decide_mnist(claims.find_differences(mnist()))
     assert list(decided) == ["C1", "C2", "C3", "C4", "C5", "C6", "C7"]
     assert all(decided.values())
 
@@ -58,7 +58,8 @@ def test_all_hypotheses_hold_where_the_gains_are_as_expected():
     ],
 )
 def test_each_hypothesis_can_fail(name, arm, gains):
-    decided = claims.decide_mnist(mnist(**{arm.replace("=", "__"): gains}))
+    changed = mnist(**{arm.replace("=", "__"): gains})
+    decided = claims.decide_mnist(claims.find_differences(changed))
     assert [key for key, holds in decided.items() if not holds] == [name]
 
 
@@ -67,9 +68,11 @@ def test_hypotheses_on_cifar10():
         "leaky_relu=-0.5": 1, "leaky_relu=0.01": 0, "leaky_relu=0.1": 1.5, "leaky_relu=0.3": 2,
         "prelu=0.25": 2, "elu=1": 2, "rrelu": 2,
     }  # fmt: skip
-    assert all(claims.decide_cifar10(table({"cnn1": gains})).values())
+    rows = table({"cnn1": gains})
+    assert all(claims.decide_cifar10(rows, claims.find_differences(rows)).values())
     others = {"leaky_relu=-0.5": 0, "leaky_relu=0.01": 1, "leaky_relu=0.3": 1.5, "elu=1": 0.9}
-    assert not any(claims.decide_cifar10(table({"cnn1": gains | others})).values())
+    rows = table({"cnn1": gains | others})
+    assert not any(claims.decide_cifar10(rows, claims.find_differences(rows)).values())
 
 
 def test_differences_are_paired_and_corrected_together():
@@ -91,14 +94,14 @@ def test_a_seed_without_a_score_leaves_the_pairs():
 
 
 def test_the_table_names_all_arms_and_marks_what_is_shown():
-    text = claims.make_tables(mnist())["differences"]
+    text = claims.tabulate(mnist(), claims.find_differences(mnist()))
     assert "| | 2 layers | 2 layers, batch norm | 8 layers | 8 layers, batch norm |" in text
     assert text.count("**") == 2 * 10
     assert "| Leaky ReLU, slope searched |" in text
 
 
 def test_the_picture_is_drawn(tmp_path):
-    claims.draw(mnist(), tmp_path / "picture.png")
+    claims.draw(mnist(), claims.find_differences(mnist()), tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 

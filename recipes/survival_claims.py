@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.multitest import multipletests
@@ -130,7 +129,8 @@ def area(scores: Any, is_back: Any) -> float:
     """Area under the ROC curve; 0.5 where all or none come back."""
     if is_back.all() or not is_back.any():
         return 0.5
-    return float(roc_auc_score(is_back, scores))
+    back, dead = scores[is_back], scores[~is_back]
+    return float(stats.mannwhitneyu(back, dead).statistic / (len(back) * len(dead)))
 
 
 def areas(dead: Table) -> list[float]:

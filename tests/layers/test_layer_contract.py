@@ -59,8 +59,15 @@ def test_config_round_trip(cls, kwargs, shape, reference):
 
 
 @every_layer
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("mode", "dtype"),
+    [
+        pytest.param(mode, dtype, marks=[] if is_often else pytest.mark.soak)
+        for mode in MODES
+        for dtype in TOLERANCE
+        for is_often in [dtype == "float32" or mode in ("eager", "xla")]
+    ],
+)
 def test_value_and_derivatives(cls, kwargs, shape, reference, dtype, mode):
     x = make_input(shape, dtype=dtype)
     layer = cls(**kwargs, dtype=dtype)

@@ -96,11 +96,12 @@ MIDDLES = {
     "dropout": (lambda: layers.Dropout(0.3),),
     "augmented": (layers.RandomFlip, lambda: layers.RandomTranslation(0.2, 0.2)),
 }
-
-
-CASES = [(name, "plain") for name in OPTIMIZERS] + [
-    ("adam", name) for name in MIDDLES if MIDDLES[name]
-]
+MIDDLES["all"] = (layers.RandomFlip, *MIDDLES["batch norm"], *MIDDLES["dropout"])
+# Together in one net in CI, and one by one in the soak.
+ALONE = [(name, "plain") for name in ("sgd", "adam", "adamw")]
+ALONE += [("adam", name) for name in ("batch norm", "dropout", "augmented")]
+CASES = [(name, "plain") for name in OPTIMIZERS if (name, "plain") not in ALONE]
+CASES += [("adamw", "all"), *(pytest.param(*case, marks=pytest.mark.soak) for case in ALONE)]
 
 
 @pytest.mark.parametrize(("optimizer", "middle"), CASES)

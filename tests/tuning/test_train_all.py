@@ -74,11 +74,11 @@ def test_workers_give_the_same_numbers_whatever_their_number():
     def data():
         return X
 
-    one, two = (
-        train_all(build, POINTS, data, Y, seeds=[1, 2], examine=bias, workers=n, verbose=0)
-        for n in (1, 2)
+    here, there = (
+        train_all(build, POINTS, data, Y, seeds=[1, 2], examine=bias, verbose=0, **workers)
+        for workers in ({}, {"workers": 2})
     )
-    for a, b in zip(one, two, strict=True):
+    for a, b in zip(here, there, strict=True):
         assert (a.point, a.seed, a.history, a.examined) == (b.point, b.seed, b.history, b.examined)
 
 

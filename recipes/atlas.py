@@ -6,21 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import keras
-import keras_tuner
 import numpy as np
-import tyro
 
-from keras_leaky.diagnostics import dead_units
-from keras_leaky.initializers import RectifierNormal
-from keras_leaky.layers import LeakyReLU, PReLU
 from keras_leaky.study import InputError
-from keras_leaky.study.command_line import exit_code
-from keras_leaky.tuning import train_all
+from keras_leaky.study.command_line import run_program
 from recipes import datasets
-from recipes.nets import Net
 from recipes.tables import check_folder, read_rows, write_rows
 
 SLOPES = (-1.0, -0.5, 0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
@@ -31,7 +23,7 @@ NETS = {"mlp2": 100, "mlp8": 100, "mlp30": 32}  # hidden layers, and units of ea
 SECOND_NETS = ("mlp2", "mlp8")
 N_RATES, STEP, N_NEAR = 12, 1.4, 7
 TEXTS = ("net", "optimizer", "init", "failure")
-N_IMAGES, BATCH_SIZE, N_SAMPLE = 10_000, 128, 500
+N_IMAGES, BATCH_SIZE = 10_000, 128
 COLUMNS = (
     *("net", "optimizer", "init", "slope", "learning_rate", "seed", "val_loss", "val_accuracy"),
     *("failure", "dead_fraction", "inactive_fraction"),
@@ -51,6 +43,7 @@ class Options:
     maps.
     """
 
+    program: ClassVar = "python -m recipes.atlas"
     out: Path = Path("runs/atlas")
     """Folder for the tables."""
     data_dir: Path | None = None
@@ -79,54 +72,6 @@ class Group:
         return f"{self.stage}-{self.net}-{self.optimizer}-{self.init}.csv.gz"
 
 
-@dataclass(frozen=True)
-class Rectifier:
-    """The rectifier that a `Net` expects: the layer of a slope, and its initializer."""
-
-    slope: Any
-    init: str
-
-    def __call__(self, **kwargs: Any) -> keras.layers.Layer:
-        return PReLU(**kwargs) if self.slope == PRELU else LeakyReLU(self.slope, **kwargs)
-
-    def initializer(self) -> keras.initializers.Initializer:
-        if self.init == "he":
-            return RectifierNormal("relu")
-        if self.slope == PRELU:
-            return RectifierNormal("prelu", 0.25)
-        return RectifierNormal("leaky_relu", self.slope)
-
-
-def build(net: Net, init: str, point: tuple[Any, float]) -> keras.Model:
-    """The model of a slope and a learning rate."""
-    hp = keras_tuner.HyperParameters()
-    hp.values["learning_rate"] = point[1]
-    return net(hp, Rectifier(point[0], init))
-
-
-@dataclass
-class Examine:
-    """Loss, accuracy and dead units of a trained model."""
-
-    x: np.ndarray
-    y: np.ndarray
-
-    def __call__(self, model: keras.Model) -> dict[str, float]:
-        loss, accuracy = model.evaluate(self.x, self.y, batch_size=1000, verbose=0)  # type: ignore[arg-type]
-        layers = [
-            one
-            for one in dead_units(model, self.x[:N_SAMPLE]).to_dict()["layers"]
-            if one["layer"].startswith("rectifier")
-        ]
-        n_units = sum(one["n_units"] for one in layers)
-        return {
-            "val_loss": loss,
-            "val_accuracy": accuracy,
-            "dead_fraction": sum(one["n_dead"] for one in layers) / n_units,
-            "inactive_fraction": sum(one["n_inactive"] for one in layers) / n_units,
-        }
-
-
 def run_group(
     group: Group, points: Sequence[tuple[Any, float]], seeds: Sequence[int], parts: Any,
     options: Options,
@@ -135,6 +80,10 @@ def run_group(
     path = options.out / group.file_name
     if path.exists():
         return read_rows(path, TEXTS)
+    from keras_leaky.tuning import train_all
+    from recipes.atlas_nets import Examine, build
+    from recipes.nets import Net
+
     n_epochs = 1 if group.stage == "first" else 3
     n_steps = -(-len(parts.x_train) // BATCH_SIZE)
     net = Net(
@@ -226,4 +175,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(lambda: main(tyro.cli(Options))))
+    sys.exit(run_program(Options, main))

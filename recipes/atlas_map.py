@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from keras_leaky import storage
 from keras_leaky.study import InputError
-from keras_leaky.study.command_line import exit_code
+from keras_leaky.study.command_line import run_program
 from recipes.atlas import COLUMNS, INITS, NETS, OPTIMIZERS, PRELU, TEXTS
 from recipes.comparison_claims import compare
 from recipes.tables import read_rows, table_head, write_rows
@@ -33,6 +33,7 @@ NAMES = {"sgd": "SGD", "adam": "Adam", "mlp2": "2 layers", "mlp8": "8 layers", "
 class Options:
     """The tables and pictures of a run of `recipes.atlas`."""
 
+    program: ClassVar = "python -m recipes.atlas_map"
     run: tyro.conf.Positional[Path | None] = None
     """Folder of the run. Without it, the raw numbers in docs/evidence/data."""
     dataset: str = "mnist"
@@ -464,4 +465,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(lambda: main(tyro.cli(Options))))
+    sys.exit(run_program(Options, main))

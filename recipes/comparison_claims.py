@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from keras_leaky import study
 from keras_leaky.study import InputError
-from keras_leaky.study.command_line import exit_code
+from keras_leaky.study.command_line import run_program
 from recipes.tables import read_rows, table_head, write_rows
 
 Table = Any  # a pandas.DataFrame, of whose columns the type checker knows too little
@@ -38,6 +38,7 @@ NETS = {
 class Options:
     """The tables of a run of `recipes.compare`, or of the raw numbers in docs/evidence/data."""
 
+    program: ClassVar = "python -m recipes.comparison_claims"
     run: tyro.conf.Positional[Path | None] = None
     """Folder of the run. Without it, the raw numbers in docs/evidence/data."""
     collect: Path | None = None
@@ -273,4 +274,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(lambda: main(tyro.cli(Options))))
+    sys.exit(run_program(Options, main))

@@ -65,8 +65,8 @@ PUBLIC_MODULES = {
 }
 # Modules of the recipes that others may import.
 SHARED_RECIPES = {
-    *("atlas", "comparison_claims", "datasets", "download", "dying_relu", "flags", "image_search"),
-    *("nets", "survival", "survival_claims", "tables"),
+    *("atlas", "atlas_nets", "comparison_claims", "datasets", "download", "dying_relu", "flags"),
+    *("image_search", "nets", "survival", "survival_claims", "survival_nets", "tables"),
 }
 # What of other parts that is private the study may import.
 PRIVATE_FOR_STUDY = {("tuning", "_lanes"), ("layers", "_nested")}

@@ -19,7 +19,7 @@ from keras_leaky.study.errors import InputError, StudyFailedError
 
 if TYPE_CHECKING:  # at run time they would import Keras or tyro, which is slow
     from keras_leaky.study.data_files import DataFile
-    from keras_leaky.study.flags import DeadUnitFlags, FileFlags, FlagsT, StudyFlags
+    from keras_leaky.study.flags import DeadUnitFlags, FileFlags, StudyFlags, T
     from keras_leaky.study.outcome import Outcome
     from keras_leaky.study.study import Plan, Study
 
@@ -87,23 +87,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_program(
-    flags_class: "type[FlagsT]",
-    work: "Callable[[FlagsT], Any]",
+    flags_class: "type[T]",
+    work: "Callable[[T], Any]",
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Parses the flags of a command line, does the work, and returns the exit code.
 
     Args:
-        flags_class: A `StudyFlags`. Its `program` is the command that the user types.
+        flags_class: A `StudyFlags`, or a dataclass of plain flags. Its `program` is the command
+            that the user types.
         work: Called with the flags. Keras has been imported then.
         arguments: Arguments of the command line; None takes the arguments of this process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def parse_and_work() -> None:
-        from keras_leaky.study.flags import parse_flags
+        from keras_leaky.study.flags import StudyFlags, parse_flags, parse_plain
 
-        flags = parse_flags(flags_class, given)
+        cls: Any = flags_class
+        is_study = issubclass(cls, StudyFlags)
+        flags = parse_flags(cls, given) if is_study else parse_plain(cls, given, cls.program)
         start_keras()
         work(flags)
 

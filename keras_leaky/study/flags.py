@@ -9,6 +9,7 @@ import errno
 import inspect
 import math
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -250,7 +251,11 @@ def parse_plain(cls: type[T], arguments: Sequence[str], program: str) -> T:
     """
     description = inspect.cleandoc(cls.__doc__ or "").partition("\n\nAttributes:")[0]
     config = (tyro.conf.FlagCreatePairsOff,)
-    flags = tyro.cli(cls, args=arguments, prog=program, description=description, config=config)
+    try:
+        flags = tyro.cli(cls, args=arguments, prog=program, description=description, config=config)
+    except BrokenPipeError:  # `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     for name, value in vars(flags).items():
         if isinstance(value, Path):
             require(_is_text(value), name, "a path in UTF-8", ascii(str(value)))

@@ -11,6 +11,11 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import tyro
 
+from keras_leaky.study import InputError
+from keras_leaky.study.command_line import exit_code
+from keras_leaky.study.flags import parse_plain
+
+PROGRAM = "python -m recipes.plasticity"
 PARTS = "regression", "permuted"
 
 
@@ -48,11 +53,6 @@ class Options:
     """Try the machinery with a small form of each part, in under a minute."""
 
 
-def refuse(message):
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
-
-
 def list_programs(options):
     """The parts that were asked for. Each is made when its turn comes."""
     from recipes.plasticity.permuted import PermutedMnist, load_images
@@ -78,20 +78,20 @@ def main(options: Options):
     start = time.perf_counter()
     unknown = [name for name in options.parts if name not in PARTS]
     if unknown:
-        refuse(f"`--parts` must be among {', '.join(PARTS)}. Received: {unknown[0]}")
+        raise InputError(f"`--parts` must be among {', '.join(PARTS)}. Received: {unknown[0]}")
     if options.examples < 40_000 or options.examples % 40_000 or options.examples > 10_000_000:
-        refuse(
+        raise InputError(
             "`--examples` must be a multiple of 40,000, at most 10,000,000. "
             f"Received: {options.examples}"
         )
     if "permuted" in options.parts:
         folder = options.data_dir
         if folder is None or not (folder / "mnist.npz").is_file():
-            refuse(
+            raise InputError(
                 "`--data-dir` must name a folder with mnist.npz for Permuted MNIST; without it, "
                 f"pass `--parts regression`. Received: {folder}"
             )
-    from recipes.plasticity.run_folder import OtherRunError, run
+    from recipes.plasticity.run_folder import run
 
     def is_late():
         return time.perf_counter() - start > 60 * options.minutes
@@ -100,15 +100,11 @@ def main(options: Options):
         print(text, flush=True)
 
     for make in list_programs(options):
-        try:
-            is_complete = run(make(), options.out, is_late, tell)
-        except OtherRunError as error:
-            refuse(str(error))
-        if not is_complete:
+        if not run(make(), options.out, is_late, tell):
             tell("Stopped. Run the same command again to resume.")
             return
     tell(f"Finished: {options.out}")
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    sys.exit(exit_code(lambda: main(parse_plain(Options, sys.argv[1:], PROGRAM))))

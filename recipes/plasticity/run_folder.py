@@ -13,13 +13,10 @@ import jax
 import numpy as np
 
 from keras_leaky.storage import write_whole
+from keras_leaky.study import InputError
 
 SECONDS_A_SAVE = 60
 FORMAT = 1
-
-
-class OtherRunError(Exception):
-    """The folder holds a run with other settings."""
 
 
 def run(program, folder, is_late, tell):
@@ -79,7 +76,7 @@ def _load(path, config):
     with np.load(path) as file:
         found = str(file["config"])
         if found != config:
-            raise OtherRunError(
+            raise InputError(
                 f"`--out` must be a new folder, or one of the same settings. Received: {path}, "
                 f"made with {found}, now {config}"
             )

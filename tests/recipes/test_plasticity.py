@@ -10,6 +10,7 @@ import pytest
 
 jax = pytest.importorskip("jax")
 
+from keras_leaky.study import InputError  # noqa: E402
 from recipes.plasticity import permuted, regression, run_folder  # noqa: E402
 from recipes.plasticity.arms import ELU, PRELU, count_units, derivative, fixed, rectify  # noqa: E402
 
@@ -153,7 +154,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_numbers(tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 14 * 3 * 2 * 2
     assert {"quantity", "arm", "step_size", "init", "run", "bin_1", "bin_3"} <= rows[0].keys()
-    with pytest.raises(run_folder.OtherRunError, match="same settings"):
+    with pytest.raises(InputError, match="same settings"):
         run_folder.run(make(3, seed=2), tmp_path / "parts", never, print)
 
 

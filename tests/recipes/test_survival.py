@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from keras_leaky.tuning import Trainer
-from recipes import survival, survival_claims
+from recipes import survival, survival_claims, survival_nets
 from recipes.datasets import Split
 from recipes.tables import read_rows, write_rows
 
@@ -93,7 +93,7 @@ def test_every_unit_is_seen_after_every_epoch(tmp_path):
     y = rng.integers(0, 10, 600)
     parts = Split(x[:300], y[:300], x[300:500], y[300:500], x[500:], y[500:])
     trainer = Trainer()
-    rows = survival.observe(trainer, "plain", "sgd", 0.5, 1, parts, 3)
+    rows = survival_nets.observe(trainer, "plain", "sgd", 0.5, 1, parts, 3)
     assert len(rows) == 300
     assert {len(row["states"]) for row in rows} == {3}
     dead = [row for row in rows if "0" in row["states"]]
@@ -101,7 +101,7 @@ def test_every_unit_is_seen_after_every_epoch(tmp_path):
     for row in dead:
         assert row["states"][row["death_epoch"] - 1] == "0"
         assert float(row["output_at_death"]) >= 0
-    gone = survival.observe(trainer, "plain", "sgd", 1e6, 1, parts, 3)
+    gone = survival_nets.observe(trainer, "plain", "sgd", 1e6, 1, parts, 3)
     assert len(gone) == 1
     path = tmp_path / "t.csv.gz"
     write_rows(path, survival.COLUMNS, rows + gone)

@@ -63,7 +63,7 @@ def run(*command, folder=ROOT):
     return subprocess.run([sys.executable, *command], cwd=folder, env=environment, **pipes)
 
 
-# Every recipe on a study, and the command that draws a page again.
+# Every recipe but two packages, and the command that draws a page again.
 RECIPES = [p.stem for p in sorted(ROOT.glob("recipes/*.py")) if "run_program(" in p.read_text()]
 
 
@@ -75,6 +75,21 @@ def test_help_of_a_recipe_does_not_wait_for_keras(recipe):
     assert "tyro" in imported
     early = {"keras", "tensorflow", "jax", "torch", "keras_tuner"} & imported
     assert not early, f"import {early} inside functions of recipes/{recipe}.py, not at its top"
+
+
+def test_help_ends_in_silence_if_its_reader_goes_away():
+    """`--help | head -1`"""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "recipes.mnist", "--help"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == 1
 
 
 @pytest.mark.parametrize("command", ["", "study", "report", "dead-units"])

@@ -105,8 +105,10 @@ def run_program(
         from keras_leaky.study.flags import StudyFlags, parse_flags, parse_plain
 
         cls: Any = flags_class
-        is_study = issubclass(cls, StudyFlags)
-        flags = parse_flags(cls, given) if is_study else parse_plain(cls, given, cls.program)
+        if issubclass(cls, StudyFlags):
+            flags: Any = parse_flags(cls, given)
+        else:
+            flags = parse_plain(cls, given, cls.program)
         start_keras()
         work(flags)
 

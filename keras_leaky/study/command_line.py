@@ -185,7 +185,8 @@ def exit_code(work: Callable[[], None]) -> int:
         _say("\nInterrupted.", error)
         return EXIT_INTERRUPTED
     except (InputError, DamagedFileError) as error:
-        _say(f"error: {_sentence(error)}", error)
+        text = _sentence(error).replace("`directory`", "`--output`")  # what the user typed
+        _say(f"error: {text.replace('directory=', '--output ')}", error)
         return EXIT_WRONG_INPUT
     except Exception as error:
         text = _failure(error)

@@ -70,7 +70,9 @@ def test_resume_trains_only_what_is_new(finished, tmp_path, capsys):
     assert len(after.retrainings) == 6
     capsys.readouterr()
     assert mnist.main(["--output", str(path), "--resume", "--epochs=2"]) == 2
-    assert "epochs: the study has 1, this run asks for 2" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "`--output` must hold the same study to be resumed" in error
+    assert "epochs: the study has 1, this run asks for 2" in error
     assert cifar10.main(["--output", str(path), "--resume"]) == 2
     assert "a run of `python -m recipes.mnist`" in capsys.readouterr().err
 

@@ -118,7 +118,7 @@ def load(name: str, data: str = "auto", data_dir: Path | None = None) -> Arrays:
     if data == "synthetic":
         return _synthetic(dataset)
     if data == "digits":
-        return _digits(dataset)
+        return _digits()
     if data_dir is not None:
         return _from_folder(dataset, data_dir)
     try:
@@ -135,7 +135,7 @@ def load(name: str, data: str = "auto", data_dir: Path | None = None) -> Arrays:
             f"MNIST could not be downloaded ({error}). These results are for the 1,797 digits "
             "that scikit-learn carries, not for MNIST."
         )
-        return _digits(dataset, warning)
+        return _digits(warning)
 
 
 def _from_folder(dataset: Dataset, folder: Path) -> Arrays:
@@ -205,18 +205,14 @@ def _from_keras(dataset: Dataset) -> Arrays:
     return Arrays(*arrays, dataset.name, dataset.title, source, dataset.n_epochs)
 
 
-def _digits(dataset: Dataset, warning: str | None = None) -> Arrays:
-    """scikit-learn's digits: 8 x 8 scans of 0..16, here resized to 28 x 28 and 0..255."""
-    import keras
+def _digits(warning: str | None = None) -> Arrays:
+    """scikit-learn's digits: scans of 8 x 8 pixels of 0 to 16, here of 0 to 255."""
     from sklearn.datasets import load_digits
 
     bunch: Any = load_digits()
-    small = np.asarray(bunch.images, "float32")[..., None] * (255 / 16)
-    resized = keras.ops.image.resize(small, dataset.image_shape, interpolation="bilinear")
-    large: Any = keras.ops.convert_to_numpy(resized)
-    x = np.rint(large[..., 0]).astype("uint8")
+    x = np.rint(bunch.images * (255 / 16)).astype("uint8")
     x_train, x_test, y_train, y_test = _stratified(x, bunch.target, test_size=0.2)
-    source = "scikit-learn's 1,797 digits, resized to 28 x 28 (not MNIST)"
+    source = "scikit-learn's 1,797 digits of 8 x 8 pixels (not MNIST)"
     warning = warning or "These results are for scikit-learn's 1,797 digits, not for MNIST."
     title = "scikit-learn's digits (not MNIST)"
     return Arrays(x_train, y_train, x_test, y_test, "digits", title, source, DIGITS_EPOCHS, warning)

@@ -109,7 +109,7 @@ class Net:
         height, width = self.image_shape[:2]
         if len(self.image_shape) == 3:
             x = keras.layers.RandomFlip("horizontal", dtype=self.precision)(x)
-        shifts = SHIFT_PIXELS / height, SHIFT_PIXELS / width
+        shifts = [min(SHIFT_PIXELS, size // 8) / size for size in (height, width)]
         return keras.layers.RandomTranslation(
             *shifts, interpolation="nearest", dtype=self.precision
         )(x)

@@ -75,6 +75,15 @@ IDS = [
     for i, (cls, kwargs, _, _) in enumerate(CONTRACT)
 ]
 every_layer = pytest.mark.parametrize(("cls", "kwargs", "shape", "reference"), CONTRACT, ids=IDS)
+_LAST = {row[0]: i for i, row in enumerate(CONTRACT)}
+# The other rows are in the soak.
+one_row_of_each_class = pytest.mark.parametrize(
+    ("cls", "kwargs", "shape", "reference"),
+    [
+        pytest.param(*row, id=name, marks=[] if i in _LAST.values() else pytest.mark.soak)
+        for i, (row, name) in enumerate(zip(CONTRACT, IDS, strict=True))
+    ],
+)
 
 # Four units in the last place: the roundings of the parameter, of expm1 and of the product.
 TOLERANCE = {

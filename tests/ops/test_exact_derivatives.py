@@ -65,8 +65,15 @@ def derivatives(name, dtype, form, is_variable=False):
 
 @every_layer
 @every_form
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("is_variable", [False, True], ids=["constant", "variable"])
+@pytest.mark.parametrize(
+    ("dtype", "is_variable"),
+    [
+        pytest.param("bfloat16", False, id="bfloat16-constant"),
+        pytest.param("float16", True, id="float16-variable"),
+        pytest.param("float16", False, id="float16-constant", marks=pytest.mark.soak),
+        pytest.param("bfloat16", True, id="bfloat16-variable", marks=pytest.mark.soak),
+    ],
+)
 def test_half_precision_has_the_exact_derivative(name, form, dtype, is_variable):
     found, exact = derivatives(name, dtype, form, is_variable)
     np.testing.assert_allclose(found, exact, rtol=0.02 if dtype == "float16" else 0.006)

@@ -27,7 +27,9 @@ def derivatives(x, alpha, training=None):
 
 @MODES
 @FUNCTIONS
-@pytest.mark.parametrize("alpha", [0.3, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize(
+    "alpha", [0.3, 1.0, *(pytest.param(alpha, marks=pytest.mark.soak) for alpha in (0.5, 2.0))]
+)
 @pytest.mark.parametrize(
     ("dtype", "n_eps", "smallest"),
     [("float64", 4, 1e-20), ("float32", 4, 1e-20), ("bfloat16", 1, 1e-20), ("float16", 2, 1e-4)],
@@ -71,7 +73,7 @@ def test_the_one_kernel_that_loses_small_negatives_is_that_of_alpha_one_outside_
 
 @MODES
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, pytest.param(3.0, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("training", [None, True])
 def test_nothing_is_nan_from_minus_infinity_to_infinity(mode, dtype, alpha, training):
     big = float(np.finfo(dtype).max)

@@ -134,8 +134,15 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["static", "unknown"])
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    ("jit_compile", "known"),
+    [
+        pytest.param(False, True, id="graph-static"),
+        pytest.param(True, False, id="xla-unknown"),
+        pytest.param(False, False, id="graph-unknown", marks=pytest.mark.soak),
+        pytest.param(True, True, id="xla-static", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize(("shape", "alpha_shape"), SHAPES)
 def test_fast_and_plain_path_agree(shape, alpha_shape, jit_compile, known):
     rng = np.random.default_rng(0)

@@ -141,7 +141,7 @@ MODES = {
     "XLA": ("XLA", True, (6, 5)),
     "large graph": ("all", True, (20, 4100)),
 }
-OFTEN_MODES = ("eager", "graph", "training graph")
+OFTEN_MODES = ("eager", "training graph")
 CASES = [
     pytest.param(
         layer,

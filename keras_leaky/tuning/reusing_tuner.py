@@ -325,9 +325,8 @@ class ReusingTuner(keras_tuner.Tuner):
         completed = [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
         if not completed:
             reasons = [trial.message for trial in trials if trial.message]
-            raise ValueError(
-                f"No trial was completed{': ' + reasons[0] if reasons else ''}. Call `search` first"
-            )
+            why = f"The first one failed: {reasons[0]}" if reasons else "Call `search` first"
+            raise ValueError(f"No trial was completed. {why}")
         return completed[:n_trials]
 
 

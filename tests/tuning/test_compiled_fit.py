@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import logging
 
 import keras
 import numpy as np
@@ -27,7 +28,7 @@ def make_data(n_samples=N_SAMPLES):
     return x, rng.integers(0, 3, n_samples)
 
 
-def make_model(optimizer=None, middle=(), regularizer=None):
+def make_model(optimizer=None, middle=(), regularizer=None, jit_compile="auto"):
     keras.utils.clear_session()
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
@@ -46,6 +47,7 @@ def make_model(optimizer=None, middle=(), regularizer=None):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         weighted_metrics=["sparse_categorical_crossentropy"],
+        jit_compile=jit_compile,
     )
     return model
 
@@ -119,6 +121,13 @@ def test_a_call_a_step_equals_fit_as_well(middle, monkeypatch):
     compare_with_fit(OPTIMIZERS["adam"], MIDDLES[middle])
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX compiles always")
+def test_steps_in_xla_equal_those_of_fit_and_autograph_says_nothing(monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "propagate", True)
+    compare_with_fit(OPTIMIZERS["adam"], MIDDLES["batch norm"], jit_compile=True)
+    assert not [record for record in caplog.records if "AutoGraph" in record.getMessage()]
+
+
 @pytest.mark.parametrize("weights", ["class_weight", "sample_weight"])
 def test_two_epochs_with_weights_equal_fit(weights):
     _, y = make_data()
@@ -128,13 +137,13 @@ def test_two_epochs_with_weights_equal_fit(weights):
     compare_with_fit(OPTIMIZERS["sgd"], (), sample_weight, **{weights: given})
 
 
-def compare_with_fit(make_optimizer, middle, *sample_weights, **weights):
+def compare_with_fit(make_optimizer, middle, *sample_weights, jit_compile="auto", **weights):
     x, y = make_data()
     validation = make_data(20)
-    model = make_model(make_optimizer(), middle, "l2")
+    model = make_model(make_optimizer(), middle, "l2", jit_compile)
     batches = Ordered(x, y, *sample_weights)
     expected = model.fit(batches, epochs=2, validation_data=validation, shuffle=False, verbose=0)
-    compiled = make_model(make_optimizer(), middle, "l2")
+    compiled = make_model(make_optimizer(), middle, "l2", jit_compile)
     history = run_compiled(
         compiled, x, y, epochs=2, batch_size=BATCH_SIZE, validation_data=validation, **weights
     )

@@ -304,6 +304,17 @@ def test_nothing_is_best_where_nothing_was_completed(tmp_path):
             method()
 
 
+def test_the_reason_why_nothing_was_completed_is_told(tmp_path):
+    tuner = tuning.RandomSearch(build, "val_accuracy", max_trials=2, directory=tmp_path)
+    x, y = make_data()
+    tuner.search(np.full_like(x, np.nan, "float32"), y, validation_split=0.5, verbose=0)
+    message = (
+        r"No trial was completed\. The first one failed: The training loss became nan in epoch 1"
+    )
+    with pytest.raises(ValueError, match=message):
+        tuner.get_best_models()
+
+
 def test_a_project_is_resumed(tmp_path):
     kwargs = {"objective": "val_accuracy", "seed": 1, "directory": tmp_path}
     run(tuning.RandomSearch(build, max_trials=2, **kwargs))

@@ -54,7 +54,7 @@ def is_dataset(data: Any) -> bool:
 
 def _compile_epochs(model: Any, step: Callable[..., Any]) -> list[Any]:
     if model.jit_compile:  # only where `fit` would: nets of convolutions are slow in XLA on a CPU
-        step = tf.function(step, jit_compile=True)
+        step = tf.function(step, jit_compile=True, autograph=False)
     return [tf.function(partial(run, step), autograph=False) for run in (_run_epoch, _run_dataset)]
 
 

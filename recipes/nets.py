@@ -109,9 +109,9 @@ class Net:
         height, width = self.image_shape[:2]
         if len(self.image_shape) == 3:
             x = keras.layers.RandomFlip("horizontal", dtype=self.precision)(x)
-        shifts = [min(SHIFT_PIXELS, size // 8) / size for size in (height, width)]
+        down, right = (min(SHIFT_PIXELS, size // 8) / size for size in (height, width))
         return keras.layers.RandomTranslation(
-            *shifts, interpolation="nearest", dtype=self.precision
+            down, right, interpolation="nearest", dtype=self.precision
         )(x)
 
     def _body(self, x: Any, rectifier: Any) -> Any:

@@ -89,6 +89,11 @@ def check_data(data: FitData) -> list[str]:
                     f"`{name}` must hold at least one example. Received: an array of shape "
                     f"{array.shape}"
                 )
+            if array.dtype.kind == "O" and not isinstance(array.flat[0], str | bytes):
+                raise InputError(
+                    f"`{name}` must hold numbers or strings. Received: objects, the first of type "
+                    f"{type(array.flat[0]).__name__}. Convert them, as by astype('float32')"
+                )
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 n_bad = int((~np.isfinite(array)).sum())
                 raise InputError(

@@ -32,6 +32,7 @@ from keras_leaky.study.arms import Arm, ArmModel, color_arms, read_arms
 from keras_leaky.study.errors import InputError
 from keras_leaky.study.outcome import Outcome
 from keras_leaky.tuning._lanes.workplace import Workplace
+from keras_leaky.tuning.tables import as_arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -354,6 +355,12 @@ class Study:
             raise InputError(
                 f"`run` must get only arguments of keras.Model.fit. Received: {sorted(unknown)[0]}"
             )
+        x, y, sample_weight, validation_data, test_data = as_arrays(
+            (x, y, sample_weight, validation_data, test_data)
+        )
+        validation_data, test_data = (
+            tuple(part) if isinstance(part, list) else part for part in (validation_data, test_data)
+        )
         data = FitData(x, y, sample_weight, validation_data, validation_split, test_data)
         notes = [*self._notes, *check_data(data)]
         seed = derive_seed(self.seed, SEARCH)

@@ -55,7 +55,7 @@ def make_model(rectifier, before):
 
 def run_litert(model, x, path, **options):
     litert = pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is missing")
-    model.export(path / "m.tflite", format="litert", verbose=False, **options)
+    model.export(str(path / "m.tflite"), format="litert", verbose=False, **options)
     interpreter = litert.Interpreter(
         str(path / "m.tflite"),
         experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,

@@ -47,7 +47,7 @@ def count_ops(interpreter):
 
 
 def test_outputs_and_fused_ops(trained, tmp_path, assert_same):
-    trained.model.export(tmp_path / "model.tflite", format="litert", verbose=False)
+    trained.model.export(str(tmp_path / "model.tflite"), format="litert", verbose=False)
     interpreter, y = run(tmp_path / "model.tflite", trained.x)
     assert_same(y, trained.y)
     # No op of LiteRT is an ELU with another alpha, CELU or SELU: those fall apart.
@@ -57,7 +57,7 @@ def test_outputs_and_fused_ops(trained, tmp_path, assert_same):
 
 def test_a_model_that_never_ran(recipes, tmp_path, assert_same):
     model = recipes.make_model("PReLU")
-    model.export(tmp_path / "model.tflite", format="litert", verbose=False)
+    model.export(str(tmp_path / "model.tflite"), format="litert", verbose=False)
     x = recipes.make_input()
     interpreter, y = run(tmp_path / "model.tflite", x)
     assert_same(y, model(x))
@@ -71,7 +71,7 @@ INT8 = {"LeakyReLU-0.2": "LEAKY_RELU", "PReLU": "PRELU", "RReLU": "LEAKY_RELU"}
 def test_full_integer_quantization_keeps_the_op(name, recipes, tmp_path):
     model, x = recipes.make_called_model(name), recipes.make_input()
     model.export(
-        tmp_path / "model.tflite",
+        str(tmp_path / "model.tflite"),
         format="litert",
         verbose=False,
         optimizations=[tf.lite.Optimize.DEFAULT],
@@ -109,7 +109,7 @@ def test_infinities(recipes, tmp_path):
     outputs = {name: make()(inputs) for name, make in kinds.items()}
     model = keras.Model(inputs, outputs)
     x = np.array([[-np.inf, -2.0, 0.0, 3.0, np.inf]], "float32")
-    model.export(tmp_path / "model.tflite", format="litert", verbose=False)
+    model.export(str(tmp_path / "model.tflite"), format="litert", verbose=False)
     _, results = run(tmp_path / "model.tflite", x)
     for name, y in model(x).items():
         np.testing.assert_allclose(results[name], y, rtol=1e-6, atol=1e-6, err_msg=name)

@@ -84,6 +84,7 @@ def test_a_build_that_cannot_be_studied(tmp_path, function, message):
     [
         (with_nan(X), Y, {}, "`x` must be finite. Received: 1 values that are NaN"),
         (X[:0], Y[:0], {}, "`x` must hold at least one example"),
+        (X.astype(object), Y, {}, "`x` must hold numbers or strings. Received: objects, the fir"),
         (X, Y[:-1], {}, "`x` and `y` must have the same length. Received: 120 and 119"),
         (X, Y, {"validation_data": None}, "`validation_data`, or a `validation_split`"),
         (

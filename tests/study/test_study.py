@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import keras_tuner
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -388,6 +389,27 @@ def test_several_inputs_weights_of_classes_and_data_sets(tmp_path):
     )
     assert outcome.arms["leaky_relu"].test.n == 1
     assert outcome.dead_units[0].n_samples == len(VALIDATION[1])
+
+
+def test_tables_and_lists_are_what_their_arrays_are(tmp_path):
+    """Data as scikit-learn's users have them; a list is a tuple, as in `fit`."""
+    few = {"trials": 1, "finalists": 1, "seeds": 1}
+    given = {"epochs": 1, "batch_size": 30, "verbose": 0}
+
+    def as_tables(x, y):
+        return [pd.DataFrame(x, columns=list("abcd")), pd.Series(y)]
+
+    tables = make_study(tmp_path / "tables", **few).run(
+        *as_tables(X, Y),
+        validation_data=as_tables(*VALIDATION),
+        test_data=as_tables(*TEST),
+        **given,
+    )
+    arrays = make_study(tmp_path / "arrays", **few).run(
+        X, Y, validation_data=VALIDATION, test_data=TEST, **given
+    )
+    assert rows_without_times(tables.trials) == rows_without_times(arrays.trials)
+    assert rows_without_times(tables.retrainings) == rows_without_times(arrays.retrainings)
 
 
 def test_an_arm_that_always_diverges_is_left_out(tmp_path):

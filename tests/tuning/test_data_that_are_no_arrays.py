@@ -3,6 +3,7 @@
 import keras
 import keras_tuner
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -15,9 +16,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def build(**compiling):
+def build(n_inputs=4, **compiling):
     layers = [keras.layers.Dense(8), keras.layers.BatchNormalization(), keras.layers.Dense(3)]
-    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Softmax()])
+    model = keras.Sequential([keras.Input((n_inputs,)), *layers, keras.layers.Softmax()])
     model.compile(**{"optimizer": "adam", "loss": "categorical_crossentropy", **compiling})
     return model
 
@@ -55,6 +56,41 @@ def test_a_data_set_is_trained_as_fit_does_it(name, caplog):
         assert_equal(history, expected, rtol=5e-4)
     assert not caplog.records  # not by `fit`, which would be said
     assert len(trainer._programs._programs) == 1
+
+
+TABLES = {
+    "numbers": (pd.DataFrame(X), pd.DataFrame(Y)),
+    "other numbers": (pd.DataFrame(X.astype("float64")).assign(n=range(44)), pd.DataFrame(Y) > 0),
+    "a column": (pd.DataFrame(X), pd.Series(Y.argmax(1))),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_trained_as_fit_does_it_and_as_arrays(name, caplog):
+    x, y = TABLES[name]
+    loss = "sparse_categorical_crossentropy" if y.ndim == 1 else "categorical_crossentropy"
+    arguments = {"shuffle": False, "epochs": 2, "batch_size": 8, "verbose": 0}
+    arguments["validation_split"] = 0.25
+
+    def make():
+        return build(x.shape[1], loss=loss)
+
+    trainer = Trainer()
+    history = trainer.fit(trainer.build(make, seed=1), x, y, seed=1, **arguments)[1].history
+    assert_equal(history, trainer.build(make, seed=1).fit(x, y, **arguments).history)
+    arrays = x.to_numpy(), y.to_numpy().reshape(44, -1)
+    again = trainer.fit(trainer.build(make, seed=1), *arrays, seed=1, **arguments)[1].history
+    assert again == history
+    assert not caplog.records  # not by `fit`, which would be said
+    assert len(trainer._programs._programs) == 1
+
+
+def test_tables_of_bools_and_numbers_go_through_fit(caplog):
+    trainer, table = Trainer(), pd.DataFrame(X).assign(is_big=X[:, 0] > 0)
+    model = trainer.build(lambda: build(5), seed=1)
+    with pytest.raises(ValueError, match="object type"):  # of Keras
+        trainer.train(model, table, Y, seed=1, verbose=0)
+    assert "because the data are not arrays" in caplog.text
 
 
 def test_tensors_are_arrays(caplog):

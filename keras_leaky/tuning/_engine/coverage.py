@@ -9,6 +9,7 @@ import numpy as np
 from keras_leaky.tuning._engine.fit_arguments import FitArguments
 from keras_leaky.tuning._engine.programs import epochs_module
 from keras_leaky.tuning._engine.reachable import is_of_library
+from keras_leaky.tuning.tables import as_arrays, is_numeric_table, is_table
 
 _BATCH_HOOKS = [
     f"on_{phase}batch_{moment}" for phase in ("", "train_", "test_") for moment in ("begin", "end")
@@ -71,7 +72,8 @@ def describe_labels(arguments: FitArguments) -> str:
     x, y = arguments.x, arguments.y
     if hasattr(x, "element_spec"):
         return str(x.element_spec)
-    labels = [a for a in keras.tree.flatten(y) if hasattr(a, "shape") and hasattr(a, "dtype")]
+    labels = [as_arrays(a[:1]) if is_table(a) else a for a in keras.tree.flatten(y)]
+    labels = [a for a in labels if hasattr(a, "shape") and hasattr(a, "dtype")]
     return str([(tuple(a.shape[1:]), str(a.dtype)) for a in labels])
 
 
@@ -135,6 +137,8 @@ def _is_count(value: Any) -> TypeGuard[int]:
 def _is_array(data: Any) -> bool:
     if isinstance(data, np.ndarray):
         return data.dtype.kind in "fiub" and data.ndim > 0
+    if is_numeric_table(data):
+        return True
     if not keras.ops.is_tensor(data) or not hasattr(data, "__array__") or not data.shape:
         return False  # a tensor of a graph, ragged or sparse
     dtype = keras.backend.standardize_dtype(data.dtype)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_leaky.tuning._engine.fit_arguments import FitArguments
+from keras_leaky.tuning.tables import as_arrays
 
 
 class DeviceData:
@@ -75,8 +76,10 @@ class DeviceData:
         return data if is_moved else map_arrays(move, data)
 
     def _split(self, arguments: FitArguments) -> tuple[Any, Any]:
-        x, validation_data = arguments.x, arguments.validation_data
-        training: Any = (x, arguments.y, arguments.sample_weight)
+        x, y, sample_weight, validation_data = as_arrays(
+            (arguments.x, arguments.y, arguments.sample_weight, arguments.validation_data)
+        )
+        training: Any = (x, y, sample_weight)
         validation = None
         if self._backend.is_dataset(validation_data):
             validation = validation_data

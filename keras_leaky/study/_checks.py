@@ -82,6 +82,8 @@ def check_data(data: FitData) -> list[str]:
     Raises:
         InputError: Names the argument and what to change.
     """
+    if data.x is None:
+        raise InputError("`x` must hold the training data. Received: x=None")
     for name, part in data.parts.items():
         for array in _arrays_in(part):
             if array.ndim == 0 or len(array) == 0:
@@ -125,25 +127,35 @@ def check_data(data: FitData) -> list[str]:
 
 
 def _check_overlap(data: FitData) -> list[str]:
-    """Finds test or validation rows that are also training rows."""
-    notes, known = [], set()
-    for name in ("test_data", "validation_data"):
+    """Finds rows that are in two of the training, validation and test data."""
+    rows = {"x": data.x}
+    for name in ("validation_data", "test_data"):
         part = getattr(data, name)
-        if not (isinstance(part, tuple) and _is_array(part[0]) and _is_array(data.x)):
+        rows[name] = part[0] if isinstance(part, tuple) else None
+    rows = {name: np.asarray(part) for name, part in rows.items() if _is_array(part)}
+    notes, digests = [], {}
+    for name, other in (
+        ("test_data", "x"),
+        ("validation_data", "x"),
+        ("test_data", "validation_data"),
+    ):
+        if name not in rows or other not in rows:
             continue
-        if data.x.nbytes + part[0].nbytes > _MAX_BYTES or data.x.shape[1:] != part[0].shape[1:]:
+        some, others = rows[name], rows[other]
+        if some.nbytes + others.nbytes > _MAX_BYTES or some.shape[1:] != others.shape[1:]:
             continue
-        if data.x.dtype != part[0].dtype:
+        if some.dtype != others.dtype:
             continue
-        known = known or set(digest_rows(data.x))
-        n_shared = count_known(part[0], known)
-        if n_shared > _MOST_SHARED * len(part[0]):
+        if other not in digests:
+            digests[other] = set(digest_rows(others))
+        n_shared = count_known(some, digests[other])
+        if n_shared > _MOST_SHARED * len(some):
             raise InputError(
-                f"`{name}` must hold examples that are not in `x`. Received: {n_shared} of "
-                f"{len(part[0])} rows are training rows too. Split the data before you train"
+                f"`{name}` must hold examples that are not in `{other}`. Received: {n_shared} of "
+                f"{len(some)} rows are in both. Split the data before you train"
             )
         if n_shared:
-            notes.append(f"{n_shared} of {len(part[0])} rows of `{name}` are in `x` too.")
+            notes.append(f"{n_shared} of {len(some)} rows of `{name}` are in `{other}` too.")
     return notes
 
 

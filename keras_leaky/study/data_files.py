@@ -27,6 +27,9 @@ _LEAST_OF_A_CLASS = 3  # one each for training, validation and test
 _MAX_TITLE = 200  # characters
 _TITLES = {"train": "training", "val": "validation", "test": "test"}
 _LARGEST_PIXEL = 255
+# The function of pandas that reads a table.
+_READERS = {".csv": "read_csv", ".tsv": "read_table", ".parquet": "read_parquet"}
+_READERS |= {".xlsx": "read_excel", ".json": "read_json"}
 # Layers behind which the scale of the input does not matter, or that scale it.
 _SCALING = ("Rescaling", "Normalization", "BatchNormalization", "LayerNormalization")
 _SCALING += ("GroupNormalization", "UnitNormalization", "Embedding", "Lambda", "Discretization")
@@ -162,6 +165,15 @@ def _check_file(path: Path) -> None:
     if not is_file:
         what = "which is not a regular file" if is_there else "which does not exist"
         raise InputError(f"`--data` must be an .npz file. Received: --data {path}, {what}")
+    reader = _READERS.get(path.suffix.lower())
+    if reader:
+        raise InputError(
+            f"`--data` must be an .npz file. Received: --data {path}. Make one of this table, with "
+            f'the name of your target column:\n  python -c "import numpy as np, pandas as pd; '
+            f"t = pd.{reader}('{path}'); y = t.pop('TARGET'); "
+            f"np.savez('{path.stem}.npz', x_train=t.to_numpy('float32'), y_train=y)\"\n"
+            f"  keras-leaky study --data {path.stem}.npz"
+        )
 
 
 def _require(path: Path, holds: Any, name: str, rule: str, received: object) -> None:

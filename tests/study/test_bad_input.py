@@ -96,6 +96,13 @@ def test_a_build_that_cannot_be_studied(tmp_path, function, message):
         (X, Y, {"test_data": (X, Y)}, "`test_data` must hold examples that are not in `x`"),
         (
             X,
+            Y,
+            {"test_data": VALIDATION},
+            "`test_data` .* not in `validation_data`",
+        ),
+        (None, None, {}, "`x` must hold the training data. Received: x=None"),
+        (
+            X,
             np.minimum(Y, 1),
             {},
             "`validation_data` must have only labels that `y` has too.*2, which",

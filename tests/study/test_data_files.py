@@ -1,7 +1,10 @@
 """DATA.npz of any shape, dtype and targets: what is taken, what is split off, what is refused."""
 
+import re
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_leaky.study.data_files import check_fit, read_data, read_inputs
@@ -69,6 +72,21 @@ def test_broken_file_is_refused(tmp_path, content):
     (tmp_path / "data.npz").write_bytes(content)
     with pytest.raises(InputError, match="could not be read"):
         read_data(tmp_path / "data.npz")
+
+
+def test_for_a_table_the_command_is_told_that_makes_an_npz_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(N, 3)), columns=list("abc"))
+    table.assign(TARGET=CLASSES).to_csv("table.csv", index=False)
+    with pytest.raises(
+        InputError, match=r"must be an \.npz file\. Received: --data .*csv"
+    ) as error:
+        read_data(tmp_path / "table.csv")
+    code = re.search('python -c "(.*)"', str(error.value))
+    assert code
+    exec(code[1])
+    data = read_data(tmp_path / "table.npz")
+    assert data.train.x.shape[1:] == (3,)
 
 
 def test_file_that_is_not_there_is_refused(tmp_path):

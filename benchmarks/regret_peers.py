@@ -135,13 +135,14 @@ def search_stock(task: Task, clock: Clock, folder: Path) -> None:
     keras.utils.set_random_seed(task.seed)
     warm_up(build, task)
     clock.start()
+    # KerasTuner draws trial i from seed + i: neighbouring seeds would draw the same points.
     tuner = keras_tuner.Hyperband(
         build,
         "val_accuracy",
         max_epochs=task.hyperband_epochs,
         factor=3,
         hyperband_iterations=1000,  # a user's single one may end before the time is up
-        seed=task.seed,
+        seed=1000 * task.seed,
         directory=folder,
         overwrite=True,
     )

@@ -217,7 +217,8 @@ def _failure(error: Exception) -> str | None:
 
 def _sentence(error: Exception) -> str:
     text = str(error)
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    is_command = text.rpartition("\n")[2].startswith("  ")  # to be copied
+    return text if is_command or text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _say(text: str, error: BaseException) -> None:

@@ -64,6 +64,12 @@ def test_study_without_a_file_ends_in_a_page_and_a_verdict(finished):
     assert "a small net of 2 hidden layers for vectors of 6, to 2 classes" in outcome.data_source
 
 
+def test_a_table_ends_with_a_command_that_can_be_copied(tmp_path, capsys):
+    (tmp_path / "pets.csv").write_text("a,TARGET\n1,0\n")
+    assert main(["study", "--data", str(tmp_path / "pets.csv")]) == 2
+    assert capsys.readouterr().err.endswith("\n  keras-leaky study --data pets.npz\n")
+
+
 def test_finished_study_is_drawn_again_and_its_model_is_looked_at(finished, capsys, tmp_path):
     folder, _ = finished
     page = folder / "run" / "report.html"

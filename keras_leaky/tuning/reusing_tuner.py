@@ -56,9 +56,9 @@ class ReusingTuner(keras_tuner.Tuner):
     All trials see common random numbers, derived from the seed of the oracle: the same order of the
     data and, before they are scaled, the same initial draws.
 
-    A trial has diverged if its training loss is not finite, or if its objective is NaN in every
-    epoch. It is FAILED, with the reason as its message, and never among the best. It does not count
-    among the consecutive failures that end a search.
+    A trial has diverged if its training or validation loss is not finite, or if its objective is
+    NaN in every epoch. It is FAILED, with the reason as its message, and never among the best. It
+    does not count among the consecutive failures that end a search.
 
     If a search is killed at any moment, start the script again to resume it: no finished trial is
     lost or trained twice. Files of the project are written atomically and hold checksums. A damaged

@@ -255,6 +255,7 @@ def test_study_in_which_all_fails_exits_with_1_and_a_sentence(tmp_path, capsys):
     assert main(["study", *flags, f"--output={tmp_path / 'run'}"]) == 1
     error = capsys.readouterr().err
     assert "error: No arm has a result." in error
+    assert "The validation loss became nan in epoch 1" in error
     assert "--resume" not in error  # it would end there again
 
 

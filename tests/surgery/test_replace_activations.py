@@ -207,6 +207,7 @@ def test_inputs_outputs_and_arguments_of_calls():
     assert new.output_names == model.output_names
 
 
+@pytest.mark.skipif(keras.__version__ < "3.14", reason="there optional inputs must be connected")
 def test_what_replaces_itself_leaves_the_config_as_it_was():
     x, y = keras.Input((3,)), keras.Input((3,), optional=True)
     inner = sequential(stock.Dense(3, "relu"), stock.Activation("relu"), shape=(3,))

@@ -15,6 +15,7 @@ from keras_leaky.tuning._engine.executions import (
     run_executions,
 )
 from keras_leaky.tuning._engine.seeding import derive_seed
+from keras_leaky.tuning._engine.trial_callbacks import SaveBestEpoch
 from keras_leaky.tuning.trainer import Trainer
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
@@ -139,8 +140,19 @@ def test_a_divergence_is_told_without_a_checkpoint(tmp_path):
     trial = tuner.oracle.create_trial("tuner0")
     trial.hyperparameters.values["learning_rate"] = 1e30
     executions = on_a_worker(tuner, trial)
-    assert executions.failure.startswith("The training loss became ")
+    assert " loss became " in executions.failure
     assert (executions.results, executions.checkpoint) == ([], None)
+
+
+def test_an_epoch_with_a_broken_loss_is_never_the_best():
+    best = SaveBestEpoch(keras_tuner.Objective("val_accuracy", "max"))
+    best.set_model(build(keras_tuner.HyperParameters()))
+    best.on_epoch_end(0, {"loss": 1.0, "val_loss": float("nan"), "val_accuracy": 0.9})
+    assert best.restore() is None
+    best.on_epoch_end(1, {"loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5})
+    best.on_epoch_end(2, {"loss": float("inf"), "val_loss": 1.0, "val_accuracy": 0.8})
+    assert best.failure is None
+    assert best._value == 0.5
 
 
 def test_callbacks_are_copied_for_every_execution():

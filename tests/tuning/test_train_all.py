@@ -48,6 +48,17 @@ def test_a_training_that_diverges_ends_and_the_others_go_on():
     assert len(other.history["loss"]) == 5
 
 
+def test_weights_that_the_last_step_breaks_are_seen_in_the_validation_loss():
+    """Training in one step: its loss is that of before, and finite."""
+    given = {"validation_data": (X, Y), "batch_size": 64, "verbose": 0}
+    points = [{"alpha": 0.1, "rate": 1e30}, POINTS[0]]
+    diverged, other = train_all(build, points, X, Y, examine=bias, **given)
+    assert math.isfinite(diverged.history["loss"][-1])
+    assert diverged.failure.startswith("The validation loss became")
+    assert diverged.examined is None
+    assert other.failure is None
+
+
 def test_callbacks_are_copied_for_each_training():
     class StopAfterTwo(keras.callbacks.Callback):
         n_epochs = 0

@@ -59,17 +59,25 @@ class BatchTunerCallback(TunerCallback):
         self.tuner.on_batch_end(self.trial, self.model, batch, logs)
 
 
+LOSSES = {"loss": "training", "val_loss": "validation"}
+
+
 class FiniteLoss(keras.callbacks.Callback):
-    """Stops a training whose loss is not finite; `failure` then says so."""
+    """Stops a training whose loss is not finite; `failure` then says so.
+
+    The last step of an epoch can break the weights: only the validation loss shows it.
+    """
 
     model: Any
     failure: str | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            self.failure = f"The training loss became {loss} in epoch {epoch + 1}"
-            self.model.stop_training = True
+        for name, kind in LOSSES.items():
+            loss = (logs or {}).get(name, 0.0)
+            if not math.isfinite(loss):
+                self.failure = f"The {kind} loss became {loss} in epoch {epoch + 1}"
+                self.model.stop_training = True
+                return
 
 
 class SaveBestEpoch(keras.callbacks.Callback):
@@ -79,8 +87,8 @@ class SaveBestEpoch(keras.callbacks.Callback):
 
     Args:
         objective: `keras_tuner.Objective`. An epoch without the objective counts as the best, and
-            an epoch in which it is NaN as the worst. `failure` says so if there were only such
-            epochs.
+            an epoch in which it is NaN, or a loss is not finite, as the worst. `failure` says so if
+            there were only such epochs.
     """
 
     model: Any
@@ -94,6 +102,8 @@ class SaveBestEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self.objective.get_value(logs) if self.objective.has_value(logs) else None
+        if value is not None and not all(math.isfinite(logs.get(name, 0.0)) for name in LOSSES):
+            value = math.nan
         is_first = self._value is None or math.isnan(self._value)
         if value is None or is_first or self.objective.better_than(value, self._value):
             self._value, self._best_model = value, self.model

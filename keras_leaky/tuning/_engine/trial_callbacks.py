@@ -102,7 +102,8 @@ class SaveBestEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self.objective.get_value(logs) if self.objective.has_value(logs) else None
-        if value is not None and not all(math.isfinite(logs.get(name, 0.0)) for name in LOSSES):
+        losses = [(logs or {}).get(name, 0.0) for name in LOSSES]
+        if value is not None and not all(map(math.isfinite, losses)):
             value = math.nan
         is_first = self._value is None or math.isnan(self._value)
         if value is None or is_first or self.objective.better_than(value, self._value):

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ import numpy as np
 
 from keras_leaky.layers._nested import layers_of
 from keras_leaky.rectifiers import find_entry
-from keras_leaky.study._repeats import count_known, digest_rows
+from keras_leaky.study._repeats import count_shared, digest_rows
 from keras_leaky.study.arms import Arm, ArmModel, Rectifier
 from keras_leaky.study.errors import InputError
 from keras_leaky.tuning import Trainer
@@ -133,7 +134,12 @@ def _check_overlap(data: FitData) -> list[str]:
         part = getattr(data, name)
         rows[name] = part[0] if isinstance(part, tuple) else None
     rows = {name: np.asarray(part) for name, part in rows.items() if _is_array(part)}
-    notes, digests = [], {}
+
+    @cache
+    def digests_of(name: str) -> list[bytes]:
+        return digest_rows(rows[name])
+
+    notes = []
     for name, other in (
         ("test_data", "x"),
         ("validation_data", "x"),
@@ -146,9 +152,7 @@ def _check_overlap(data: FitData) -> list[str]:
             continue
         if some.dtype != others.dtype:
             continue
-        if other not in digests:
-            digests[other] = set(digest_rows(others))
-        n_shared = count_known(some, digests[other])
+        n_shared = count_shared(digests_of(name), digests_of(other))
         if n_shared > _MOST_SHARED * len(some):
             raise InputError(
                 f"`{name}` must hold examples that are not in `{other}`. Received: {n_shared} of "

@@ -10,6 +10,7 @@ def digest_rows(rows: np.ndarray) -> list[bytes]:
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
 
 
-def count_known(rows: np.ndarray, known: set[bytes]) -> int:
-    """How many rows have a digest that is known."""
-    return sum(digest in known for digest in digest_rows(rows))
+def count_shared(some: list[bytes], others: list[bytes]) -> int:
+    """How many rows of `some` are among `others`, by their digests."""
+    known = set(others)
+    return sum(digest in known for digest in some)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from keras_leaky.study._repeats import count_known, digest_rows
+from keras_leaky.study._repeats import count_shared, digest_rows
 from keras_leaky.study.errors import InputError
 from keras_leaky.study.npz import Header, read_arrays
 
@@ -346,7 +346,7 @@ def _split_missing(path: Path, parts: dict[str, Part], targets: Targets, notes: 
                 f"x_test is not in the file. Received: {len(train)} left"
             )
         parts["train"], parts[part] = _split(train, n, targets)
-        n_known = count_known(parts[part].x, set(digest_rows(parts["train"].x)))
+        n_known = count_shared(*(digest_rows(parts[name].x) for name in (part, "train")))
         if n_known > MOST_KNOWN * n:
             raise InputError(
                 f"{path}: `x_train` must hold each row once if x_val or x_test is not in the file. "

@@ -16,7 +16,7 @@ def is_numeric_table(data: Any) -> bool:
     if not is_table(data):
         return False
     dtypes = list(data.dtypes) if data.ndim == 2 else [data.dtype]
-    # Columns of bools and numbers together make an array of objects, as do those of pandas's own.
+    # pandas makes an array of objects of bools beside numbers, and of its extension types.
     kinds = {dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in dtypes}
     return kinds == {"b"} or (bool(kinds) and kinds <= set("fiu"))
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from keras_leaky import layers, ops
+from tests.versions import has
 
-# Written by Keras 3.15. An older Keras does not know all arguments in a newer one's configs.
-KERAS = tuple(map(int, keras.__version__.split(".")[:2]))
-pytestmark = pytest.mark.skipif(KERAS < (3, 15), reason="the files are those of Keras 3.15")
+# An older Keras does not know all arguments in a newer one's configs.
+pytestmark = pytest.mark.skipif(not has("keras", "3.15"), reason="Keras 3.15 wrote the files")
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0_1"
 FILES = ["model.keras", "model.h5", "model.weights.h5"]
 # What each rectifier was made with.

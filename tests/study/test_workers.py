@@ -71,10 +71,11 @@ def test_what_needs_this_process_stays(tmp_path, cheap_start, given, reason):
     assert reason is None or why == reason
 
 
-def test_the_choice_of_a_study_that_began_is_kept(tmp_path):
-    make_study(tmp_path / "run", trials=1, finalists=1, seeds=1).run(X, Y, workers=1, **FIT)
+def test_the_choice_of_a_study_that_began_is_kept(tmp_path, cheap_start):
+    make_study(tmp_path / "run", trials=1, finalists=1, seeds=1).run(X, Y, workers=0, **FIT)
     study = make_study(tmp_path / "run", trials=1, finalists=1, seeds=2)
-    assert choose_workers([study.prepare(X, Y, **RUN)], None) == (1, "the study began this way")
+    assert choose(tmp_path / "new")[0] == 2
+    assert choose_workers([study.prepare(X, Y, **RUN)], None) == (0, "the study began this way")
 
 
 @pytest.mark.soak

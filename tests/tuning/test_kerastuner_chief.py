@@ -87,6 +87,7 @@ def test_a_chief_and_its_workers_search(name, n_trials, tmp_path):
     assert outputs[0][1].splitlines()[-1] == f"found {n_trials} {{'COMPLETED'}}"
 
 
+@pytest.mark.soak
 def test_crashes_end_the_chief_with_the_reason_and_the_workers_too(tmp_path):
     (code, output), (worker_code, worker_output) = run("Broken", tmp_path, n_workers=1)
     assert (code, worker_code) == (1, 0)

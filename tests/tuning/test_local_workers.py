@@ -72,7 +72,7 @@ def test_workers_are_alone_on_loopback_and_have_one_thread(monkeypatch):
         threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
         return threads.count("tf_Compute"), dict(os.environ)
 
-    with local_workers(2) as client:
+    with local_workers(1) as client:
         [done] = finish(WorkerPool(client, call), (compute,)).values()
         n_threads, environment = done.value
         me = psutil.Process()

@@ -207,15 +207,18 @@ def build_to_change():
     return model
 
 
-IN_CI = {(lower_rate, "train"), (scale, "test"), (freeze, "epoch end")}
+PATHS = ("one call an epoch", "fit")
+IN_CI = {(lower_rate, "train", "fit"), (scale, "test", "one call an epoch")}
+IN_CI |= {(freeze, "epoch end", path) for path in PATHS}
 
 
-@pytest.mark.parametrize("path", ["one call an epoch", "fit"])
 @pytest.mark.parametrize(
-    ("change", "moment"),
+    ("change", "moment", "path"),
     [
-        pytest.param(*pair, marks=[] if pair in IN_CI else pytest.mark.soak)
-        for pair in itertools.product((lower_rate, freeze, scale), ("train", "test", "epoch end"))
+        pytest.param(*case, marks=[] if case in IN_CI else pytest.mark.soak)
+        for case in itertools.product(
+            (lower_rate, freeze, scale), ("train", "test", "epoch end"), PATHS
+        )
     ],
 )
 def test_what_a_callback_changes_concerns_its_training_alone(change, moment, path):

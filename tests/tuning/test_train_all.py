@@ -81,13 +81,14 @@ def test_progress_is_shown(capsys):
 
 
 @pytest.mark.slow
-def test_workers_give_the_same_numbers_whatever_their_number():
+@pytest.mark.parametrize("n_workers", [1, pytest.param(2, marks=pytest.mark.soak)])
+def test_workers_give_the_same_numbers_whatever_their_number(n_workers):
     def data():
         return X
 
     here, there = (
         train_all(build, POINTS, data, Y, seeds=[1, 2], examine=bias, verbose=0, **workers)
-        for workers in ({}, {"workers": 2})
+        for workers in ({}, {"workers": n_workers})
     )
     for a, b in zip(here, there, strict=True):
         assert (a.point, a.seed, a.history, a.examined) == (b.point, b.seed, b.history, b.examined)

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 
 import keras
 import numpy as np
@@ -111,6 +112,7 @@ def test_a_thread_that_draws_all_the_time_changes_nothing():
     def draw():
         while not is_over.is_set():
             drawn.append(random.random())
+            time.sleep(1e-5)
 
     def numbers(by_fit):
         def build_so():

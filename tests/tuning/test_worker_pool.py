@@ -189,12 +189,13 @@ def test_a_call_whose_worker_is_killed_is_made_again(make_pool, tmp_path):
     assert done[1].lost == done[2].lost == []
 
 
-def test_a_call_that_kills_every_worker_is_given_up(make_pool):
-    pool, warnings = make_pool(retries=1)
+@pytest.mark.parametrize("retries", [0, pytest.param(1, marks=pytest.mark.soak)])
+def test_a_call_that_kills_every_worker_is_given_up(make_pool, retries):
+    pool, warnings = make_pool(retries=retries)
     done = finish(pool, (send_signal, signal.SIGKILL), (pid,), (pid,))
     assert isinstance(done[0].error, WorkerLostError)
-    assert len(done[0].lost) == 2
-    assert str(done[0].error) == "; ".join(done[0].lost) + " (`retries` is 1)"
+    assert len(done[0].lost) == retries + 1
+    assert str(done[0].error) == "; ".join(done[0].lost) + f" (`retries` is {retries})"
     assert warnings[-1].endswith("the trial is not retried.")
     assert done[1].error is done[2].error is None
 

@@ -1,7 +1,15 @@
 import cloudpickle
 import pytest
 
+from keras_leaky.tuning import local_workers
 from tests.tuning import worker_calls
+
+
+@pytest.fixture(scope="session")
+def client():
+    """Two workers, which import Keras for seconds, for all tests that take them as they are."""
+    with local_workers(2) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from keras_leaky.tuning import (
     GridSearch,
     Hyperband,
     RandomSearch,
-    local_workers,
 )
 
 pytestmark = [
@@ -33,12 +32,6 @@ def build(hp):
     model = keras.Sequential(layers)
     model.compile(keras.optimizers.Adam(rate), "mse")
     return model
-
-
-@pytest.fixture(scope="module")
-def client():
-    with local_workers(2) as client:
-        yield client
 
 
 def search(tuner, **kwargs):

@@ -10,7 +10,6 @@ from keras_leaky.tuning import (
     SuccessiveHalving,
     SuccessiveHalvingOracle,
     Trainer,
-    local_workers,
     read_trials,
 )
 from keras_leaky.tuning._engine.shortened_fit import shorten_fit
@@ -111,10 +110,9 @@ def alone(tmp_path_factory):
     return tuner
 
 
-def test_the_trials_do_not_depend_on_the_number_of_workers(alone, tmp_path):
+def test_the_trials_do_not_depend_on_the_number_of_workers(alone, client, tmp_path):
     tuner = make_tuner(tmp_path)
-    with local_workers(2) as client:
-        tuner.search(X, Y, client=client, **FIT)
+    tuner.search(X, Y, client=client, **FIT)
     assert rows_of(tuner) == rows_of(alone)
     assert len(rows_of(tuner)) == 13
 

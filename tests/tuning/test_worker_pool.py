@@ -15,19 +15,13 @@ import distributed
 import numpy as np
 import pytest
 
-from keras_leaky.tuning import SchedulerLostError, WorkerLostError, WorkerPool, local_workers
+from keras_leaky.tuning import SchedulerLostError, WorkerLostError, WorkerPool
 from tests.tuning.worker_calls import call, finish, pid
 
 pytestmark = [
     pytest.mark.slow,  # a worker takes seconds to import Keras
     pytest.mark.usefixtures("functions_travel"),
 ]
-
-
-@pytest.fixture(scope="module")
-def client():
-    with local_workers(2) as client:
-        yield client
 
 
 @pytest.fixture

@@ -81,7 +81,8 @@ def test_the_choice_of_a_study_that_began_is_kept(tmp_path, cheap_start):
 @pytest.mark.soak
 def test_a_study_that_is_resumed_keeps_its_choice(tmp_path, cheap_start, monkeypatch, capsys):
     chosen = make_study(tmp_path / "chosen").run(X, Y, test_data=TEST, **RUN)
-    assert "Trains in 2 worker processes: one process would train for about " in capsys.readouterr().out
+    said = "Trains in 2 worker processes: one process would train for about "
+    assert said in capsys.readouterr().out
     given = make_study(tmp_path / "given").run(X, Y, test_data=TEST, workers=1, verbose=0, **RUN)
     assert rows_without_times(chosen.trials) == rows_without_times(given.trials)
     monkeypatch.undo()

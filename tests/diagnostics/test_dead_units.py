@@ -399,8 +399,8 @@ def test_the_same_report_for_every_batch_size():
     )
     images = np.random.default_rng(0).normal(size=(200, 28, 28, 1)).astype("float32")
     plant(model.layers[0], 3)
-    reports = [dead_units(model, images, batch_size=n).to_dict() for n in (1, 7, 200)]
-    assert reports[0] == reports[1] == reports[2]
+    reports = [dead_units(model, images, batch_size=n).to_dict() for n in (1, 7, 99, 200)]
+    assert reports[0] == reports[1] == reports[2] == reports[3]
     assert reports[0]["layers"][0]["n_dead"] == 1
 
 

@@ -220,7 +220,7 @@ TUNERS = st.sampled_from(["RandomSearch", "Hyperband", "GridSearch"])
 STAGES = st.sampled_from(["finished", "interrupted"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(name=TUNERS, stage=STAGES, one_damage=damages)
 def test_one_damaged_file_changes_nothing(projects, name, stage, one_damage):
     folder, expected = projects[name]
@@ -233,7 +233,7 @@ def test_one_damaged_file_changes_nothing(projects, name, stage, one_damage):
         assert outcome(tuner) == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(name=TUNERS, stage=STAGES, some_damages=st.lists(damages, min_size=2, max_size=8))
 def test_many_damaged_files_give_no_wrong_result(projects, name, stage, some_damages):
     folder, expected = projects[name]

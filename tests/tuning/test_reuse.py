@@ -99,10 +99,10 @@ CASES = [
     {"widths": (3, 5)},
     {"optimizer": "adamw", "middle": "all", "widths": (3, 5)},
 ]
-# In CI those of several in one net, and what has no live number.
 
 
 def in_ci(case):
+    """CI runs the cases of several parts, and Keras's layer, whose slope is fixed in a program."""
     return len(case) > 1 or case == {"rectifier": "keras"}
 
 
